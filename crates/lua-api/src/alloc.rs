@@ -1,0 +1,117 @@
+//! Memory accounting: a limit around whatever allocator a Lua came with.
+//!
+//! The original allocator goes on doing the work. So a limit is possible where a foreign allocator
+//! is not: LuaJIT 2.0 needs its memory in the low 2 GB, and gets it there.
+
+use core::cell::Cell;
+use core::ffi::c_void;
+use core::ptr::null_mut;
+
+use crate::backend::LuaBackend;
+use crate::raw::{lua_Alloc, lua_State};
+
+/// The account of one Lua instance. All numbers are bytes.
+#[derive(Default)]
+pub struct Memory {
+    original: Cell<Option<(lua_Alloc, *mut c_void)>>,
+    used: Cell<usize>,
+    limit: Cell<usize>,
+    lenient: Cell<bool>,
+    fail_after: Cell<Option<u64>>,
+}
+
+impl Memory {
+    /// Starts counting. `used` is what the state holds already.
+    ///
+    /// # Safety
+    /// `l` is live, this account is at a fixed address and lives until [`Memory::detach`].
+    pub(crate) unsafe fn attach<B: LuaBackend>(&self, l: *mut lua_State, used: usize) {
+        let mut ud = null_mut();
+        // SAFETY: the state is live, and the account stays where it is.
+        unsafe {
+            let original = B::lua_getallocf(l, &mut ud);
+            self.original.set(Some((original, ud)));
+            self.used.set(used);
+            B::lua_setallocf(l, Some(allocate), (&raw const *self).cast_mut().cast());
+        }
+    }
+
+    /// Gives the state its own allocator back: LuaJIT frees its arena only when it sees that one.
+    ///
+    /// # Safety
+    /// `l` is the live state of [`Memory::attach`].
+    pub(crate) unsafe fn detach<B: LuaBackend>(&self, l: *mut lua_State) {
+        if let Some((original, ud)) = self.original.take() {
+            // SAFETY: these came from this very state.
+            unsafe { B::lua_setallocf(l, original, ud) };
+        }
+    }
+
+    /// Whether memory is counted.
+    pub fn is_counted(&self) -> bool {
+        self.original.get().is_some()
+    }
+
+    /// What Lua holds.
+    pub fn used(&self) -> usize {
+        self.used.get()
+    }
+
+    /// The most that it may hold; 0 is no limit.
+    pub fn limit(&self) -> usize {
+        self.limit.get()
+    }
+
+    /// Sets the limit; 0 is none.
+    pub fn set_limit(&self, bytes: usize) {
+        self.limit.set(bytes);
+    }
+
+    /// Fault injection for tests: `Some(n)` lets `n` more allocations grow and then fails each.
+    pub fn fail_after(&self, n: Option<u64>) {
+        self.fail_after.set(n);
+    }
+
+    /// Switches the limit off or on; gives what it was. For operations whose error nobody catches.
+    pub(crate) fn set_lenient(&self, lenient: bool) -> bool {
+        self.lenient.replace(lenient)
+    }
+
+    fn refuses(&self, more: usize) -> bool {
+        if self.lenient.get() {
+            return false;
+        }
+        match self.fail_after.get() {
+            Some(0) => return true,
+            Some(n) => self.fail_after.set(Some(n - 1)),
+            None => {}
+        }
+        let limit = self.limit.get();
+        limit != 0 && self.used.get().saturating_add(more) >= limit
+    }
+}
+
+/// `lua_Alloc` (manual): shrinking and freeing never fail.
+unsafe extern "C-unwind" fn allocate(
+    ud: *mut c_void,
+    block: *mut c_void,
+    old: usize,
+    new: usize,
+) -> *mut c_void {
+    // SAFETY: `ud` is the account given to `lua_setallocf`, alive until it is taken back.
+    let memory = unsafe { &*ud.cast::<Memory>() };
+    // With no block, `old` is the kind of the new object (5.2 and later).
+    let old = if block.is_null() { 0 } else { old };
+    if new > old && memory.refuses(new - old) {
+        return null_mut();
+    }
+    let Some((Some(original), original_ud)) = memory.original.get() else {
+        return null_mut();
+    };
+    // SAFETY: the same request to the allocator that the block came from.
+    let result = unsafe { original(original_ud, block, old, new) };
+    if !result.is_null() || new == 0 {
+        memory.used.set(memory.used.get().saturating_sub(old).saturating_add(new));
+    }
+    result
+}

@@ -1,0 +1,263 @@
+//! What versions have in common beyond the common functions: method bodies that the crates of a
+//! family of versions share. Each is used inside `unsafe impl LuaBackend for ...`.
+
+/// The methods whose bodies are the same in all versions.
+#[macro_export]
+macro_rules! shared_methods {
+    ($bindings:ident) => {
+        #[inline(always)]
+        unsafe fn raw_get(l: *mut lua_State, index: c_int) {
+            // SAFETY: the caller keeps the manual's rules for this function.
+            unsafe { $bindings::lua_rawget(l, index) };
+        }
+
+        #[inline(always)]
+        unsafe fn raw_geti(l: *mut lua_State, index: c_int, n: i64) {
+            // SAFETY: as above; references and positions fit.
+            unsafe { $bindings::lua_rawgeti(l, index, n as _) };
+        }
+
+        #[inline(always)]
+        unsafe fn raw_seti(l: *mut lua_State, index: c_int, n: i64) {
+            // SAFETY: as above.
+            unsafe { $bindings::lua_rawseti(l, index, n as _) };
+        }
+
+        #[inline(always)]
+        unsafe fn get_table(l: *mut lua_State, index: c_int) {
+            // SAFETY: as above.
+            unsafe { $bindings::lua_gettable(l, index) };
+        }
+
+        #[inline(always)]
+        unsafe fn get_field(l: *mut lua_State, index: c_int, name: &CStr) {
+            // SAFETY: as above.
+            unsafe { $bindings::lua_getfield(l, index, name.as_ptr()) };
+        }
+
+        #[inline(always)]
+        unsafe fn push_bytes(l: *mut lua_State, bytes: *const c_char, len: usize) {
+            // SAFETY: as above.
+            unsafe { $bindings::lua_pushlstring(l, bytes, len) };
+        }
+
+        #[inline(always)]
+        unsafe fn push_integer(l: *mut lua_State, n: i64) {
+            // SAFETY: as above; `INTEGER_RANGE` is what fits.
+            unsafe { $bindings::lua_pushinteger(l, n as _) };
+        }
+
+        unsafe fn frame(l: *mut lua_State, level: c_int) -> Option<$crate::Frame> {
+            $crate::stack_frame!($bindings, l, level)
+        }
+    };
+}
+
+/// Lua 5.1 and both LuaJITs, but for `load`.
+#[macro_export]
+macro_rules! classic_methods {
+    ($bindings:ident) => {
+        $crate::shared_methods!($bindings);
+
+        #[inline(always)]
+        fn upvalue_index(n: c_int) -> c_int {
+            $bindings::LUA_GLOBALSINDEX - n
+        }
+
+        unsafe fn new_state(_seed: Option<u32>) -> *mut lua_State {
+            // SAFETY: no precondition.
+            unsafe { $bindings::luaL_newstate() }
+        }
+
+        unsafe fn open_libs(l: *mut lua_State) {
+            // SAFETY: the caller keeps the manual's rules for this function.
+            unsafe { $bindings::luaL_openlibs(l) };
+        }
+
+        unsafe fn cpcall(l: *mut lua_State, f: lua_CFunction, ud: *mut c_void) -> c_int {
+            // SAFETY: as above.
+            unsafe { $bindings::lua_cpcall(l, f, ud) }
+        }
+
+        #[inline(always)]
+        unsafe fn checkstack(l: *mut lua_State, n: c_int) -> bool {
+            // SAFETY: as above.
+            unsafe { $bindings::lua_checkstack(l, n) != 0 }
+        }
+
+        #[inline(always)]
+        unsafe fn call(l: *mut lua_State, nargs: c_int, nresults: c_int) {
+            // SAFETY: as above.
+            unsafe { $bindings::lua_call(l, nargs, nresults) };
+        }
+
+        #[inline(always)]
+        unsafe fn pcall(l: *mut lua_State, nargs: c_int, nresults: c_int, handler: c_int) -> c_int {
+            // SAFETY: as above.
+            unsafe { $bindings::lua_pcall(l, nargs, nresults, handler) }
+        }
+
+        unsafe fn resume(
+            co: *mut lua_State,
+            _from: *mut lua_State,
+            nargs: c_int,
+        ) -> (c_int, c_int) {
+            // SAFETY: as above. What a coroutine gives is all that is on its stack.
+            unsafe {
+                let status = $bindings::lua_resume(co, nargs);
+                (status, $bindings::lua_gettop(co))
+            }
+        }
+
+        #[inline(always)]
+        unsafe fn raw_len(l: *mut lua_State, index: c_int) -> usize {
+            // SAFETY: as above.
+            unsafe { $bindings::lua_objlen(l, index) }
+        }
+
+        #[inline(always)]
+        unsafe fn push_globals(l: *mut lua_State) {
+            // SAFETY: as above.
+            unsafe { $bindings::lua_pushvalue(l, $bindings::LUA_GLOBALSINDEX) };
+        }
+
+        #[inline(always)]
+        unsafe fn to_integer(_l: *mut lua_State, _index: c_int) -> Option<i64> {
+            None
+        }
+
+        #[inline(always)]
+        unsafe fn to_number(l: *mut lua_State, index: c_int) -> f64 {
+            // SAFETY: as above.
+            unsafe { $bindings::lua_tonumber(l, index) }
+        }
+
+        #[inline(always)]
+        unsafe fn insert(l: *mut lua_State, index: c_int) {
+            // SAFETY: as above.
+            unsafe { $bindings::lua_insert(l, index) };
+        }
+
+        #[inline(always)]
+        unsafe fn remove(l: *mut lua_State, index: c_int) {
+            // SAFETY: as above.
+            unsafe { $bindings::lua_remove(l, index) };
+        }
+
+        #[inline(always)]
+        unsafe fn new_userdata(l: *mut lua_State, size: usize) -> *mut c_void {
+            // SAFETY: as above.
+            unsafe { $bindings::lua_newuserdata(l, size) }
+        }
+
+        unsafe fn gc(l: *mut lua_State, what: $crate::Gc) -> c_int {
+            // SAFETY: as above.
+            unsafe { $bindings::lua_gc(l, what as c_int, 0) }
+        }
+    };
+}
+
+/// Lua 5.2 and later: what does not go with the integers of 5.3.
+#[macro_export]
+macro_rules! later_methods {
+    ($bindings:ident) => {
+        $crate::shared_methods!($bindings);
+
+        #[inline(always)]
+        fn upvalue_index(n: c_int) -> c_int {
+            Self::REGISTRY_INDEX - n
+        }
+
+        unsafe fn cpcall(l: *mut lua_State, f: lua_CFunction, ud: *mut c_void) -> c_int {
+            // SAFETY: the caller keeps the manual's rules; these two pushes do not allocate.
+            unsafe {
+                $bindings::lua_pushcclosure(l, f, 0);
+                $bindings::lua_pushlightuserdata(l, ud);
+                Self::pcall(l, 1, 0, 0)
+            }
+        }
+
+        #[inline(always)]
+        unsafe fn checkstack(l: *mut lua_State, n: c_int) -> bool {
+            // SAFETY: as above.
+            unsafe { $bindings::lua_checkstack(l, n) != 0 }
+        }
+
+        #[inline(always)]
+        unsafe fn call(l: *mut lua_State, nargs: c_int, nresults: c_int) {
+            // SAFETY: as above.
+            unsafe { $bindings::lua_callk(l, nargs, nresults, 0, None) };
+        }
+
+        #[inline(always)]
+        unsafe fn pcall(l: *mut lua_State, nargs: c_int, nresults: c_int, handler: c_int) -> c_int {
+            // SAFETY: as above.
+            unsafe { $bindings::lua_pcallk(l, nargs, nresults, handler, 0, None) }
+        }
+
+        unsafe fn load(
+            l: *mut lua_State,
+            code: &[u8],
+            name: &CStr,
+            mode: Option<&CStr>,
+        ) -> c_int {
+            let mode = mode.map_or(core::ptr::null(), CStr::as_ptr);
+            let start = code.as_ptr().cast::<c_char>();
+            // SAFETY: as above.
+            unsafe { $bindings::luaL_loadbufferx(l, start, code.len(), name.as_ptr(), mode) }
+        }
+
+        #[inline(always)]
+        unsafe fn raw_len(l: *mut lua_State, index: c_int) -> usize {
+            // SAFETY: as above.
+            unsafe { $bindings::lua_rawlen(l, index) as usize }
+        }
+
+        #[inline(always)]
+        unsafe fn push_globals(l: *mut lua_State) {
+            // SAFETY: as above.
+            unsafe {
+                let globals = $bindings::LUA_RIDX_GLOBALS as _;
+                $bindings::lua_rawgeti(l, Self::REGISTRY_INDEX, globals);
+            }
+        }
+
+        #[inline(always)]
+        unsafe fn to_number(l: *mut lua_State, index: c_int) -> f64 {
+            // SAFETY: as above.
+            unsafe { $bindings::lua_tonumberx(l, index, core::ptr::null_mut()) }
+        }
+    };
+}
+
+/// Lua 5.3 and later.
+#[macro_export]
+macro_rules! modern_methods {
+    ($bindings:ident) => {
+        $crate::later_methods!($bindings);
+
+        #[inline(always)]
+        unsafe fn to_integer(l: *mut lua_State, index: c_int) -> Option<i64> {
+            // SAFETY: the caller keeps the manual's rules for these functions.
+            unsafe {
+                ($bindings::lua_isinteger(l, index) != 0)
+                    .then(|| $bindings::lua_tointegerx(l, index, core::ptr::null_mut()) as i64)
+            }
+        }
+
+        #[inline(always)]
+        unsafe fn insert(l: *mut lua_State, index: c_int) {
+            // SAFETY: as above.
+            unsafe { $bindings::lua_rotate(l, index, 1) };
+        }
+
+        #[inline(always)]
+        unsafe fn remove(l: *mut lua_State, index: c_int) {
+            // SAFETY: as above.
+            unsafe {
+                $bindings::lua_rotate(l, index, -1);
+                $bindings::lua_settop(l, -2);
+            }
+        }
+    };
+}

@@ -1,0 +1,264 @@
+//! The fence: [`State::protect`] and the operations that may raise, on [`Raising`].
+
+use core::ffi::{CStr, c_char, c_int, c_void};
+use core::marker::PhantomData;
+use core::mem::{MaybeUninit, needs_drop};
+use core::ops::Deref;
+use core::ptr::NonNull;
+
+use crate::backend::{Gc, LuaBackend, MULTRET, OK};
+use crate::instance::Instance;
+use crate::raw::{lua_CFunction, lua_State};
+use crate::state::State;
+
+/// What a protected call ended with instead of results: a status other than [`OK`]. The error
+/// value is on top of the stack, and the caller's to pop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Raised(pub c_int);
+
+/// A [`State`] under protection: here one may raise.
+///
+/// A method of this type does not return when it raises; the frames up to the protected call are
+/// left without running destructors. So nothing that owns may be alive around it.
+pub struct Raising<'f, B: LuaBackend> {
+    state: State<B>,
+    scope: PhantomData<fn(&'f ()) -> &'f ()>,
+}
+
+impl<B: LuaBackend> Clone for Raising<'_, B> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<B: LuaBackend> Copy for Raising<'_, B> {}
+
+impl<B: LuaBackend> Deref for Raising<'_, B> {
+    type Target = State<B>;
+
+    #[inline(always)]
+    fn deref(&self) -> &State<B> {
+        &self.state
+    }
+}
+
+/// What the entry function finds in [`Instance::job`].
+#[repr(C)]
+struct Job<B: LuaBackend, F, R> {
+    head: JobHead<B>,
+    work: MaybeUninit<F>,
+    result: MaybeUninit<R>,
+}
+
+#[repr(C)]
+pub(crate) struct JobHead<B: LuaBackend> {
+    run: unsafe fn(*mut JobHead<B>, Raising<'_, B>) -> c_int,
+}
+
+/// The C function that every protected call enters by; tracebacks leave it out.
+pub(crate) unsafe extern "C-unwind" fn enter<B: LuaBackend>(l: *mut lua_State) -> c_int {
+    // SAFETY: a closure made by `Instance::open` with the instance as its upvalue; only `State::run`
+    // calls it, right after it has left a job there.
+    unsafe {
+        let instance = B::lua_touserdata(l, B::upvalue_index(1)).cast::<Instance<B>>();
+        let instance = NonNull::new_unchecked(instance);
+        let job = instance.as_ref().job.get();
+        ((*job).run)(job, Raising::in_callback(l, instance))
+    }
+}
+
+unsafe fn run_job<B, F, R>(job: *mut JobHead<B>, raising: Raising<'_, B>) -> c_int
+where
+    B: LuaBackend,
+    F: for<'f> FnOnce(Raising<'f, B>) -> (R, c_int),
+{
+    // SAFETY: `job` is the head of a `Job<B, F, R>` that waits in `State::run`; its work is taken
+    // once. Nothing here needs dropping, so an error may leave this frame.
+    unsafe {
+        let job = job.cast::<Job<B, F, R>>();
+        let work = (*job).work.assume_init_read();
+        let (result, count) = work(raising);
+        (*job).result.write(result);
+        count
+    }
+}
+
+impl<B: LuaBackend> State<B> {
+    /// Runs `work` in a protected call, in a stack frame of its own.
+    ///
+    /// # Errors
+    /// [`Raised`] when something in it raised: the error value is then on top of the stack.
+    #[inline]
+    pub fn protect<R: Copy>(
+        self,
+        work: impl for<'f> FnOnce(Raising<'f, B>) -> R,
+    ) -> Result<R, Raised> {
+        self.run(0, move |raising| (work(raising), 0))
+    }
+
+    /// As [`State::protect`]; the values that `work` leaves on top of its frame, as many as it
+    /// says, come to the caller's stack, and there is room for [`crate::MIN_ROOM`] more.
+    ///
+    /// # Errors
+    /// As for [`State::protect`].
+    #[inline]
+    pub fn protect_values(
+        self,
+        work: impl for<'f> FnOnce(Raising<'f, B>) -> c_int,
+    ) -> Result<c_int, Raised> {
+        self.run(MULTRET, move |raising| {
+            let count = work(raising);
+            raising.reserve(crate::MIN_ROOM);
+            (count, count)
+        })
+    }
+
+    #[inline]
+    fn run<F, R>(self, results: c_int, work: F) -> Result<R, Raised>
+    where
+        R: Copy,
+        F: for<'f> FnOnce(Raising<'f, B>) -> (R, c_int),
+    {
+        const { assert!(!needs_drop::<F>(), "a protected closure must own nothing") };
+        let mut job = Job {
+            head: JobHead { run: run_job::<B, F, R> },
+            work: MaybeUninit::new(work),
+            result: MaybeUninit::uninit(),
+        };
+        let instance = self.instance();
+        let (handler, entry) = instance.entry_refs();
+        let base = self.top();
+        self.push_ref(handler);
+        self.push_ref(entry);
+        instance.job.set((&raw mut job).cast());
+        // SAFETY: the two values just pushed are the handler and the entry function, which takes
+        // the job at once; an error ends in the status.
+        let status = unsafe { B::pcall(self.raw(), 0, results, base + 1) };
+        self.remove(base + 1);
+        if status == OK {
+            // SAFETY: the job ran to its end, so it has written its result.
+            Ok(unsafe { job.result.assume_init() })
+        } else {
+            Err(Raised(status))
+        }
+    }
+}
+
+macro_rules! raising {
+    ($($(#[$doc:meta])* $name:ident = $function:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)?;)*) => {
+        $($(#[$doc])*
+        #[inline(always)]
+        pub fn $name(self, $($arg: $ty),*) $(-> $ret)? {
+            // SAFETY: as for the plain operations; and an error is caught by the protected call
+            // that this token stands for.
+            unsafe { B::$function(self.raw(), $($arg),*) }
+        })*
+    };
+}
+
+impl<'f, B: LuaBackend> Raising<'f, B> {
+    /// The token for a C function that Lua has called.
+    ///
+    /// # Safety
+    /// As for [`State::new`]; and the calling frame is one that a Lua error may leave: it and the
+    /// frames up to Lua's own hold nothing with a destructor.
+    #[inline(always)]
+    pub unsafe fn in_callback(l: *mut lua_State, instance: NonNull<Instance<B>>) -> Self {
+        // SAFETY: the caller's promise.
+        Raising { state: unsafe { State::new(l, instance) }, scope: PhantomData }
+    }
+
+    raising! {
+        /// Replaces the key on top by `t[k]`, with metamethods.
+        get = get_table(index: c_int);
+        /// Pushes `t[name]`, with metamethods.
+        get_field = get_field(index: c_int, name: &CStr);
+        /// Pops a value and a key below it, and sets `t[k] = v`, with metamethods.
+        set = lua_settable(index: c_int);
+        /// The same without metamethods.
+        raw_set = lua_rawset(index: c_int);
+        /// Pops a value and sets `t[n]`, without metamethods.
+        raw_seti = raw_seti(index: c_int, n: i64);
+        /// Pushes a new table.
+        new_table = lua_createtable(array: c_int, hash: c_int);
+        /// Pushes a new userdata.
+        new_userdata = new_userdata(size: usize) -> *mut c_void;
+        /// Pushes a C function with `n` upvalues.
+        push_closure = lua_pushcclosure(f: lua_CFunction, n: c_int);
+        /// Calls the function below its arguments.
+        call = call(nargs: c_int, nresults: c_int);
+        /// Pushes a new coroutine.
+        new_thread = lua_newthread() -> *mut lua_State;
+        /// Runs a collector command.
+        gc = gc(what: Gc) -> c_int;
+        /// Opens the standard libraries.
+        open_libs = open_libs();
+    }
+
+    /// Makes room for `n` more values.
+    #[inline(always)]
+    pub fn reserve(self, n: c_int) {
+        // SAFETY: as for `raising!`.
+        if !unsafe { B::checkstack(self.raw(), n) } {
+            self.error(c"stack overflow (too many values)");
+        }
+    }
+
+    /// Makes room for `n` more values on another coroutine, without an error of its own.
+    pub fn reserve_on(self, other: State<B>, n: c_int) {
+        let memory = self.instance().memory();
+        // An error on a coroutine that does not run would have nobody to catch it, so on the Luas
+        // that raise here the limit is not looked at for this one allocation.
+        let before = memory.set_lenient(B::CHECKSTACK_RAISES);
+        // SAFETY: as for `raising!`; with the limit off, only the system can refuse.
+        let fits = unsafe { B::checkstack(other.raw(), n) };
+        memory.set_lenient(before);
+        if !fits {
+            self.error(c"stack overflow (too many values for a coroutine)");
+        }
+    }
+
+    /// Pushes a string.
+    #[inline(always)]
+    pub fn push_bytes(self, bytes: &[u8]) {
+        // SAFETY: as for `raising!`.
+        unsafe { B::push_bytes(self.raw(), bytes.as_ptr().cast::<c_char>(), bytes.len()) }
+    }
+
+    /// Turns the number at `index` into a string, in place.
+    pub fn convert_to_string(self, index: c_int) {
+        // SAFETY: as for `raising!`.
+        unsafe { B::lua_tolstring(self.raw(), index, core::ptr::null_mut()) };
+    }
+
+    /// Pops a value and sets `t[name]`, with metamethods.
+    pub fn set_field(self, index: c_int, name: &CStr) {
+        // SAFETY: as for `raising!`.
+        unsafe { B::lua_setfield(self.raw(), index, name.as_ptr()) }
+    }
+
+    /// Pops a key and pushes the next key and its value; false (and nothing pushed) at the end.
+    pub fn next(self, index: c_int) -> bool {
+        // SAFETY: as for `raising!`.
+        unsafe { B::lua_next(self.raw(), index) != 0 }
+    }
+
+    /// Raises the value on top.
+    pub fn raise(self) -> ! {
+        // SAFETY: as for `raising!`; it does not return.
+        unsafe { B::lua_error(self.raw()) };
+        unreachable!("lua_error returned")
+    }
+
+    /// Raises a message.
+    pub fn error(self, message: &CStr) -> ! {
+        self.push_bytes(message.to_bytes());
+        self.raise()
+    }
+
+    /// The state, for what never raises.
+    #[inline(always)]
+    pub fn state(self) -> State<B> {
+        self.state
+    }
+}

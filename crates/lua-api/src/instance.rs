@@ -1,0 +1,293 @@
+//! [`Instance`]: one Lua with all its coroutines, and the references that Rust holds into it.
+
+use core::cell::{Cell, RefCell};
+use core::ffi::c_int;
+use core::marker::PhantomData;
+use core::ptr::{NonNull, null_mut};
+
+use crate::alloc::Memory;
+use crate::backend::{Gc, LuaBackend, OK, value};
+use crate::fence::{JobHead, Raised, Raising, enter};
+use crate::raw::lua_State;
+use crate::state::State;
+use crate::traceback;
+
+/// A reference to a Lua value: a key of the registry. The value lives until the reference is
+/// given back to [`Instance::release`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(transparent)]
+pub struct Ref(pub c_int);
+
+/// How many references are reserved at a time.
+const BATCH: usize = 32;
+
+/// One Lua: its main state, its account of memory and its references.
+pub struct Instance<B: LuaBackend> {
+    main: Cell<*mut lua_State>,
+    current: Cell<*mut lua_State>,
+    handler: Cell<c_int>,
+    entry: Cell<c_int>,
+    pub(crate) job: Cell<*mut JobHead<B>>,
+    debug_names: Cell<(c_int, c_int)>,
+    memory: Memory,
+    // Keys of the registry that are reserved and free. Each is present there with the value
+    // `false`: assigning a present key never allocates, so taking a reference never raises.
+    free: RefCell<Vec<c_int>>,
+    reserved: Cell<usize>,
+    traceback: RefCell<Vec<u8>>,
+    backend: PhantomData<B>,
+}
+
+/// Why a Lua could not be set up.
+#[derive(Debug)]
+pub struct OpenError;
+
+impl core::fmt::Display for OpenError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("not enough memory for a new Lua state")
+    }
+}
+
+impl core::error::Error for OpenError {}
+
+impl<B: LuaBackend> Instance<B> {
+    /// Opens a Lua without libraries. `seed` is for the hash of strings (5.5).
+    ///
+    /// # Errors
+    /// [`OpenError`] when there is no memory for it.
+    pub fn open(seed: Option<u32>, count_memory: bool) -> Result<Box<Self>, OpenError> {
+        // SAFETY: creating a state has no precondition.
+        let main = unsafe { B::new_state(seed) };
+        if main.is_null() {
+            return Err(OpenError);
+        }
+        let instance = Box::new(Instance::<B> {
+            main: Cell::new(main),
+            current: Cell::new(main),
+            handler: Cell::new(0),
+            entry: Cell::new(0),
+            job: Cell::new(null_mut()),
+            debug_names: Cell::new((0, 0)),
+            memory: Memory::default(),
+            free: RefCell::new(Vec::new()),
+            reserved: Cell::new(0),
+            traceback: RefCell::new(Vec::new()),
+            backend: PhantomData,
+        });
+        let address = (&raw const *instance).cast_mut();
+        // SAFETY: a fresh state; `set_up` gets the address of the boxed, so immovable, instance.
+        let status = unsafe {
+            B::lua_atpanic(main, Some(panic::<B>));
+            B::cpcall(main, Some(set_up::<B>), address.cast())
+        };
+        // SAFETY: a status other than OK leaves one error value.
+        unsafe { B::lua_settop(main, 0) };
+        if status != OK {
+            return Err(OpenError);
+        }
+        if count_memory {
+            // SAFETY: the account lives in the box, until `close` detaches it.
+            unsafe {
+                let kib = B::gc(main, Gc::Count);
+                let bytes = B::gc(main, Gc::CountBytes);
+                let used = usize::try_from(kib).unwrap_or(0) * 1024
+                    + usize::try_from(bytes).unwrap_or(0);
+                instance.memory.attach::<B>(main, used);
+            }
+        }
+        Ok(instance)
+    }
+
+    /// The coroutine that runs, or the main one: the only one that new work may be put on.
+    #[inline(always)]
+    pub fn state(&self) -> State<B> {
+        // SAFETY: the current coroutine of this instance, alive because it runs; the thread has
+        // the instance to itself (crate docs, 5).
+        unsafe { State::new(self.current.get(), NonNull::from(self)) }
+    }
+
+    /// Makes `l` the current coroutine and gives the one before: for the time of a call out of Lua.
+    #[inline(always)]
+    pub fn set_current(&self, l: *mut lua_State) -> *mut lua_State {
+        self.current.replace(l)
+    }
+
+    /// The main state, null when closed.
+    pub fn main(&self) -> *mut lua_State {
+        self.main.get()
+    }
+
+    /// Whether the Lua is still there.
+    #[inline(always)]
+    pub fn is_open(&self) -> bool {
+        !self.main.get().is_null()
+    }
+
+    /// The account of memory.
+    pub fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    #[inline(always)]
+    pub(crate) fn entry_refs(&self) -> (Ref, Ref) {
+        (Ref(self.handler.get()), Ref(self.entry.get()))
+    }
+
+    /// Takes a reference to the value on top of `state`, and pops it.
+    ///
+    /// # Errors
+    /// [`Raised`] (on a full registry and no memory); the value is then replaced by the error.
+    #[inline]
+    pub fn take_ref(&self, state: State<B>) -> Result<Ref, Raised> {
+        let key = self.free.borrow_mut().pop();
+        let key = match key {
+            Some(key) => key,
+            None => match self.reserve(state) {
+                Ok(key) => key,
+                Err(raised) => {
+                    state.remove(-2);
+                    return Err(raised);
+                }
+            },
+        };
+        // SAFETY: the key is reserved, so present.
+        unsafe { state.raw_seti_present(B::REGISTRY_INDEX, i64::from(key)) };
+        Ok(Ref(key))
+    }
+
+    /// Makes a reference stand for the value on top of `state` instead, and pops it.
+    #[inline]
+    pub fn replace_ref(&self, state: State<B>, reference: Ref) {
+        // SAFETY: the reference was given out by `take_ref`, so its key is present.
+        unsafe { state.raw_seti_present(B::REGISTRY_INDEX, i64::from(reference.0)) };
+    }
+
+    #[cold]
+    fn reserve(&self, state: State<B>) -> Result<c_int, Raised> {
+        // Room for every key ever reserved, so that `release` never allocates.
+        let total = self.reserved.get() + BATCH;
+        if self.free.borrow_mut().try_reserve(total).is_err() {
+            state.push_nil();
+            return Err(Raised(crate::ERRMEM));
+        }
+        let keys = Cell::new([0; BATCH]);
+        let made = Cell::new(0_usize);
+        let result = state.protect(|raising| {
+            let slots = keys.as_ptr();
+            while made.get() < BATCH {
+                raising.push_bool(false);
+                // SAFETY: takes the value just pushed; `slots` outlives the protected call.
+                unsafe {
+                    (*slots)[made.get()] = B::luaL_ref(raising.raw(), B::REGISTRY_INDEX);
+                }
+                made.set(made.get() + 1);
+            }
+        });
+        self.reserved.set(self.reserved.get() + made.get());
+        let mut free = self.free.borrow_mut();
+        free.extend(keys.get()[..made.get()].iter().rev());
+        match (free.pop(), result) {
+            (Some(key), Ok(())) => Ok(key),
+            (Some(key), Err(_)) => {
+                state.pop(1);
+                Ok(key)
+            }
+            (None, Err(raised)) => Err(raised),
+            (None, Ok(())) => Err(Raised(crate::ERRMEM)),
+        }
+    }
+
+    /// Gives a reference back. Needs one free slot on the current stack.
+    #[inline]
+    pub fn release(&self, reference: Ref) {
+        if !self.is_open() {
+            return;
+        }
+        let state = self.state();
+        state.push_bool(false);
+        // SAFETY: the reference was given out by `take_ref`, so its key is present.
+        unsafe { state.raw_seti_present(B::REGISTRY_INDEX, i64::from(reference.0)) };
+        self.free.borrow_mut().push(reference.0);
+    }
+
+    pub(crate) fn set_traceback(&self, text: Vec<u8>) {
+        *self.traceback.borrow_mut() = text;
+    }
+
+    /// The traceback of the last error that reached the message handler; empty if none was made.
+    pub fn take_traceback(&self) -> Vec<u8> {
+        self.traceback.take()
+    }
+
+    /// Whether the globals have `debug.traceback`: a script that removes it wants no traceback.
+    pub(crate) fn has_traceback_function(&self, state: State<B>) -> bool {
+        let base = state.top();
+        let (debug, traceback) = self.debug_names.get();
+        state.push_globals();
+        state.push_ref(Ref(debug));
+        state.raw_get(-2);
+        let found = state.type_of(-1) == value::TABLE && {
+            state.push_ref(Ref(traceback));
+            state.raw_get(-2);
+            state.type_of(-1) == value::FUNCTION
+        };
+        state.set_top(base);
+        found
+    }
+
+    /// Closes the Lua: runs all finalizers and frees everything. Does nothing the second time.
+    pub fn close(&self) {
+        let main = self.main.get();
+        if main.is_null() {
+            return;
+        }
+        self.current.set(main);
+        // SAFETY: the state is live; the finalizers that run may still use this instance, which
+        // counts as open until they are done.
+        unsafe {
+            B::lua_settop(main, 0);
+            self.memory.detach::<B>(main);
+            B::lua_close(main);
+        }
+        self.main.set(null_mut());
+        self.current.set(null_mut());
+    }
+}
+
+impl<B: LuaBackend> Drop for Instance<B> {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Runs once in a fresh state, protected: makes what later protected calls are made with.
+unsafe extern "C-unwind" fn set_up<B: LuaBackend>(l: *mut lua_State) -> c_int {
+    // SAFETY: called by `Instance::open` with the instance as the one argument; the frame owns
+    // nothing while it raises.
+    unsafe {
+        let address = B::lua_touserdata(l, 1).cast::<Instance<B>>();
+        let instance = NonNull::new_unchecked(address);
+        let raising = Raising::<B>::in_callback(l, instance);
+        let instance = instance.as_ref();
+        raising.push_pointer(address.cast());
+        raising.push_closure(Some(traceback::handle::<B>), 1);
+        instance.handler.set(B::luaL_ref(l, B::REGISTRY_INDEX));
+        raising.push_pointer(address.cast());
+        raising.push_closure(Some(enter::<B>), 1);
+        instance.entry.set(B::luaL_ref(l, B::REGISTRY_INDEX));
+        raising.push_bytes(b"debug");
+        let debug = B::luaL_ref(l, B::REGISTRY_INDEX);
+        raising.push_bytes(b"traceback");
+        instance.debug_names.set((debug, B::luaL_ref(l, B::REGISTRY_INDEX)));
+    }
+    0
+}
+
+/// The last resort, never to be reached: says what happened before Lua ends the process.
+unsafe extern "C-unwind" fn panic<B: LuaBackend>(_: *mut lua_State) -> c_int {
+    eprintln!(
+        "lupa.{}: an error of Lua reached a place where nothing can catch it; this is a bug in lupa",
+        B::NAME
+    );
+    0
+}

@@ -1,0 +1,256 @@
+//! [`State`]: the operations on a Lua stack that never raise.
+
+use core::ffi::{CStr, c_char, c_int, c_void};
+use core::ptr::NonNull;
+
+use crate::backend::{LuaBackend, value};
+use crate::instance::{Instance, Ref};
+use crate::raw::{lua_CFunction, lua_State};
+
+/// A coroutine's stack and the [`Instance`] that it belongs to; two pointers, freely copied.
+///
+/// Indices are as in the Lua manual, and as there, one that is out of range is a bug of the caller
+/// (builds with `LUA_USE_APICHECK` stop at it).
+pub struct State<B: LuaBackend> {
+    raw: *mut lua_State,
+    instance: NonNull<Instance<B>>,
+}
+
+impl<B: LuaBackend> Clone for State<B> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<B: LuaBackend> Copy for State<B> {}
+
+macro_rules! plain {
+    ($($(#[$doc:meta])* $name:ident = $function:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)?;)*) => {
+        $($(#[$doc])*
+        #[inline(always)]
+        pub fn $name(self, $($arg: $ty),*) $(-> $ret)? {
+            // SAFETY: the state is live and this thread's (`State::new`); this function of Lua
+            // never raises, and room and indices are the caller's contract (crate docs, 4).
+            unsafe { B::$function(self.raw, $($arg),*) }
+        })*
+    };
+}
+
+impl<B: LuaBackend> State<B> {
+    /// A view of `raw`.
+    ///
+    /// # Safety
+    /// `raw` is a live coroutine of `instance`, used by this thread only while the view is, and has
+    /// [`crate::MIN_ROOM`] free slots.
+    #[inline(always)]
+    pub unsafe fn new(raw: *mut lua_State, instance: NonNull<Instance<B>>) -> Self {
+        State { raw, instance }
+    }
+
+    /// The bare pointer.
+    #[inline(always)]
+    pub fn raw(self) -> *mut lua_State {
+        self.raw
+    }
+
+    /// The instance that this coroutine belongs to.
+    #[inline(always)]
+    pub fn instance(&self) -> &Instance<B> {
+        // SAFETY: an instance outlives the views of its states (`State::new`).
+        unsafe { self.instance.as_ref() }
+    }
+
+    /// The address of the instance.
+    #[inline(always)]
+    pub fn instance_ptr(self) -> NonNull<Instance<B>> {
+        self.instance
+    }
+
+    plain! {
+        /// The number of values in the frame.
+        top = lua_gettop() -> c_int;
+        /// Cuts the frame to `index` values, or fills it up with `nil`.
+        set_top = lua_settop(index: c_int);
+        /// Pushes a copy of a value.
+        push_value = lua_pushvalue(index: c_int);
+        /// The type of a value, one of [`value`].
+        type_of = lua_type(index: c_int) -> c_int;
+        /// Pushes `nil`.
+        push_nil = lua_pushnil();
+        /// Pushes a float.
+        push_number = lua_pushnumber(n: f64);
+        /// Pushes an integer, or a float where there is no such subtype.
+        push_integer = push_integer(n: i64);
+        /// Pushes a bare pointer.
+        push_pointer = lua_pushlightuserdata(p: *mut c_void);
+        /// The address of a userdata, or null.
+        to_userdata = lua_touserdata(index: c_int) -> *mut c_void;
+        /// The coroutine at `index`, or null.
+        to_thread = lua_tothread(index: c_int) -> *mut lua_State;
+        /// An address that tells objects apart.
+        to_pointer = lua_topointer(index: c_int) -> *const c_void;
+        /// The C function at `index`, or `None`.
+        to_c_function = lua_tocfunction(index: c_int) -> lua_CFunction;
+        /// The integer at `index`, if it is of that subtype.
+        to_integer = to_integer(index: c_int) -> Option<i64>;
+        /// The number at `index`, or 0.
+        to_number = to_number(index: c_int) -> f64;
+        /// Length without metamethods.
+        raw_len = raw_len(index: c_int) -> usize;
+        /// Replaces the key on top by `t[k]`, without metamethods.
+        raw_get = raw_get(index: c_int);
+        /// Pushes `t[n]`, without metamethods.
+        raw_geti = raw_geti(index: c_int, n: i64);
+        /// Moves the top value to `index`.
+        insert = insert(index: c_int);
+        /// Removes the value at `index`.
+        remove = remove(index: c_int);
+        /// Pushes the table of globals.
+        push_globals = push_globals();
+        /// `OK`, `YIELD`, or the error that killed the coroutine.
+        status = lua_status() -> c_int;
+        /// The frame at a level of the call stack.
+        frame = frame(level: c_int) -> Option<crate::Frame>;
+    }
+
+    /// Pops `n` values.
+    #[inline(always)]
+    pub fn pop(self, n: c_int) {
+        self.set_top(-n - 1);
+    }
+
+    /// Pushes a boolean.
+    #[inline(always)]
+    pub fn push_bool(self, b: bool) {
+        // SAFETY: as for `plain!`.
+        unsafe { B::lua_pushboolean(self.raw, c_int::from(b)) }
+    }
+
+    /// Whether the value is anything but `nil` and `false`.
+    #[inline(always)]
+    pub fn to_bool(self, index: c_int) -> bool {
+        // SAFETY: as for `plain!`.
+        unsafe { B::lua_toboolean(self.raw, index) != 0 }
+    }
+
+    /// Whether the value is a C function.
+    #[inline(always)]
+    pub fn is_c_function(self, index: c_int) -> bool {
+        // SAFETY: as for `plain!`.
+        unsafe { B::lua_iscfunction(self.raw, index) != 0 }
+    }
+
+    /// Primitive equality of two values.
+    #[inline(always)]
+    pub fn raw_equal(self, a: c_int, b: c_int) -> bool {
+        // SAFETY: as for `plain!`.
+        unsafe { B::lua_rawequal(self.raw, a, b) != 0 }
+    }
+
+    /// Pushes the metatable of a value, if it has one.
+    #[inline(always)]
+    pub fn push_metatable(self, index: c_int) -> bool {
+        // SAFETY: as for `plain!`.
+        unsafe { B::lua_getmetatable(self.raw, index) != 0 }
+    }
+
+    /// Pushes upvalue `n` of the function at `index`, if it has that many.
+    #[inline(always)]
+    pub fn push_upvalue(self, index: c_int, n: c_int) -> bool {
+        // SAFETY: as for `plain!`.
+        unsafe { !B::lua_getupvalue(self.raw, index, n).is_null() }
+    }
+
+    /// Sets the table on top as the metatable of the value at `index` and pops it.
+    #[inline(always)]
+    pub fn set_metatable(self, index: c_int) {
+        // SAFETY: as for `plain!`.
+        unsafe { B::lua_setmetatable(self.raw, index) };
+    }
+
+    /// Stores the top value as `t[n]` and pops it.
+    ///
+    /// # Safety
+    /// The key is present in the table (with any value but `nil`): else this may allocate and raise.
+    #[inline(always)]
+    pub unsafe fn raw_seti_present(self, index: c_int, n: i64) {
+        // SAFETY: a key that is present is assigned in place.
+        unsafe { B::raw_seti(self.raw, index, n) }
+    }
+
+    /// Stores the top value as `t[k]`, `k` below it, and pops both.
+    ///
+    /// # Safety
+    /// As for [`State::raw_seti_present`].
+    #[inline(always)]
+    pub unsafe fn raw_set_present(self, index: c_int) {
+        // SAFETY: a key that is present is assigned in place.
+        unsafe { B::lua_rawset(self.raw, index) }
+    }
+
+    /// Moves the top `n` values to `to`, which must have room.
+    #[inline(always)]
+    pub fn move_to(self, to: State<B>, n: c_int) {
+        // SAFETY: as for `plain!`; both are coroutines of one instance.
+        unsafe { B::lua_xmove(self.raw, to.raw, n) }
+    }
+
+    /// Pushes what a reference stands for.
+    #[inline(always)]
+    pub fn push_ref(self, reference: Ref) {
+        self.raw_geti(B::REGISTRY_INDEX, i64::from(reference.0));
+    }
+
+    /// The bytes of the string at `index`, or `None` when it is no string (a number is none: to
+    /// convert one may raise). The slice is good while the string stays on the stack.
+    #[inline(always)]
+    pub fn bytes<'a>(self, index: c_int) -> Option<&'a [u8]> {
+        if self.type_of(index) != value::STRING {
+            return None;
+        }
+        let mut len = 0;
+        // SAFETY: for a string this neither converts nor allocates.
+        let start = unsafe { B::lua_tolstring(self.raw, index, &mut len) };
+        // SAFETY: Lua gives the string's own bytes and their number.
+        Some(unsafe { core::slice::from_raw_parts(start.cast::<u8>(), len) })
+    }
+
+    /// Loads a chunk and pushes it as a function; on another status than `OK` pushes the error.
+    /// `mode` is `b`, `t` or both (manual, `load`).
+    pub fn load(self, code: &[u8], name: &CStr, mode: Option<&CStr>) -> c_int {
+        if !B::LOAD_HAS_MODE {
+            let (kind, letter) =
+                if code.starts_with(b"\x1b") { ("binary", b'b') } else { ("text", b't') };
+            if let Some(mode) = mode.filter(|mode| !mode.to_bytes().contains(&letter)) {
+                let mode = mode.to_string_lossy();
+                let message = format!("attempt to load a {kind} chunk (mode is '{mode}')");
+                let bytes = message.as_bytes();
+                let pushed = self.protect_values(|raising| {
+                    raising.push_bytes(bytes);
+                    1
+                });
+                return pushed.map_or_else(|raised| raised.0, |_| crate::ERRSYNTAX);
+            }
+        }
+        // SAFETY: as for `plain!`: loading is protected by itself.
+        unsafe { B::load(self.raw, code, name, mode) }
+    }
+
+    /// The name of the type of a value, as Lua's `type` gives it.
+    pub fn type_name(self, index: c_int) -> &'static str {
+        // SAFETY: `lua_typename` gives a static, zero-terminated ASCII string.
+        unsafe {
+            let name: *const c_char = B::lua_typename(self.raw, B::lua_type(self.raw, index));
+            CStr::from_ptr(name).to_str().unwrap_or("?")
+        }
+    }
+
+    /// The same stack of another coroutine of this instance.
+    ///
+    /// # Safety
+    /// As for [`State::new`].
+    #[inline(always)]
+    pub unsafe fn with_raw(self, raw: *mut lua_State) -> Self {
+        State { raw, instance: self.instance }
+    }
+}

@@ -1,0 +1,140 @@
+//! The message handler of protected calls: notes a traceback, leaves the error value as it is.
+//!
+//! The text is made in Rust memory from the call stack, so that it works when Lua's memory is
+//! full, and needs no look at the loaded modules for names, which costs more than the rest of an
+//! error. The most recent call is last, as in Python (lupa turns Lua's order around, too).
+
+use core::ffi::{CStr, c_char, c_int};
+use core::panic::AssertUnwindSafe;
+
+use crate::backend::{Frame, LuaBackend, value};
+use crate::fence::enter;
+use crate::instance::Instance;
+use crate::raw::lua_State;
+use crate::state::State;
+
+/// Levels at either end that a long traceback keeps, as Lua's own does.
+const FIRST: c_int = 10;
+const LAST: c_int = 11;
+
+/// The message handler; its upvalue is the address of the [`Instance`].
+pub(crate) unsafe extern "C-unwind" fn handle<B: LuaBackend>(l: *mut lua_State) -> c_int {
+    // SAFETY: the closure was made by `Instance::open` with this upvalue; the frame owns nothing
+    // when it returns, and nothing in it raises.
+    unsafe {
+        let instance = B::lua_touserdata(l, B::upvalue_index(1)).cast::<Instance<B>>();
+        let Some(instance) = core::ptr::NonNull::new(instance) else { return 1 };
+        let state = State::new(l, instance);
+        state.set_top(1);
+        note(state);
+    }
+    1
+}
+
+fn note<B: LuaBackend>(state: State<B>) {
+    let wanted = match state.type_of(1) {
+        value::STRING | value::NUMBER => true,
+        value::NIL => B::TRACEBACK_FOR_NIL,
+        _ => false,
+    };
+    let text = if wanted && state.instance().has_traceback_function(state) {
+        // A panic (no memory for the text) only costs the traceback.
+        std::panic::catch_unwind(AssertUnwindSafe(|| traceback(state, 1))).unwrap_or_default()
+    } else {
+        Vec::new()
+    };
+    state.instance().set_traceback(text);
+}
+
+/// `stack traceback:` and a line for each level from `first` on, the outermost first; empty when
+/// there is no level.
+pub(crate) fn traceback<B: LuaBackend>(state: State<B>, first: c_int) -> Vec<u8> {
+    let last = last_level(state, first);
+    let mut lines: Vec<Vec<u8>> = Vec::new();
+    let mut level = first;
+    while level <= last {
+        if level == first + FIRST && last - level >= LAST {
+            lines.push(b"...".to_vec());
+            level = last - LAST + 1;
+        }
+        if let Some(frame) = state.frame(level) {
+            if !is_entry::<B>(&frame) {
+                lines.push(describe::<B>(&frame));
+            }
+        }
+        level += 1;
+    }
+    let mut text = Vec::new();
+    if !lines.is_empty() {
+        text.extend_from_slice(b"stack traceback:");
+        for line in lines.iter().rev() {
+            text.extend_from_slice(b"\n\t");
+            text.extend_from_slice(line);
+        }
+    }
+    text
+}
+
+fn is_entry<B: LuaBackend>(frame: &Frame) -> bool {
+    frame.c_function.is_some_and(|f| f as usize == enter::<B> as *const () as usize)
+}
+
+/// Finds the outermost level without walking all of a deep stack for each.
+fn last_level<B: LuaBackend>(state: State<B>, first: c_int) -> c_int {
+    let mut low = first;
+    let mut high = first;
+    while state.frame(high).is_some() {
+        low = high;
+        high = high.saturating_mul(2);
+    }
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if state.frame(middle).is_some() {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    high - 1
+}
+
+fn describe<B: LuaBackend>(frame: &Frame) -> Vec<u8> {
+    let source = text(frame.source.as_ptr());
+    let what = text(frame.what);
+    let name = text(frame.name);
+    let kind = text(frame.name_what);
+    let mut line = Vec::from(source);
+    line.push(b':');
+    if frame.line > 0 {
+        line.extend_from_slice(frame.line.to_string().as_bytes());
+        line.push(b':');
+    }
+    line.extend_from_slice(b" in ");
+    if what == b"main" {
+        line.extend_from_slice(b"main chunk");
+    } else if !name.is_empty() && !kind.is_empty() {
+        let named = B::TRACEBACK_NAMES_KIND && what != b"C" && kind != b"global";
+        line.extend_from_slice(if named { kind } else { b"function" });
+        line.extend_from_slice(b" '");
+        line.extend_from_slice(name);
+        line.push(b'\'');
+    } else if what == b"Lua" {
+        line.extend_from_slice(b"function <");
+        line.extend_from_slice(source);
+        line.push(b':');
+        line.extend_from_slice(frame.line_defined.to_string().as_bytes());
+        line.push(b'>');
+    } else {
+        line.push(b'?');
+    }
+    line
+}
+
+fn text<'a>(start: *const c_char) -> &'a [u8] {
+    if start.is_null() {
+        return b"";
+    }
+    // SAFETY: a field of `lua_Debug` that `lua_getinfo` has filled is zero-terminated, and good
+    // until Lua runs again, which it does not while a traceback is made.
+    unsafe { CStr::from_ptr(start) }.to_bytes()
+}

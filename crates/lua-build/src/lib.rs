@@ -1,0 +1,73 @@
+//! Builds or finds a Lua for a version crate: its build script is one call of [`build`].
+//!
+//! Everything that differs between versions in this matter is a row of [`version::TABLE`].
+//!
+//! # Environment
+//! `LUPA_SYSTEM=1`, or `LUPA_SYSTEM_LUA54=1`, links an installed Lua instead of compiling one; a
+//! value other than `1` names its pkg-config package (`lua5.4`). `LUPA_LUA54_LIB` and
+//! `LUPA_LUA54_INCLUDE` name a library file and a header folder directly. `LUPA_APICHECK=1` compiles
+//! Lua with its own checks of how it is used. `LUPA_VENDOR_DIR` names a folder with the sources.
+
+mod link;
+mod luajit;
+mod puc;
+mod system;
+pub mod version;
+
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+pub use version::{Kind, Version};
+
+/// Builds or finds the Lua of this name, and tells cargo how to link it.
+///
+/// # Panics
+/// With a message for the person who builds, when there is no such Lua or it does not compile.
+pub fn build(name: &str) {
+    println!("cargo:rerun-if-changed=build.rs");
+    let version = version::find(name);
+    if system::use_installed(version) {
+        return;
+    }
+    let source = source(version);
+    println!("cargo:rerun-if-env-changed=LUPA_APICHECK");
+    println!("cargo:rerun-if-env-changed=CC");
+    println!("cargo:rerun-if-env-changed=CFLAGS");
+    let library = match version.kind {
+        Kind::Puc => puc::compile(version, &source),
+        Kind::LuaJit { .. } => luajit::compile(version, &source),
+    };
+    link::bundled(&library);
+}
+
+/// The folder of a Lua's C sources.
+pub fn source(version: &Version) -> PathBuf {
+    sources().join(version.source)
+}
+
+/// The folder with all pinned sources.
+pub fn sources() -> PathBuf {
+    PathBuf::from(env!("LUPA_LUA_SOURCES"))
+}
+
+fn out_dir() -> PathBuf {
+    PathBuf::from(env::var_os("OUT_DIR").expect("called from a build script"))
+}
+
+fn target(part: &str) -> String {
+    env::var(format!("CARGO_CFG_TARGET_{part}")).unwrap_or_default()
+}
+
+fn copy_tree(from: &Path, to: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_tree(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), &target)?;
+        }
+    }
+    Ok(())
+}

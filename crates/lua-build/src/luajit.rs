@@ -1,0 +1,82 @@
+//! Building LuaJIT with its own makefile.
+
+use std::path::Path;
+use std::process::Command;
+use std::{env, fs};
+
+use crate::link::Library;
+use crate::puc::LOADER;
+use crate::version::{Kind, Version};
+use crate::{copy_tree, out_dir, target};
+
+/// Programs that a release may ship ready-made; what runs during a build is made during the build.
+const PREBUILT: [&str; 3] = ["src/luajit", "src/host/minilua", "src/host/buildvm"];
+
+/// Makes the static library.
+pub(crate) fn compile(version: &Version, source: &Path) -> Library {
+    assert!(
+        target("FAMILY").split(',').any(|family| family == "unix"),
+        "LuaJIT is built with make, which needs a Unix-like target; on others leave {} out \
+         (LUPA_BACKENDS) or link an installed one (LUPA_{}_LIB)",
+        version.name,
+        version.name.to_uppercase()
+    );
+    let build = out_dir().join("luajit");
+    let _ = fs::remove_dir_all(&build);
+    copy_tree(source, &build).expect("the LuaJIT sources can be copied");
+    if let Kind::LuaJit { release: Some(file) } = version.kind {
+        let file = source.parent().expect("inside the sources").join(file);
+        let text = fs::read(&file).expect("the release file can be read");
+        fs::write(build.join(".relver"), text).expect("the release file can be written");
+    }
+    for program in PREBUILT {
+        let _ = fs::remove_file(build.join(program));
+    }
+    let mut config = cc::Build::new();
+    config.warnings(false).opt_level(3).pic(true).cargo_metadata(false);
+    let compiler = config.get_compiler();
+    let compiler = compiler.path().display().to_string();
+    let archiver = config.get_archiver();
+    let archiver = archiver.get_program().to_string_lossy().into_owned();
+    let loader: String =
+        LOADER.iter().map(|function| format!(" -D{function}=lupa_{function}")).collect();
+    run(make(&build).arg("clean"));
+    run(make(&build)
+        .arg("BUILDMODE=static")
+        .arg(format!("XCFLAGS=-fPIC{loader}{}", checks()))
+        .arg(format!("STATIC_CC={compiler}"))
+        .arg(format!("TARGET_LD={compiler}"))
+        .arg(format!("TARGET_AR={archiver} rcus"))
+        .arg(format!("-j{}", env::var("NUM_JOBS").unwrap_or_else(|_| "1".into())))
+        .arg("libluajit.a"));
+    let name = format!("lupa_{}", version.name);
+    let library = out_dir().join(format!("lib{name}.a"));
+    fs::copy(build.join("src/libluajit.a"), library).expect("the library was made");
+    Library { name, directory: out_dir() }
+}
+
+fn checks() -> &'static str {
+    let wanted = env::var_os("LUPA_APICHECK").is_some_and(|value| !value.is_empty() && value != "0");
+    if wanted { " -DLUA_USE_APICHECK -DLUA_USE_ASSERT" } else { "" }
+}
+
+fn make(build: &Path) -> Command {
+    let mut make = Command::new(env::var_os("MAKE").unwrap_or_else(|| "make".into()));
+    make.arg("-C").arg(build.join("src"));
+    // Cargo's own job server and flags for another make would only confuse this one.
+    make.env_remove("MAKEFLAGS").env_remove("MFLAGS").env_remove("CFLAGS");
+    if target("OS") == "linux" {
+        make.arg("TARGET_SYS=Linux");
+    }
+    make
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().unwrap_or_else(|error| panic!("make cannot be run: {error}"));
+    assert!(
+        output.status.success(),
+        "{command:?} failed:\n{}\n{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}

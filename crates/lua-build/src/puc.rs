@@ -1,0 +1,62 @@
+//! Compiling the reference implementation.
+
+use std::path::Path;
+use std::{env, fs};
+
+use crate::link::Library;
+use crate::version::Version;
+use crate::{out_dir, target};
+
+/// Functions of the system's loader that Lua shall call through ours, which sees to it that a
+/// binary module is bound to the Lua that loads it; see `lua_api::dl`.
+pub(crate) const LOADER: [&str; 3] = ["dlopen", "dlsym", "dlerror"];
+
+/// Compiles all C files into a static library.
+///
+/// Apart from what the system needs, nothing is defined: the compatibility switches are those of
+/// each Lua's own `luaconf.h`, as in the wheels of lupa.
+pub(crate) fn compile(version: &Version, source: &Path) -> Library {
+    let name = format!("lupa_{}", version.name);
+    let mut build = cc::Build::new();
+    build.warnings(false).opt_level(3).pic(true).include(source).cargo_metadata(false);
+    build.flag_if_supported("-fno-math-errno").flag_if_supported("-fno-plt");
+    let unix = target("FAMILY").split(',').any(|family| family == "unix");
+    if unix {
+        // `io.popen`, `os.tmpname` without a race, and C modules by `dlopen`.
+        build.define("LUA_USE_POSIX", None).define("LUA_USE_DLOPEN", None);
+    } else if target("OS") == "windows" {
+        build.define("LUA_BUILD_AS_DLL", None);
+    }
+    if env::var_os("LUPA_APICHECK").is_some_and(|value| !value.is_empty() && value != "0") {
+        build.define("LUA_USE_APICHECK", None);
+        if version.name == "lua51" {
+            build.define("luai_apicheck(L,o)", "assert(o)").flag("-include").flag("assert.h");
+        }
+    }
+    let mut loader = build.clone();
+    if unix {
+        for function in LOADER {
+            loader.define(function, format!("lupa_{function}").as_str());
+        }
+    }
+    let mut files: Vec<_> = fs::read_dir(source)
+        .unwrap_or_else(|error| panic!("no Lua sources in {}: {error}", source.display()))
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "c"))
+        .collect();
+    files.sort();
+    for path in &files {
+        let stem = path.file_name().unwrap_or_default();
+        if stem == "loadlib.c" {
+            loader.file(path);
+        } else if stem != "lua.c" && stem != "luac.c" && stem != "print.c" {
+            build.file(path);
+        }
+    }
+    let loader = loader.compile_intermediates();
+    for object in loader {
+        build.object(object);
+    }
+    build.compile(&name);
+    Library { name, directory: out_dir() }
+}

@@ -1,0 +1,133 @@
+//! The table of versions: one row for each Lua.
+
+/// How a Lua is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The reference implementation: a handful of C files.
+    Puc,
+    /// LuaJIT, by its own makefile. It comes with programs that are made, not used as found.
+    LuaJit {
+        /// The file, beside the source folder, that says which commit this is; if there is one.
+        release: Option<&'static str>,
+    },
+}
+
+/// A Lua that there is a crate for.
+#[derive(Clone, Copy, Debug)]
+pub struct Version {
+    /// The name of the Python module and of the crate's folder.
+    pub name: &'static str,
+    /// The folder of its C files below the pinned sources.
+    pub source: &'static str,
+    /// How it is built.
+    pub kind: Kind,
+    /// What pkg-config may call it.
+    pub packages: &'static [&'static str],
+    /// The version that pkg-config must report at least, and must stay below.
+    pub range: (&'static str, &'static str),
+    /// The headers that bindings are made of.
+    pub headers: &'static [&'static str],
+}
+
+const PUC_HEADERS: &[&str] = &["lua.h", "lauxlib.h", "lualib.h"];
+const JIT_HEADERS: &[&str] = &["lua.h", "lauxlib.h", "lualib.h", "luajit.h"];
+
+/// All versions, oldest first.
+pub const TABLE: &[Version] = &[
+    Version {
+        name: "lua51",
+        source: "lua-src/lua-5.1.5",
+        kind: Kind::Puc,
+        packages: &["lua5.1", "lua-5.1", "lua51"],
+        range: ("5.1", "5.2"),
+        headers: PUC_HEADERS,
+    },
+    Version {
+        name: "lua52",
+        source: "lua-src/lua-5.2.4",
+        kind: Kind::Puc,
+        packages: &["lua5.2", "lua-5.2", "lua52"],
+        range: ("5.2", "5.3"),
+        headers: PUC_HEADERS,
+    },
+    Version {
+        name: "lua53",
+        source: "lua-src/lua-5.3.6",
+        kind: Kind::Puc,
+        packages: &["lua5.3", "lua-5.3", "lua53"],
+        range: ("5.3", "5.4"),
+        headers: PUC_HEADERS,
+    },
+    Version {
+        name: "lua54",
+        source: "lua-src/lua-5.4.9",
+        kind: Kind::Puc,
+        packages: &["lua5.4", "lua-5.4", "lua54"],
+        range: ("5.4", "5.5"),
+        headers: PUC_HEADERS,
+    },
+    Version {
+        name: "lua55",
+        source: "lua-src/lua-5.5.1",
+        kind: Kind::Puc,
+        packages: &["lua5.5", "lua-5.5", "lua55"],
+        range: ("5.5", "5.6"),
+        headers: PUC_HEADERS,
+    },
+    Version {
+        name: "luajit20",
+        source: "lua-jit-sys/src/LuaJIT-2.0.5",
+        kind: Kind::LuaJit { release: None },
+        packages: &["luajit"],
+        range: ("2.0", "2.1.0-alpha"),
+        headers: JIT_HEADERS,
+    },
+    Version {
+        name: "luajit21",
+        source: "luajit-src/luajit2",
+        kind: Kind::LuaJit { release: Some("luajit_relver.txt") },
+        packages: &["luajit"],
+        range: ("2.1.0-alpha", "2.2"),
+        headers: JIT_HEADERS,
+    },
+];
+
+/// The row of this name.
+///
+/// # Panics
+/// When there is none: the names are written in build scripts.
+pub fn find(name: &str) -> &'static Version {
+    TABLE
+        .iter()
+        .find(|version| version.name == name)
+        .unwrap_or_else(|| panic!("no Lua is called {name}; see lua_build::version::TABLE"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_sorted() {
+        let names: Vec<_> = TABLE.iter().map(|version| version.name).collect();
+        let mut sorted = names.clone();
+        sorted.sort_unstable();
+        sorted.dedup();
+        assert_eq!(names, sorted);
+    }
+
+    #[test]
+    fn every_source_has_its_headers() {
+        for version in TABLE {
+            let mut folder = crate::source(version);
+            if folder.join("src").is_dir() {
+                folder = folder.join("src");
+            }
+            for header in version.headers {
+                // LuaJIT 2.1 makes luajit.h when it is built.
+                let made = folder.join("luajit_rolling.h").is_file() && *header == "luajit.h";
+                assert!(made || folder.join(header).is_file(), "{}: {header}", version.name);
+            }
+        }
+    }
+}

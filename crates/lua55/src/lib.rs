@@ -1,0 +1,80 @@
+//! The Python module `lupa.lua55`: Lua 5.5.
+
+mod bindings;
+
+use core::ffi::{CStr, c_char, c_int, c_void};
+
+use lua_api::raw::{lua_CFunction, lua_State};
+use lua_api::{Gc, LuaBackend};
+use pyo3::prelude::*;
+
+/// Lua 5.5.
+#[derive(Clone, Copy)]
+struct Lua55;
+
+lua_api::forward_common_api!(Lua55, bindings);
+
+// SAFETY: the constants are those of this Lua's headers and manual.
+unsafe impl LuaBackend for Lua55 {
+    const NAME: &'static str = "lua55";
+    const VERSION: (u8, u8) = (5, 5);
+    const REGISTRY_INDEX: c_int = -(c_int::MAX / 2 + 1000);
+    const HAS_INTEGERS: bool = true;
+    const INTEGER_RANGE: (i64, i64) =
+        (bindings::lua_Integer::MIN as i64, bindings::lua_Integer::MAX as i64);
+    const TABLE_HAS_LEN: bool = true;
+    const TRACEBACK_NAMES_KIND: bool = true;
+    const TRACEBACK_FOR_NIL: bool = true;
+    const COLLECTS_WHEN_FULL: bool = true;
+    const FINALIZERS_RAISE: bool = false;
+    const CHECKSTACK_RAISES: bool = false;
+    const LOAD_HAS_MODE: bool = true;
+    const BUNDLED: bool = !cfg!(lupa_system_lua);
+
+    lua_api::modern_methods!(bindings);
+
+    unsafe fn new_state(seed: Option<u32>) -> *mut lua_State {
+        // SAFETY: no precondition. The allocator of `luaL_newstate` is not to be had by name, so a
+        // state that it made is asked for it when a seed is given.
+        unsafe {
+            let state = bindings::luaL_newstate();
+            let Some(seed) = seed else { return state };
+            if state.is_null() {
+                return state;
+            }
+            let mut ud = core::ptr::null_mut();
+            let allocator = bindings::lua_getallocf(state, &mut ud);
+            bindings::lua_close(state);
+            bindings::lua_newstate(allocator, ud, seed)
+        }
+    }
+
+    unsafe fn open_libs(l: *mut lua_State) {
+        // SAFETY: the caller keeps the manual's rules. All libraries, none only preloaded.
+        unsafe { bindings::luaL_openselectedlibs(l, !0, 0) };
+    }
+
+    unsafe fn resume(co: *mut lua_State, from: *mut lua_State, nargs: c_int) -> (c_int, c_int) {
+        let mut results = 0;
+        // SAFETY: the caller keeps the manual's rules.
+        let status = unsafe { bindings::lua_resume(co, from, nargs, &mut results) };
+        (status, results)
+    }
+
+    #[inline(always)]
+    unsafe fn new_userdata(l: *mut lua_State, size: usize) -> *mut c_void {
+        // SAFETY: the caller keeps the manual's rules.
+        unsafe { bindings::lua_newuserdatauv(l, size, 0) }
+    }
+
+    unsafe fn gc(l: *mut lua_State, what: Gc) -> c_int {
+        // SAFETY: the caller keeps the manual's rules; these commands have no further arguments.
+        unsafe { bindings::lua_gc(l, what as c_int) }
+    }
+}
+
+/// Lua 5.5 inside Python.
+#[pymodule(name = "lua55")]
+fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    lupa_core::init::<Lua55>(module)
+}

@@ -1,0 +1,5 @@
+//! Builds or finds this crate's Lua.
+
+fn main() {
+    lua_build::build("luajit21");
+}

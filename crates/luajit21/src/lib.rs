@@ -1,0 +1,48 @@
+//! The Python module `lupa.luajit21`: LuaJIT 2.1.
+
+mod bindings;
+
+use core::ffi::{CStr, c_char, c_int, c_void};
+
+use lua_api::raw::{lua_CFunction, lua_State};
+use lua_api::{Gc, LuaBackend};
+use pyo3::prelude::*;
+
+/// LuaJIT 2.1.
+#[derive(Clone, Copy)]
+struct LuaJit21;
+
+lua_api::forward_common_api!(LuaJit21, bindings);
+
+// SAFETY: the constants are those of this Lua's headers and manual.
+unsafe impl LuaBackend for LuaJit21 {
+    const NAME: &'static str = "luajit21";
+    const VERSION: (u8, u8) = (5, 1);
+    const REGISTRY_INDEX: c_int = bindings::LUA_REGISTRYINDEX;
+    const HAS_INTEGERS: bool = false;
+    const INTEGER_RANGE: (i64, i64) =
+        (bindings::lua_Integer::MIN as i64, bindings::lua_Integer::MAX as i64);
+    const TABLE_HAS_LEN: bool = false;
+    const TRACEBACK_NAMES_KIND: bool = false;
+    const TRACEBACK_FOR_NIL: bool = false;
+    const COLLECTS_WHEN_FULL: bool = false;
+    const FINALIZERS_RAISE: bool = true;
+    const CHECKSTACK_RAISES: bool = false;
+    const LOAD_HAS_MODE: bool = true;
+    const BUNDLED: bool = !cfg!(lupa_system_lua);
+
+    lua_api::classic_methods!(bindings);
+
+    unsafe fn load(l: *mut lua_State, code: &[u8], name: &CStr, mode: Option<&CStr>) -> c_int {
+        let mode = mode.map_or(core::ptr::null(), CStr::as_ptr);
+        let start = code.as_ptr().cast();
+        // SAFETY: the caller keeps the manual's rules.
+        unsafe { bindings::luaL_loadbufferx(l, start, code.len(), name.as_ptr(), mode) }
+    }
+}
+
+/// LuaJIT 2.1 inside Python.
+#[pymodule(name = "luajit21")]
+fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    lupa_core::init::<LuaJit21>(module)
+}

@@ -1,0 +1,118 @@
+//! A Lua table as the arguments of a Python call: `python.args` and the `unpacks_lua_table`
+//! decorators.
+
+use lua_api::{LuaBackend, Ref};
+use pyo3::exceptions::{PyIndexError, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyBytes, PyDict, PyInt, PyString, PyTuple};
+
+use crate::error::{Result, raised};
+use crate::from_lua::from_lua;
+use crate::runtime::Entry;
+
+/// Arguments on their way from Lua to a Python callable: what `python.args` gives.
+#[pyclass(name = "_PyArguments", frozen)]
+pub(crate) struct PyArguments {
+    pub(crate) args: Py<PyTuple>,
+    pub(crate) kwargs: Py<PyDict>,
+}
+
+#[pymethods]
+impl PyArguments {
+    fn __traverse__(
+        &self,
+        visit: pyo3::PyVisit<'_>,
+    ) -> std::result::Result<(), pyo3::PyTraverseError> {
+        visit.call(&self.args)?;
+        visit.call(&self.kwargs)
+    }
+}
+
+/// Splits a table into its sequence, as positional, and its string keys, as keyword arguments.
+///
+/// # Errors
+/// `IndexError` for an integer key outside of the sequence, `TypeError` for a key of another type.
+pub(crate) fn unpack<'py, B: LuaBackend>(
+    entry: &Entry<'py, B>,
+    table: Ref,
+) -> Result<(Bound<'py, PyTuple>, Bound<'py, PyDict>)> {
+    let py = entry.py;
+    let runtime = entry.runtime();
+    let state = entry.state();
+    let base = state.top();
+    state.push_ref(table);
+    let length = state.raw_len(-1);
+    state.set_top(base);
+    let mut args: Vec<Option<Bound<'py, PyAny>>> = Vec::new();
+    args.try_reserve_exact(length).map_err(|_| crate::error::Error::Memory)?;
+    args.resize(length, None);
+    let kwargs = PyDict::new(py);
+    let mut last: Option<Ref> = None;
+    let result = loop {
+        let found = state.protect_values(|raising| {
+            raising.push_ref(table);
+            match last {
+                Some(key) => raising.push_ref(key),
+                None => raising.push_nil(),
+            }
+            if raising.next(1) { 2 } else { 0 }
+        });
+        match found {
+            Ok(0) => break Ok(()),
+            Ok(_) => {}
+            Err(failure) => break Err(raised(entry, state, failure)),
+        }
+        let pair = from_lua(runtime, py, state, base + 1)
+            .and_then(|key| Ok((key, from_lua(runtime, py, state, base + 2)?)));
+        state.set_top(base + 1);
+        match last {
+            Some(key) => runtime.instance.replace_ref(state, key),
+            None => match runtime.instance.take_ref(state) {
+                Ok(key) => last = Some(key),
+                Err(failure) => break Err(raised(entry, state, failure)),
+            },
+        }
+        let placed = pair.and_then(|(key, value)| {
+            place(entry, &mut args, &kwargs, &key, value).map_err(Into::into)
+        });
+        if let Err(error) = placed {
+            break Err(error);
+        }
+    };
+    state.set_top(base);
+    if let Some(key) = last {
+        runtime.instance.release(key);
+    }
+    result?;
+    let none = py.None().into_bound(py);
+    let args = args.into_iter().map(|value| value.unwrap_or_else(|| none.clone()));
+    Ok((PyTuple::new(py, args.collect::<Vec<_>>())?, kwargs))
+}
+
+fn place<'py, B: LuaBackend>(
+    entry: &Entry<'py, B>,
+    args: &mut [Option<Bound<'py, PyAny>>],
+    kwargs: &Bound<'py, PyDict>,
+    key: &Bound<'py, PyAny>,
+    value: Bound<'py, PyAny>,
+) -> PyResult<()> {
+    if key.is_instance_of::<PyInt>() && !key.is_instance_of::<PyBool>() {
+        let place = key
+            .extract::<usize>()
+            .ok()
+            .and_then(|number| number.checked_sub(1))
+            .and_then(|index| args.get_mut(index));
+        let Some(place) = place else {
+            return Err(PyIndexError::new_err("table index out of range"));
+        };
+        *place = Some(value);
+        Ok(())
+    } else if let Ok(bytes) = key.cast::<PyBytes>() {
+        let name = entry.options.source_encoding.decode(entry.py, bytes.as_bytes())?;
+        kwargs.set_item(name, value)
+    } else if key.is_instance_of::<PyString>() {
+        kwargs.set_item(key, value)
+    } else {
+        Err(PyTypeError::new_err("table key is neither an integer nor a string"))
+    }
+}

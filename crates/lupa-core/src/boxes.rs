@@ -1,0 +1,200 @@
+//! Python objects inside Lua: the userdata that stands for one, and the list of all of them.
+//!
+//! A box owns one reference to its object, through its slot in [`Boxes`]. The identity cache (two
+//! weak tables of Lua, one a view) only borrows: Lua clears a weak entry before it runs the
+//! finalizer, so for a while two boxes of one object can exist, and neither knows of the other.
+//!
+//! A finalizer runs wherever Lua allocates, without the GIL, so it touches no Python object: it
+//! notes its slot as dead, and the reference is dropped when the runtime is next at a safe place.
+//! The garbage collector of Python, which may look at the slots at any time while attached, sees
+//! an object until then.
+
+use std::cell::{RefCell, UnsafeCell};
+use std::ffi::{c_int, c_void};
+use std::ptr::null_mut;
+
+use pyo3::ffi;
+
+/// How an object looks from Lua; the bits are those of lupa's documentation of its flags.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(transparent)]
+pub(crate) struct View(pub u8);
+
+impl View {
+    /// `obj[key]` reads attributes.
+    pub(crate) const ATTRIBUTES: View = View(0);
+    /// `obj[key]` reads items.
+    pub(crate) const ITEMS: View = View(1);
+    /// An iterator whose tuples become several values.
+    pub(crate) const UNPACK: View = View(2);
+    /// An iterator that counts.
+    pub(crate) const ENUMERATE: View = View(4);
+
+    pub(crate) fn has(self, other: View) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    pub(crate) fn with(self, other: View) -> View {
+        View(self.0 | other.0)
+    }
+}
+
+/// The memory of the userdata.
+#[repr(C)]
+pub(crate) struct PyBox {
+    /// Borrowed from the slot; null once the finalizer has run or the runtime was cleared.
+    pub(crate) object: *mut ffi::PyObject,
+    slot: u32,
+    pub(crate) view: View,
+}
+
+struct Slot {
+    object: *mut ffi::PyObject,
+    home: *mut PyBox,
+}
+
+/// All boxes of one runtime.
+///
+/// `slots` changes only while its thread holds the runtime's lock and is attached to Python, so
+/// that Python's collector, which is attached but does not hold the lock, can walk it.
+#[derive(Default)]
+pub(crate) struct Boxes {
+    slots: UnsafeCell<Vec<Slot>>,
+    free: RefCell<Vec<u32>>,
+    dead: RefCell<Vec<u32>>,
+}
+
+impl Boxes {
+    /// Makes sure that the next [`Boxes::fill`] and every finalizer need no memory.
+    pub(crate) fn reserve(&self) -> bool {
+        self.reserve_many(1)
+    }
+
+    /// The same for the next `count` times.
+    pub(crate) fn reserve_many(&self, count: usize) -> bool {
+        // SAFETY: attached, and the lock is held: nobody else looks at the slots.
+        let slots = unsafe { &mut *self.slots.get() };
+        let total = slots.len() + count;
+        let roomy = |list: &mut Vec<u32>| {
+            list.capacity() >= total || list.try_reserve(total * 2 - list.len()).is_ok()
+        };
+        slots.try_reserve(count).is_ok()
+            && roomy(&mut self.free.borrow_mut())
+            && roomy(&mut self.dead.borrow_mut())
+    }
+
+    /// Turns fresh memory into a box that owns `object`.
+    ///
+    /// # Safety
+    /// Attached, with the lock held, after [`Boxes::reserve`]; `home` is a new userdata of the size
+    /// of a [`PyBox`].
+    pub(crate) unsafe fn fill(&self, home: *mut PyBox, object: *mut ffi::PyObject, view: View) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            ffi::Py_INCREF(object);
+            let slots = &mut *self.slots.get();
+            let slot = Slot { object, home };
+            let number = match self.free.borrow_mut().pop() {
+                Some(number) => {
+                    slots[number as usize] = slot;
+                    number
+                }
+                None => {
+                    slots.push(slot);
+                    slots.len() as u32 - 1
+                }
+            };
+            home.write(PyBox { object, slot: number, view });
+        }
+    }
+
+    /// Whether `memory`, which has our metatable and is large enough, really is one of our boxes
+    /// and not a userdata that a script has dressed up with `debug.setmetatable`.
+    pub(crate) fn owns(&self, memory: *mut c_void) -> bool {
+        let candidate = memory.cast::<PyBox>();
+        // SAFETY: large enough, and aligned as all userdata; the slots are only read.
+        unsafe {
+            let number = (*candidate).slot as usize;
+            (&*self.slots.get()).get(number).is_some_and(|slot| slot.home == candidate)
+        }
+    }
+
+    /// Whether `memory` is a box that was finalized: it has no object, so it is safe to look at.
+    pub(crate) fn is_buried(&self, memory: *mut c_void) -> bool {
+        // SAFETY: large enough, and aligned as all userdata.
+        unsafe { (*memory.cast::<PyBox>()).object.is_null() }
+    }
+
+    /// The finalizer's part: gives the box up. No Python, no allocation.
+    ///
+    /// # Safety
+    /// The lock is held; `home` is a box of this list.
+    pub(crate) unsafe fn bury(&self, home: *mut PyBox) {
+        // SAFETY: a box of ours; `home` of its slot is read by nobody without the lock.
+        unsafe {
+            if (*home).object.is_null() {
+                return;
+            }
+            (*home).object = null_mut();
+            let number = (*home).slot;
+            (&mut *self.slots.get())[number as usize].home = null_mut();
+            self.dead.borrow_mut().push(number);
+        }
+    }
+
+    /// Whether finalizers have left something to [`Boxes::take_dead`].
+    #[inline(always)]
+    pub(crate) fn has_dead(&self) -> bool {
+        !self.dead.borrow().is_empty()
+    }
+
+    /// Takes one object that no box owns any more; the reference is now the caller's.
+    pub(crate) fn take_dead(&self) -> Option<*mut ffi::PyObject> {
+        let number = self.dead.borrow_mut().pop()?;
+        // SAFETY: attached, with the lock held.
+        let slot = unsafe { &mut (&mut *self.slots.get())[number as usize] };
+        let object = std::mem::replace(&mut slot.object, null_mut());
+        self.free.borrow_mut().push(number);
+        Some(object)
+    }
+
+    /// For `tp_traverse`: visits every object that Lua holds.
+    ///
+    /// # Safety
+    /// Attached; called by Python's collector.
+    pub(crate) unsafe fn traverse(&self, visit: ffi::visitproc, arg: *mut c_void) -> c_int {
+        // SAFETY: see the type's documentation.
+        for slot in unsafe { &*self.slots.get() } {
+            if !slot.object.is_null() {
+                // SAFETY: the collector's own function, on a live object.
+                let result = unsafe { visit(slot.object, arg) };
+                if result != 0 {
+                    return result;
+                }
+            }
+        }
+        0
+    }
+
+    /// For `tp_clear` and closing: every box loses its object; the references are the caller's.
+    pub(crate) fn take_all(&self) -> Vec<*mut ffi::PyObject> {
+        // SAFETY: attached; the runtime is garbage or closed, so nobody holds its lock.
+        let slots = unsafe { &mut *self.slots.get() };
+        let mut objects = Vec::new();
+        for slot in slots.iter_mut() {
+            let object = std::mem::replace(&mut slot.object, null_mut());
+            if !slot.home.is_null() {
+                // SAFETY: `home` is cleared when its userdata is finalized, so it is alive.
+                unsafe { (*slot.home).object = null_mut() };
+                slot.home = null_mut();
+            }
+            if !object.is_null() {
+                objects.push(object);
+            }
+        }
+        slots.clear();
+        self.free.borrow_mut().clear();
+        self.dead.borrow_mut().clear();
+        objects
+    }
+}

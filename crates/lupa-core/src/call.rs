@@ -1,0 +1,173 @@
+//! Calls from Python into Lua.
+
+use lua_api::{LuaBackend, MULTRET, Raising, Ref, State};
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+use crate::error::{Error, Origin, Result, from_stack};
+use crate::from_lua::from_lua;
+use crate::runtime::{Entry, Runtime};
+use crate::to_lua::{Mode, Prepared, prepare, push};
+
+/// How many arguments need no memory of their own.
+const FEW: usize = 6;
+
+/// The prepared arguments of a call, with what keeps them alive.
+pub(crate) struct Arguments<'py> {
+    few: [Prepared; FEW],
+    many: Vec<Prepared>,
+    len: usize,
+    _owners: Vec<Bound<'py, PyAny>>,
+}
+
+impl<'py> Arguments<'py> {
+    /// Prepares objects for a call.
+    ///
+    /// # Safety
+    /// The pointers are of live objects, which stay alive as long as this.
+    #[inline]
+    pub(crate) unsafe fn prepare<B: LuaBackend>(
+        entry: &Entry<'py, B>,
+        objects: &[*mut ffi::PyObject],
+    ) -> Result<Self> {
+        let mut arguments = Arguments {
+            few: [Prepared::Nil; FEW],
+            many: Vec::new(),
+            len: objects.len(),
+            _owners: Vec::new(),
+        };
+        if objects.len() > FEW {
+            arguments.many.try_reserve_exact(objects.len()).map_err(|_| Error::Memory)?;
+        }
+        let mut boxes = 0;
+        for (index, &object) in objects.iter().enumerate() {
+            // SAFETY: as the caller promises.
+            let object = unsafe { Bound::from_borrowed_ptr(entry.py, object) };
+            let (prepared, owner) = prepare(entry, &object, Mode::Value)?;
+            boxes += usize::from(matches!(prepared, Prepared::Object(..)));
+            if objects.len() > FEW {
+                arguments.many.push(prepared);
+            } else {
+                arguments.few[index] = prepared;
+            }
+            arguments._owners.extend(owner);
+        }
+        if boxes > 0 && !entry.boxes.reserve_many(boxes) {
+            return Err(Error::Memory);
+        }
+        Ok(arguments)
+    }
+
+    /// The values.
+    #[inline]
+    pub(crate) fn values(&self) -> &[Prepared] {
+        if self.len > FEW { &self.many } else { &self.few[..self.len] }
+    }
+}
+
+/// Pushes prepared arguments; gives their number.
+#[inline]
+pub(crate) fn push_all<B: LuaBackend>(
+    runtime: &Runtime<B>,
+    raising: Raising<'_, B>,
+    values: &[Prepared],
+) -> i32 {
+    let count = values.len() as i32;
+    raising.reserve(count.saturating_add(lua_api::MIN_ROOM));
+    for &value in values {
+        push(runtime, raising, value);
+    }
+    count
+}
+
+/// Calls the Lua value behind a reference and gives its results: none is `None`, one is itself,
+/// more are a tuple.
+///
+/// # Errors
+/// What the conversions raise, and what the call raises.
+#[inline]
+pub(crate) fn call<'py, B: LuaBackend>(
+    entry: &Entry<'py, B>,
+    function: Ref,
+    arguments: &Arguments<'py>,
+) -> Result<Bound<'py, PyAny>> {
+    let values = arguments.values();
+    let runtime = entry.runtime();
+    run(entry, |raising| {
+        raising.push_ref(function);
+        let count = push_all(runtime, raising, values);
+        detached_call(runtime, raising, count);
+        raising.top()
+    })
+}
+
+/// Calls the function below its `count` arguments while other Python threads may run.
+#[inline(always)]
+pub(crate) fn detached_call<B: LuaBackend>(
+    runtime: &Runtime<B>,
+    raising: Raising<'_, B>,
+    count: i32,
+) {
+    runtime.detach();
+    raising.call(count, MULTRET);
+    runtime.attach();
+}
+
+/// Runs `work` in a protected call and converts the values that it leaves.
+///
+/// # Errors
+/// As for [`call`].
+#[inline]
+pub(crate) fn run<'py, B: LuaBackend>(
+    entry: &Entry<'py, B>,
+    work: impl for<'f> FnOnce(Raising<'f, B>) -> i32,
+) -> Result<Bound<'py, PyAny>> {
+    let state = entry.state();
+    let base = state.top();
+    let outcome = state.protect_values(work);
+    // An error may have come while detached.
+    entry.attach();
+    match outcome {
+        Ok(count) => {
+            let result = results(entry, state, base, count);
+            state.set_top(base);
+            result
+        }
+        Err(raised) => {
+            let error = from_stack(entry, state, raised, Origin::Call);
+            state.set_top(base);
+            Err(error.into())
+        }
+    }
+}
+
+/// The `count` values above `base`, as a call gives them.
+#[inline]
+pub(crate) fn results<'py, B: LuaBackend>(
+    entry: &Entry<'py, B>,
+    state: State<B>,
+    base: i32,
+    count: i32,
+) -> Result<Bound<'py, PyAny>> {
+    match count {
+        0 => Ok(entry.py.None().into_bound(entry.py)),
+        1 => from_lua(entry.runtime(), entry.py, state, base + 1),
+        _ => {
+            // SAFETY: attached; the tuple is filled before anyone sees it, or dropped half full,
+            // which tuples allow.
+            unsafe {
+                let tuple = ffi::PyTuple_New(count as ffi::Py_ssize_t);
+                let tuple = Bound::from_owned_ptr_or_err(entry.py, tuple)?;
+                for index in 0..count {
+                    let value = from_lua(entry.runtime(), entry.py, state, base + 1 + index)?;
+                    ffi::PyTuple_SetItem(
+                        tuple.as_ptr(),
+                        index as ffi::Py_ssize_t,
+                        value.into_ptr(),
+                    );
+                }
+                Ok(tuple)
+            }
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! The way from Lua into Rust and Python: one shape for every C function that Lua can call.
+//!
+//! The outer function has only plain values and is the only one that raises. The inner one is
+//! ordinary Rust: it runs attached to Python, with the coroutine that called as the current one,
+//! catches panics, and has gone before the outer one acts on what it says.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::NonNull;
+
+use lua_api::raw::lua_State;
+use lua_api::{LuaBackend, Raising, State};
+use pyo3::prelude::*;
+
+use crate::boxes::View;
+use crate::error::Error;
+use crate::guard::panicked;
+use crate::runtime::{Entry, Runtime};
+use crate::to_lua::{Prepared, push_protected};
+
+/// Why a callback does not return values.
+pub(crate) enum Failure {
+    /// An error of the bridge or of Python.
+    Error(Error),
+    /// A bad argument: its number, the name of the function, and what is wrong with it.
+    Argument(i32, &'static str, &'static str),
+}
+
+impl<E: Into<Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Failure::Error(error.into())
+    }
+}
+
+/// What a callback gives: how many values it leaves on top of the stack.
+pub(crate) type Outcome = Result<i32, Failure>;
+
+/// A function that Lua can call; `run` is the inner layer.
+pub(crate) trait Callback<B: LuaBackend>: 'static {
+    fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome;
+}
+
+/// The outer layer. Upvalue 1 is the runtime.
+pub(crate) unsafe extern "C-unwind" fn outer<B: LuaBackend, C: Callback<B>>(
+    l: *mut lua_State,
+) -> i32 {
+    // SAFETY: the closure was made by `push_callback` with the runtime, which lives as long as its
+    // Lua, as upvalue; this frame holds plain values only.
+    unsafe {
+        let runtime = B::lua_touserdata(l, B::upvalue_index(1)).cast::<Runtime<B>>();
+        let count = inner::<B, C>(&*runtime, l);
+        if count >= 0 {
+            return count;
+        }
+        Raising::<B>::in_callback(l, NonNull::from(&*(*runtime).instance)).raise()
+    }
+}
+
+/// Runs the callback; negative when the error value to raise is on top of the stack.
+#[inline(never)]
+fn inner<B: LuaBackend, C: Callback<B>>(runtime: &Runtime<B>, l: *mut lua_State) -> i32 {
+    let was_detached = runtime.attach();
+    let caller = runtime.instance.set_current(l);
+    let state = runtime.instance.state();
+    let count = {
+        // SAFETY: attached just now, or all along.
+        let py = unsafe { Python::assume_attached() };
+        let entry = runtime.reenter(py);
+        match catch_unwind(AssertUnwindSafe(|| C::run(&entry, state))) {
+            Ok(Ok(count)) => count,
+            Ok(Err(failure)) => fail(&entry, state, failure),
+            Err(payload) => {
+                fail(&entry, state, Failure::Error(panicked(payload.as_ref()).into()))
+            }
+        }
+    };
+    runtime.instance.set_current(caller);
+    if was_detached {
+        runtime.detach();
+    }
+    count
+}
+
+/// Puts an error value on the stack.
+#[cold]
+fn fail<B: LuaBackend>(entry: &Entry<'_, B>, state: State<B>, failure: Failure) -> i32 {
+    match failure {
+        Failure::Error(error) => {
+            let error = PyErr::from(error);
+            let exception = error.into_value(entry.py);
+            let prepared = Prepared::Object(exception.as_ptr(), View::ATTRIBUTES);
+            if push_protected(entry, state, prepared).is_err() {
+                push_text(state, "not enough memory");
+            }
+        }
+        Failure::Argument(number, function, problem) => {
+            let place = match state.frame(1) {
+                Some(frame) if frame.line > 0 => {
+                    // SAFETY: `lua_getinfo` has filled it, zero-terminated.
+                    let source = unsafe { std::ffi::CStr::from_ptr(frame.source.as_ptr()) };
+                    format!("{}:{}: ", source.to_string_lossy(), frame.line)
+                }
+                _ => String::new(),
+            };
+            push_text(state, &format!("{place}bad argument #{number} to '{function}' ({problem})"));
+        }
+    }
+    -1
+}
+
+/// Pushes a message, or, where there is no memory for it, what Lua says to that.
+fn push_text<B: LuaBackend>(state: State<B>, text: &str) {
+    let bytes = text.as_bytes();
+    // Either way there is one value more.
+    let _ = state.protect_values(|raising| {
+        raising.push_bytes(bytes);
+        1
+    });
+}
+
+/// Pushes a callback as a function with the runtime, and the value on top as a second upvalue if
+/// there shall be one.
+pub(crate) fn push_callback<B: LuaBackend, C: Callback<B>>(
+    runtime: *const Runtime<B>,
+    raising: Raising<'_, B>,
+    with_value: bool,
+) {
+    raising.push_pointer(runtime.cast_mut().cast());
+    if with_value {
+        raising.insert(-2);
+    }
+    raising.push_closure(Some(outer::<B, C>), 1 + i32::from(with_value));
+}
+
+/// Whether the function at `index` was made by `python.as_function`.
+#[inline]
+pub(crate) fn is_as_function<B: LuaBackend>(state: State<B>, index: i32) -> bool {
+    state.to_c_function(index).is_some_and(|function| {
+        std::ptr::fn_addr_eq(
+            function,
+            outer::<B, crate::python_lib::CallAsFunction>
+                as unsafe extern "C-unwind" fn(*mut lua_State) -> i32,
+        )
+    })
+}

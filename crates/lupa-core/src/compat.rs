@@ -1,0 +1,107 @@
+//! What differs between Pythons.
+
+use std::ffi::c_int;
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+/// The type code of `__vectorcalloffset__`; the name is public from 3.12 on.
+pub(crate) const T_PYSSIZET: c_int = 19;
+/// The flag of a read-only member.
+pub(crate) const READONLY: c_int = 1;
+
+/// Whether the type of an object has the subscript slot, so surely a `__getitem__`.
+///
+/// # Safety
+/// A live object.
+#[inline]
+pub(crate) unsafe fn type_has_subscript(object: *mut ffi::PyObject) -> bool {
+    #[cfg(not(Py_LIMITED_API))]
+    // SAFETY: as the caller promises; types are complete while they have instances.
+    unsafe {
+        let kind = ffi::Py_TYPE(object);
+        let mapping = (*kind).tp_as_mapping;
+        !mapping.is_null() && (*mapping).mp_subscript.is_some()
+    }
+    #[cfg(Py_LIMITED_API)]
+    {
+        let _ = object;
+        false
+    }
+}
+
+#[cfg(all(not(Py_LIMITED_API), not(Py_3_13)))]
+unsafe extern "C" {
+    // The later PyObject_GetOptionalAttr.
+    #[link_name = "_PyObject_LookupAttr"]
+    fn PyObject_GetOptionalAttr(
+        object: *mut ffi::PyObject,
+        name: *mut ffi::PyObject,
+        result: *mut *mut ffi::PyObject,
+    ) -> c_int;
+}
+
+#[cfg(all(not(Py_LIMITED_API), Py_3_13))]
+unsafe extern "C" {
+    fn PyObject_GetOptionalAttr(
+        object: *mut ffi::PyObject,
+        name: *mut ffi::PyObject,
+        result: *mut *mut ffi::PyObject,
+    ) -> c_int;
+}
+
+/// An attribute, if there is one; without the cost of an exception where there is none.
+pub(crate) fn optional_attribute<'py>(
+    object: &Bound<'py, PyAny>,
+    name: &Bound<'py, PyString>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    #[cfg(not(Py_LIMITED_API))]
+    {
+        let mut found = std::ptr::null_mut();
+        // SAFETY: attached; live objects.
+        let status =
+            unsafe { PyObject_GetOptionalAttr(object.as_ptr(), name.as_ptr(), &raw mut found) };
+        match status {
+            // SAFETY: gives a new reference.
+            1 => Ok(Some(unsafe { Bound::from_owned_ptr(object.py(), found) })),
+            0 => Ok(None),
+            _ => Err(PyErr::fetch(object.py())),
+        }
+    }
+    #[cfg(Py_LIMITED_API)]
+    {
+        object.getattr_opt(name)
+    }
+}
+
+#[cfg(not(Py_LIMITED_API))]
+unsafe extern "C" {
+    static mut PyMethod_Type: ffi::PyTypeObject;
+    fn PyMethod_Function(method: *mut ffi::PyObject) -> *mut ffi::PyObject;
+    fn PyMethod_Self(method: *mut ffi::PyObject) -> *mut ffi::PyObject;
+}
+
+/// The function and the instance of a bound method.
+///
+/// # Safety
+/// A live object; the results are borrowed from it.
+#[inline]
+pub(crate) unsafe fn bound_method(
+    object: *mut ffi::PyObject,
+) -> Option<(*mut ffi::PyObject, *mut ffi::PyObject)> {
+    #[cfg(not(Py_LIMITED_API))]
+    // SAFETY: checked to be a bound method.
+    unsafe {
+        if ffi::Py_TYPE(object) == &raw mut PyMethod_Type {
+            Some((PyMethod_Function(object), PyMethod_Self(object)))
+        } else {
+            None
+        }
+    }
+    #[cfg(Py_LIMITED_API)]
+    {
+        let _ = object;
+        None
+    }
+}

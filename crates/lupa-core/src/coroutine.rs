@@ -1,0 +1,282 @@
+//! `_LuaThread`: Lua coroutines as Python generators.
+
+use std::ffi::{CStr, c_int, c_void};
+use std::ptr::null_mut;
+
+use lua_api::{ERRRUN, LuaBackend, OK, Raised, State, YIELD, value};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+
+use crate::call::{self, Arguments, push_all};
+use crate::error::{Origin, Result, classes, from_stack, raised};
+use crate::guard::{guard_next, guard_status};
+use crate::object::{self, LuaObject};
+use crate::runtime::{Entry, Runtime};
+use crate::types::{self, slot};
+
+pub(crate) const DOC: &CStr = c"A Lua thread (coroutine).";
+
+/// The memory of a coroutine's wrapper.
+#[repr(C)]
+pub(crate) struct Coroutine {
+    object: LuaObject,
+    // The arguments for the first resume, until then; or null.
+    arguments: *mut ffi::PyObject,
+}
+
+pub(crate) fn slots<B: LuaBackend>() -> Vec<ffi::PyType_Slot> {
+    vec![
+        slot(ffi::Py_tp_dealloc, dealloc::<B> as *mut c_void),
+        slot(ffi::Py_tp_traverse, traverse as *mut c_void),
+        slot(ffi::Py_tp_clear, clear as *mut c_void),
+        slot(ffi::Py_tp_iter, ffi::PyObject_SelfIter as *mut c_void),
+        slot(ffi::Py_tp_iternext, next::<B> as *mut c_void),
+        slot(ffi::Py_nb_bool, truth::<B> as *mut c_void),
+        slot(ffi::Py_tp_methods, crate::methods::coroutine::<B>().cast()),
+    ]
+}
+
+/// What a coroutine can do next.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Status {
+    /// It has not begun: its function is on its stack.
+    New,
+    Suspended,
+    /// It runs, or waits for one that it has resumed.
+    Running,
+    Finished,
+    Failed,
+}
+
+fn status<B: LuaBackend>(current: State<B>, thread: State<B>) -> Status {
+    if thread.raw() == current.raw() {
+        return Status::Running;
+    }
+    match thread.status() {
+        YIELD => Status::Suspended,
+        OK if thread.frame(0).is_some() => Status::Running,
+        OK if thread.top() == 0 => Status::Finished,
+        OK => Status::New,
+        _ => Status::Failed,
+    }
+}
+
+/// Wraps the coroutine at `index`. One that has not begun comes over as a function that makes new
+/// ones, as generator functions do in Python.
+pub(crate) fn wrap<'py, B: LuaBackend>(
+    runtime: &Runtime<B>,
+    py: Python<'py>,
+    state: State<B>,
+    index: c_int,
+) -> Result<Bound<'py, PyAny>> {
+    // SAFETY: a coroutine on the stack, so alive, of this instance.
+    let thread = unsafe { state.with_raw(state.to_thread(index)) };
+    let new = status(state, thread) == Status::New && thread.top() == 1;
+    if new && thread.type_of(1) == value::FUNCTION {
+        thread.push_value(1);
+        thread.move_to(state, 1);
+        let result = object::wrap(runtime, py, state, -1, types::get().coroutine_function);
+        state.pop(1);
+        return result;
+    }
+    wrap_started(runtime, py, state, index, None)
+}
+
+/// Wraps the coroutine at `index` as one, with arguments for its first resume.
+pub(crate) fn wrap_started<'py, B: LuaBackend>(
+    runtime: &Runtime<B>,
+    py: Python<'py>,
+    state: State<B>,
+    index: c_int,
+    arguments: Option<Bound<'py, PyTuple>>,
+) -> Result<Bound<'py, PyAny>> {
+    let object = object::wrap(runtime, py, state, index, types::get().coroutine)?;
+    let coroutine = object.as_ptr().cast::<Coroutine>();
+    // SAFETY: a new object of this layout.
+    unsafe { (*coroutine).arguments = arguments.map_or(null_mut(), |a| a.into_ptr()) };
+    Ok(object)
+}
+
+unsafe extern "C" fn dealloc<B: LuaBackend>(object: *mut ffi::PyObject) {
+    // SAFETY: called by Python for the last reference.
+    unsafe {
+        ffi::PyObject_GC_UnTrack(object.cast());
+        clear(object);
+        object::release::<B>(object);
+        types::free(object);
+    }
+}
+
+unsafe extern "C" fn traverse(
+    object: *mut ffi::PyObject,
+    visit: ffi::visitproc,
+    arg: *mut c_void,
+) -> c_int {
+    // SAFETY: called by Python's collector with a live object.
+    unsafe {
+        let result = object::traverse(object, visit, arg);
+        let arguments = (*object.cast::<Coroutine>()).arguments;
+        if result != 0 || arguments.is_null() { result } else { visit(arguments, arg) }
+    }
+}
+
+unsafe extern "C" fn clear(object: *mut ffi::PyObject) -> c_int {
+    // SAFETY: called by Python with a live object.
+    unsafe {
+        let coroutine = object.cast::<Coroutine>();
+        let arguments = std::mem::replace(&mut (*coroutine).arguments, null_mut());
+        ffi::Py_XDECREF(arguments);
+    }
+    0
+}
+
+unsafe extern "C" fn truth<B: LuaBackend>(object: *mut ffi::PyObject) -> c_int {
+    guard_status(|py| {
+        // SAFETY: called by Python with a live wrapper.
+        let (runtime, reference) = unsafe { object::parts::<B>(object) };
+        let entry = runtime.enter(py)?;
+        let state = entry.state();
+        state.push_ref(reference);
+        // SAFETY: a coroutine on the stack.
+        let thread = unsafe { state.with_raw(state.to_thread(-1)) };
+        let alive = !matches!(status(state, thread), Status::Finished | Status::Failed);
+        state.pop(1);
+        Ok(c_int::from(alive))
+    })
+}
+
+unsafe extern "C" fn next<B: LuaBackend>(object: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    guard_next(|py| {
+        // SAFETY: called by Python with a live wrapper.
+        unsafe {
+            let arguments = take_arguments(py, object);
+            resume::<B>(py, object, arguments.as_ref())
+        }
+    })
+}
+
+/// # Safety
+/// A live coroutine wrapper.
+unsafe fn take_arguments<'py>(
+    py: Python<'py>,
+    object: *mut ffi::PyObject,
+) -> Option<Bound<'py, PyTuple>> {
+    // SAFETY: as the caller promises; the reference is moved out.
+    unsafe {
+        let coroutine = object.cast::<Coroutine>();
+        let arguments = std::mem::replace(&mut (*coroutine).arguments, null_mut());
+        Bound::from_owned_ptr_or_opt(py, arguments).map(|a| a.cast_into_unchecked())
+    }
+}
+
+/// `send(value)`: a tuple is sent as several values, `None` as none.
+///
+/// # Safety
+/// A live coroutine wrapper.
+pub(crate) unsafe fn send<'py, B: LuaBackend>(
+    py: Python<'py>,
+    object: *mut ffi::PyObject,
+    value: &Bound<'py, PyAny>,
+) -> Result<Option<Bound<'py, PyAny>>> {
+    // SAFETY: as the caller promises.
+    unsafe {
+        if value.is_none() {
+            let arguments = take_arguments(py, object);
+            return resume::<B>(py, object, arguments.as_ref());
+        }
+        if !(*object.cast::<Coroutine>()).arguments.is_null() {
+            let message = "can't send non-None value to a just-started generator";
+            return Err(crate::error::type_error(message));
+        }
+        let tuple = match value.cast::<PyTuple>() {
+            Ok(tuple) => tuple.clone(),
+            Err(_) => PyTuple::new(py, [value])?,
+        };
+        resume::<B>(py, object, Some(&tuple))
+    }
+}
+
+/// Resumes a coroutine until it yields, returns or fails. `None` is the end: it has returned
+/// nothing, or had ended before.
+///
+/// # Safety
+/// A live coroutine wrapper.
+unsafe fn resume<'py, B: LuaBackend>(
+    py: Python<'py>,
+    object: *mut ffi::PyObject,
+    arguments: Option<&Bound<'py, PyTuple>>,
+) -> Result<Option<Bound<'py, PyAny>>> {
+    // SAFETY: as the caller promises.
+    let (runtime, reference) = unsafe { object::parts::<B>(object) };
+    let entry = runtime.enter(py)?;
+    let state = entry.state();
+    let base = state.top();
+    state.push_ref(reference);
+    // SAFETY: a coroutine that the wrapper's reference keeps alive.
+    let thread = unsafe { state.with_raw(state.to_thread(-1)) };
+    let found = status(state, thread);
+    state.set_top(base);
+    match found {
+        Status::New | Status::Suspended => {}
+        Status::Finished => return Ok(None),
+        Status::Running => return Err(refuse(py, "cannot resume running coroutine")),
+        Status::Failed => return Err(refuse(py, "cannot resume dead coroutine")),
+    }
+    let objects: Vec<*mut ffi::PyObject> =
+        arguments.map(|a| a.iter().map(|o| o.as_ptr()).collect()).unwrap_or_default();
+    // SAFETY: the tuple keeps the objects alive.
+    let prepared = unsafe { Arguments::prepare(&entry, &objects)? };
+    let ended = transfer(&entry, state, thread, prepared.values());
+    entry.attach();
+    let result = match ended {
+        Err(failure) => Err(raised(&entry, state, failure)),
+        Ok((YIELD, count)) => call::results(&entry, state, base, count).map(Some),
+        Ok((OK, 0)) => Ok(None),
+        Ok((OK, count)) => call::results(&entry, state, base, count).map(Some),
+        // The error value came over to our stack.
+        Ok((status, _)) => {
+            Err(from_stack(&entry, state, Raised(status), Origin::Resume).into())
+        }
+    };
+    state.set_top(base);
+    result
+}
+
+/// Moves the arguments over, resumes, and moves what comes back to `state`: its status and number.
+fn transfer<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    state: State<B>,
+    thread: State<B>,
+    values: &[crate::to_lua::Prepared],
+) -> std::result::Result<(c_int, c_int), Raised> {
+    let runtime = entry.runtime();
+    let status = std::cell::Cell::new(ERRRUN);
+    let status_out = &status;
+    let count = state.protect_values(|raising| {
+        // Everything that can fail fails here, not on the coroutine, where nothing would catch it.
+        let count = push_all(runtime, raising, values);
+        raising.reserve_on(thread, count.saturating_add(lua_api::MIN_ROOM));
+        raising.move_to(thread, count);
+        runtime.detach();
+        // SAFETY: the coroutine can be resumed, has its arguments on top, and is not current.
+        let (status, results) = unsafe { B::resume(thread.raw(), raising.raw(), count) };
+        runtime.attach();
+        status_out.set(status);
+        let results = if status == OK || status == YIELD { results } else { 1 };
+        raising.reserve(results.saturating_add(lua_api::MIN_ROOM));
+        thread.move_to(raising.state(), results);
+        results
+    })?;
+    Ok((status.get(), count))
+}
+
+fn refuse(py: Python<'_>, message: &'static str) -> crate::error::Error {
+    PyErr::from_type(classes(py).error.bind(py).clone(), message).into()
+}
+
+/// What an iterator's end is where a method must give a value: `StopIteration`.
+pub(crate) fn stop_iteration() -> PyErr {
+    pyo3::exceptions::PyStopIteration::new_err(())
+}
+

@@ -1,0 +1,121 @@
+//! Encodings: the fast way for UTF-8, Python's codecs for the rest.
+
+use std::ffi::{CStr, CString};
+
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyByteArray, PyBytes, PyString};
+
+/// How strings cross between Python and Lua.
+#[derive(Clone, Debug)]
+pub(crate) enum Encoding {
+    /// Not at all: Lua strings are `bytes`.
+    Bytes,
+    /// UTF-8, which Python keeps ready.
+    Utf8,
+    /// Any codec that Python has under this name.
+    Codec(CString),
+}
+
+impl Encoding {
+    /// The encoding of a name as a caller gives it: `str`, `bytes`, `bytearray` or `None`.
+    pub(crate) fn from_name(name: Option<&Bound<'_, PyAny>>) -> PyResult<Encoding> {
+        let Some(name) = name else { return Ok(Encoding::Bytes) };
+        let name = ascii(name)?;
+        let plain: Vec<u8> = name
+            .iter()
+            .filter(|b| !matches!(b, b'-' | b'_'))
+            .map(u8::to_ascii_lowercase)
+            .collect();
+        if plain == b"utf8" {
+            return Ok(Encoding::Utf8);
+        }
+        CString::new(name)
+            .map(Encoding::Codec)
+            .map_err(|_| PyValueError::new_err("the name of an encoding cannot contain NUL"))
+    }
+
+    fn codec(&self) -> &CStr {
+        match self {
+            Encoding::Bytes | Encoding::Utf8 => c"utf-8",
+            Encoding::Codec(name) => name,
+        }
+    }
+
+    /// Decodes the bytes of a Lua string: to `str`, or to `bytes` without an encoding.
+    #[inline]
+    pub(crate) fn decode<'py>(&self, py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+        let start = bytes.as_ptr().cast();
+        let len = bytes.len() as ffi::Py_ssize_t;
+        // SAFETY: attached; pointer and length are of one slice.
+        unsafe {
+            let object = match self {
+                Encoding::Bytes => ffi::PyBytes_FromStringAndSize(start, len),
+                Encoding::Utf8 => ffi::PyUnicode_DecodeUTF8(start, len, std::ptr::null()),
+                Encoding::Codec(name) => {
+                    ffi::PyUnicode_Decode(start, len, name.as_ptr(), std::ptr::null())
+                }
+            };
+            Bound::from_owned_ptr_or_err(py, object)
+        }
+    }
+
+    /// Decodes to `str` whatever the bytes are: what the codec refuses is read as Latin-1.
+    pub(crate) fn decode_lossy(&self, py: Python<'_>, bytes: &[u8]) -> String {
+        let text = match self {
+            Encoding::Bytes => None,
+            _ => self.decode(py, bytes).and_then(|s| s.extract::<String>()).ok(),
+        };
+        text.unwrap_or_else(|| bytes.iter().map(|&b| char::from(b)).collect())
+    }
+
+    /// Encodes a `str`. Without an encoding this is UTF-8: for names and source code.
+    pub(crate) fn encode<'py>(&self, text: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyBytes>> {
+        let py = text.py();
+        // SAFETY: attached; a live `str`; gives `bytes` or null.
+        unsafe {
+            let object = ffi::PyUnicode_AsEncodedString(
+                text.as_ptr(),
+                self.codec().as_ptr(),
+                std::ptr::null(),
+            );
+            Bound::from_owned_ptr_or_err(py, object)
+                .and_then(|bytes| bytes.cast_into().map_err(Into::into))
+        }
+    }
+
+    /// Source code or a chunk's name: `str` is encoded, bytes are taken as they are.
+    pub(crate) fn encode_source(&self, code: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
+        if let Ok(text) = code.cast::<PyString>() {
+            Ok(self.encode(text)?.as_bytes().to_vec())
+        } else if let Ok(bytes) = code.cast::<PyBytes>() {
+            Ok(bytes.as_bytes().to_vec())
+        } else if let Ok(bytes) = code.cast::<PyByteArray>() {
+            Ok(bytes.to_vec())
+        } else {
+            Err(PyTypeError::new_err(format!("Expected string, got {}", code.get_type().repr()?)))
+        }
+    }
+}
+
+/// The bytes of a name that must be ASCII: an encoding, a mode.
+pub(crate) fn ascii(name: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
+    let bytes = if let Ok(text) = name.cast::<PyString>() {
+        return Ok(Encoding::Codec(c"ascii".to_owned()).encode(text)?.as_bytes().to_vec());
+    } else if let Ok(bytes) = name.cast::<PyBytes>() {
+        bytes.as_bytes().to_vec()
+    } else if let Ok(bytes) = name.cast::<PyByteArray>() {
+        bytes.to_vec()
+    } else {
+        return Err(PyValueError::new_err(format!(
+            "expected string, got {}",
+            name.get_type().repr()?
+        )));
+    };
+    if bytes.is_ascii() {
+        Ok(bytes)
+    } else {
+        Err(PyValueError::new_err("byte string input has unknown encoding, only ASCII is allowed"))
+    }
+}

@@ -1,0 +1,289 @@
+//! [`Engine`]: what `LuaRuntime`, which is one concrete class, asks of the backend, which is a type.
+
+use std::marker::PhantomData;
+use std::sync::OnceLock;
+
+use lua_api::{Gc, Instance, LuaBackend, OK, Raised};
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+
+use crate::call::{self, Arguments};
+use crate::error::{Error, Origin, Result, classes, from_stack, raised};
+use crate::from_lua::from_lua;
+use crate::runtime::{Options, Runtime, RuntimeObject};
+use crate::{object, python_lib, setup, table_from};
+
+/// A chunk of code on its way to Lua.
+pub(crate) struct Chunk {
+    pub(crate) code: Vec<u8>,
+    pub(crate) name: std::ffi::CString,
+    pub(crate) mode: Option<std::ffi::CString>,
+}
+
+/// What a new runtime is made with, besides [`Options`].
+pub(crate) struct Creation<'py> {
+    pub(crate) eval: Option<Bound<'py, PyAny>>,
+    pub(crate) builtins: Option<Bound<'py, PyAny>>,
+    pub(crate) overflow_handler: Option<Bound<'py, PyAny>>,
+    pub(crate) count_memory: bool,
+    pub(crate) seed: Option<u32>,
+}
+
+/// Memory of a runtime, in bytes.
+#[derive(Clone, Copy)]
+pub(crate) struct MemoryUse {
+    pub(crate) used: usize,
+    pub(crate) limit: usize,
+    pub(crate) base: usize,
+}
+
+/// The operations of a runtime. `state` is always the object that [`Engine::create`] gave.
+pub(crate) trait Engine: Send + Sync {
+    fn create<'py>(
+        &self,
+        py: Python<'py>,
+        options: Options,
+        creation: Creation<'py>,
+    ) -> Result<Bound<'py, PyAny>>;
+    fn run<'py>(
+        &self,
+        state: &Bound<'py, PyAny>,
+        chunk: &Chunk,
+        args: &Bound<'py, PyTuple>,
+    ) -> Result<Bound<'py, PyAny>>;
+    fn compile<'py>(&self, state: &Bound<'py, PyAny>, chunk: &Chunk) -> Result<Bound<'py, PyAny>>;
+    fn require<'py>(
+        &self,
+        state: &Bound<'py, PyAny>,
+        name: &Bound<'py, PyAny>,
+    ) -> Result<Bound<'py, PyAny>>;
+    fn globals<'py>(&self, state: &Bound<'py, PyAny>) -> Result<Bound<'py, PyAny>>;
+    fn table_from<'py>(
+        &self,
+        state: &Bound<'py, PyAny>,
+        sources: &[Bound<'py, PyAny>],
+        recursive: bool,
+    ) -> Result<Bound<'py, PyAny>>;
+    fn gc(&self, state: &Bound<'_, PyAny>, command: Gc) -> Result<()>;
+    fn set_overflow_handler(
+        &self,
+        state: &Bound<'_, PyAny>,
+        handler: Option<&Bound<'_, PyAny>>,
+    ) -> Result<()>;
+    /// `None` when memory is not counted.
+    fn memory(&self, state: &Bound<'_, PyAny>) -> Option<MemoryUse>;
+    fn set_memory_limit(&self, state: &Bound<'_, PyAny>, limit: usize) -> Result<()>;
+    fn fail_allocations(&self, state: &Bound<'_, PyAny>, after: Option<u64>) -> Result<()>;
+    fn source_encoding<'a>(&self, state: &'a Bound<'_, PyAny>) -> &'a crate::encoding::Encoding;
+    fn type_name(&self, wrapper: &Bound<'_, PyAny>) -> PyResult<&'static str>;
+    fn version(&self) -> (u8, u8);
+}
+
+static ENGINE: OnceLock<&'static dyn Engine> = OnceLock::new();
+
+/// The engine of this module.
+pub(crate) fn get() -> &'static dyn Engine {
+    *ENGINE.get().expect("the module is initialised")
+}
+
+/// Chooses the engine, once, when the module is initialised.
+pub(crate) fn init<B: LuaBackend>() {
+    ENGINE.get_or_init(|| Box::leak(Box::new(EngineOf::<B>(PhantomData))));
+}
+
+struct EngineOf<B>(PhantomData<fn() -> B>);
+
+/// The runtime behind a state object.
+///
+/// It may be used for as long as Python is attached: the `LuaRuntime` whose method runs, which the
+/// caller holds, keeps the object alive.
+fn handle<'py, B: LuaBackend>(state: &Bound<'py, PyAny>) -> &'py Runtime<B> {
+    // SAFETY: `LuaRuntime` keeps what `create` of this very engine gave.
+    unsafe { RuntimeObject::runtime(state.as_ptr()) }
+}
+
+impl<B: LuaBackend> Engine for EngineOf<B> {
+    fn create<'py>(
+        &self,
+        py: Python<'py>,
+        options: Options,
+        creation: Creation<'py>,
+    ) -> Result<Bound<'py, PyAny>> {
+        let instance = Instance::<B>::open(creation.seed, creation.count_memory)
+            .map_err(|error| failed(py, &error.to_string()))?;
+        let object = RuntimeObject::create(py, Box::new(Runtime::new(instance, options)))?;
+        let runtime = handle::<B>(&object);
+        let entry = runtime.enter(py)?;
+        setup::fill(&entry, creation.eval.as_ref(), creation.builtins.as_ref())?;
+        python_lib::set_overflow_handler(&entry, creation.overflow_handler.as_ref())?;
+        runtime.base_memory.set(runtime.instance.memory().used());
+        drop(entry);
+        Ok(object)
+    }
+
+    fn run<'py>(
+        &self,
+        state: &Bound<'py, PyAny>,
+        chunk: &Chunk,
+        args: &Bound<'py, PyTuple>,
+    ) -> Result<Bound<'py, PyAny>> {
+        let runtime = handle::<B>(state);
+        let entry = runtime.enter(state.py())?;
+        let stack = entry.state();
+        let status = stack.load(&chunk.code, &chunk.name, chunk.mode.as_deref());
+        if status != OK {
+            return Err(from_stack(&entry, stack, Raised(status), Origin::Load).into());
+        }
+        let function = match entry.instance.take_ref(stack) {
+            Ok(function) => function,
+            Err(failure) => return Err(raised(&entry, stack, failure)),
+        };
+        let objects: Vec<_> = args.iter().map(|object| object.as_ptr()).collect();
+        // SAFETY: the tuple keeps the objects alive.
+        let result = unsafe { Arguments::prepare(&entry, &objects) }
+            .and_then(|arguments| call::call(&entry, function, &arguments));
+        entry.instance.release(function);
+        result
+    }
+
+    fn compile<'py>(&self, state: &Bound<'py, PyAny>, chunk: &Chunk) -> Result<Bound<'py, PyAny>> {
+        let runtime = handle::<B>(state);
+        let entry = runtime.enter(state.py())?;
+        let stack = entry.state();
+        let status = stack.load(&chunk.code, &chunk.name, chunk.mode.as_deref());
+        if status != OK {
+            return Err(from_stack(&entry, stack, Raised(status), Origin::Compile).into());
+        }
+        let function = from_lua(entry.runtime(), entry.py, stack, -1);
+        stack.pop(1);
+        function
+    }
+
+    fn require<'py>(
+        &self,
+        state: &Bound<'py, PyAny>,
+        name: &Bound<'py, PyAny>,
+    ) -> Result<Bound<'py, PyAny>> {
+        let runtime = handle::<B>(state);
+        let py = state.py();
+        let entry = runtime.enter(py)?;
+        // SAFETY: `name` is alive.
+        let arguments = unsafe { Arguments::prepare(&entry, &[name.as_ptr()])? };
+        let values = arguments.values();
+        let defined = std::cell::Cell::new(true);
+        let result = call::run(&entry, |raising| {
+            raising.push_globals();
+            raising.get_field(-1, c"require");
+            if raising.type_of(-1) == lua_api::value::NIL {
+                defined.set(false);
+                return 0;
+            }
+            let count = call::push_all(runtime, raising, values);
+            call::detached_call(runtime, raising, count);
+            raising.top() - 1
+        })?;
+        if defined.get() { Ok(result) } else { Err(failed(py, "require is not defined")) }
+    }
+
+    fn globals<'py>(&self, state: &Bound<'py, PyAny>) -> Result<Bound<'py, PyAny>> {
+        let runtime = handle::<B>(state);
+        let entry = runtime.enter(state.py())?;
+        let stack = entry.state();
+        stack.push_globals();
+        let table = from_lua(entry.runtime(), entry.py, stack, -1);
+        stack.pop(1);
+        table
+    }
+
+    fn table_from<'py>(
+        &self,
+        state: &Bound<'py, PyAny>,
+        sources: &[Bound<'py, PyAny>],
+        recursive: bool,
+    ) -> Result<Bound<'py, PyAny>> {
+        let runtime = handle::<B>(state);
+        let entry = runtime.enter(state.py())?;
+        table_from::table_from(&entry, sources, recursive)
+    }
+
+    fn gc(&self, state: &Bound<'_, PyAny>, command: Gc) -> Result<()> {
+        let runtime = handle::<B>(state);
+        let entry = runtime.enter(state.py())?;
+        let stack = entry.state();
+        // Finalizers may raise, and may call Python; the latter finds itself attached.
+        match stack.protect(|raising| raising.gc(command)) {
+            Ok(_) => Ok(()),
+            Err(failure) => Err(raised(&entry, stack, failure)),
+        }
+    }
+
+    fn set_overflow_handler(
+        &self,
+        state: &Bound<'_, PyAny>,
+        handler: Option<&Bound<'_, PyAny>>,
+    ) -> Result<()> {
+        let runtime = handle::<B>(state);
+        let entry = runtime.enter(state.py())?;
+        python_lib::set_overflow_handler(&entry, handler)
+    }
+
+    fn memory(&self, state: &Bound<'_, PyAny>) -> Option<MemoryUse> {
+        let runtime = handle::<B>(state);
+        let memory = runtime.instance.memory();
+        memory.is_counted().then(|| MemoryUse {
+            used: memory.used(),
+            limit: memory.limit(),
+            base: runtime.base_memory.get(),
+        })
+    }
+
+    fn set_memory_limit(&self, state: &Bound<'_, PyAny>, limit: usize) -> Result<()> {
+        let runtime = handle::<B>(state);
+        let memory = runtime.instance.memory();
+        if !memory.is_counted() {
+            let message = "max_memory must be set on LuaRuntime creation";
+            return Err(PyRuntimeError::new_err(message).into());
+        }
+        memory.set_limit(limit);
+        Ok(())
+    }
+
+    fn fail_allocations(&self, state: &Bound<'_, PyAny>, after: Option<u64>) -> Result<()> {
+        let runtime = handle::<B>(state);
+        let memory = runtime.instance.memory();
+        if !memory.is_counted() {
+            let message = "max_memory must be set on LuaRuntime creation";
+            return Err(PyRuntimeError::new_err(message).into());
+        }
+        memory.fail_after(after);
+        Ok(())
+    }
+
+    fn source_encoding<'a>(&self, state: &'a Bound<'_, PyAny>) -> &'a crate::encoding::Encoding {
+        // SAFETY: as in `handle`; borrowed for as long as the object.
+        &unsafe { RuntimeObject::<B>::runtime(state.as_ptr()) }.options.source_encoding
+    }
+
+    fn type_name(&self, wrapper: &Bound<'_, PyAny>) -> PyResult<&'static str> {
+        // SAFETY: the caller has checked that it is a wrapper of this module.
+        let (runtime, reference) = unsafe { object::parts::<B>(wrapper.as_ptr()) };
+        let entry = runtime.enter(wrapper.py())?;
+        let stack = entry.state();
+        stack.push_ref(reference);
+        let name = match stack.type_of(-1) {
+            lua_api::value::LIGHTUSERDATA => "userdata",
+            _ => stack.type_name(-1),
+        };
+        stack.pop(1);
+        Ok(name)
+    }
+
+    fn version(&self) -> (u8, u8) {
+        B::VERSION
+    }
+}
+
+fn failed(py: Python<'_>, message: &str) -> Error {
+    PyErr::from_type(classes(py).error.bind(py).clone(), message.to_owned()).into()
+}

@@ -1,0 +1,228 @@
+//! Errors: one enum inside, Python exceptions at the edge; and what an error of Lua becomes.
+
+use lua_api::{ERRMEM, Gc, LuaBackend, Raised, State, value};
+use pyo3::exceptions::{PyException, PyMemoryError, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyTuple, PyType};
+use pyo3::{ffi, intern};
+
+use crate::from_lua::from_lua;
+use crate::runtime::Entry;
+
+/// What can go wrong between Python and Lua.
+#[derive(Debug)]
+pub(crate) enum Error {
+    /// An exception of Python, on its way.
+    Python(PyErr),
+    /// The runtime was closed.
+    Closed,
+    /// A Lua object was given to another runtime than its own.
+    OtherRuntime,
+    /// There is no memory in Lua, or its limit is reached.
+    Memory,
+    /// The value behind a wrapper is gone.
+    LostReference,
+}
+
+/// The result of an operation.
+pub(crate) type Result<T> = std::result::Result<T, Error>;
+
+impl From<PyErr> for Error {
+    fn from(error: PyErr) -> Self {
+        Error::Python(error)
+    }
+}
+
+impl From<Error> for PyErr {
+    fn from(error: Error) -> Self {
+        let lua_error = |message: &'static str| {
+            Python::attach(|py| PyErr::from_type(classes(py).error.bind(py).clone(), message))
+        };
+        match error {
+            Error::Python(error) => error,
+            Error::Closed => lua_error("the Lua runtime is closed"),
+            Error::OtherRuntime => lua_error("cannot mix objects from different Lua runtimes"),
+            Error::LostReference => lua_error("lost reference"),
+            Error::Memory => Python::attach(|py| {
+                PyErr::from_type(classes(py).memory.bind(py).clone(), "not enough memory")
+            }),
+        }
+    }
+}
+
+/// The exception classes of this module.
+pub(crate) struct Classes {
+    pub(crate) error: Py<PyType>,
+    pub(crate) syntax: Py<PyType>,
+    pub(crate) memory: Py<PyType>,
+}
+
+static CLASSES: PyOnceLock<Classes> = PyOnceLock::new();
+
+pub(crate) fn classes(py: Python<'_>) -> &'static Classes {
+    CLASSES.get(py).expect("the module is initialised")
+}
+
+/// Makes the exception classes and adds them to the module.
+pub(crate) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    let name = module.name()?;
+    let make = |class: &str, doc: &std::ffi::CStr, base: &Bound<'_, PyAny>| -> PyResult<_> {
+        let full = std::ffi::CString::new(format!("{name}.{class}"))?;
+        // SAFETY: attached; the strings are zero-terminated, the base is a class or a tuple.
+        let made = unsafe {
+            Bound::from_owned_ptr_or_err(
+                py,
+                ffi::PyErr_NewExceptionWithDoc(
+                    full.as_ptr(),
+                    doc.as_ptr(),
+                    base.as_ptr(),
+                    std::ptr::null_mut(),
+                ),
+            )?
+        };
+        Ok(made.cast_into::<PyType>()?)
+    };
+    if CLASSES.get(py).is_none() {
+        let base = py.get_type::<PyException>();
+        let error = make(
+            "LuaError",
+            c"An error raised by Lua code; the base class of the errors of a Lua runtime.\n\n\
+              The message is the error message of Lua with its stack traceback, innermost call last. \
+              The error value itself, which need not be a string, is the attribute ``value``.",
+            base.as_any(),
+        )?;
+        error.setattr("value", py.None())?;
+        let syntax = make("LuaSyntaxError", c"Lua code that does not compile.", error.as_any())?;
+        let bases = PyTuple::new(py, [error.as_any(), py.get_type::<PyMemoryError>().as_any()])?;
+        let memory = make(
+            "LuaMemoryError",
+            c"Lua has no memory left, or has reached the limit set for it.",
+            bases.as_any(),
+        )?;
+        let _ = CLASSES.set(
+            py,
+            Classes { error: error.unbind(), syntax: syntax.unbind(), memory: memory.unbind() },
+        );
+    }
+    let classes = classes(py);
+    module.add("LuaError", &classes.error)?;
+    module.add("LuaSyntaxError", &classes.syntax)?;
+    module.add("LuaMemoryError", &classes.memory)
+}
+
+/// What an error was raised by: this decides on the class and on the words before the message.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Running code, with the traceback that the message handler has noted.
+    Call,
+    /// Resuming a coroutine: there is no traceback.
+    Resume,
+    /// Loading code, by `eval` and `execute`.
+    Load,
+    /// Loading code, by `compile`.
+    Compile,
+}
+
+/// Turns the error value on top of the stack into a Python exception, and pops it.
+#[cold]
+pub(crate) fn from_stack<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    state: State<B>,
+    raised: Raised,
+    origin: Origin,
+) -> PyErr {
+    let py = entry.py;
+    let Raised(status) = raised;
+    // The handler has run for runtime errors only; what it left for an earlier one is not ours.
+    let traceback = entry.instance.take_traceback();
+    let traceback = if status == lua_api::ERRRUN && origin == Origin::Call {
+        entry.options.encoding.decode_lossy(py, &traceback)
+    } else {
+        String::new()
+    };
+    if status == ERRMEM {
+        state.pop(1);
+        recover_memory(state);
+        return Error::Memory.into();
+    }
+    let value = match from_lua(entry.runtime(), py, state, -1) {
+        Ok(value) => value,
+        Err(_) => match state.bytes(-1) {
+            Some(bytes) => PyBytes::new(py, bytes).into_any(),
+            None => py.None().into_bound(py),
+        },
+    };
+    if value.is_instance_of::<pyo3::exceptions::PyBaseException>() {
+        state.pop(1);
+        return PyErr::from_value(value);
+    }
+    let nil = state.type_of(-1) == value::NIL;
+    let mut message = text(entry, state);
+    state.pop(1);
+    if !traceback.is_empty() && !nil {
+        message.push('\n');
+    }
+    message.push_str(&traceback);
+    let classes = classes(py);
+    let class = match origin {
+        _ if message.contains("not enough memory") => &classes.memory,
+        Origin::Load => {
+            message.insert_str(0, "error loading code: ");
+            &classes.syntax
+        }
+        Origin::Compile => &classes.syntax,
+        Origin::Call | Origin::Resume => &classes.error,
+    };
+    if class.is(&classes.memory) {
+        recover_memory(state);
+    }
+    let error = PyErr::from_type(class.bind(py).clone(), message);
+    match error.value(py).setattr(intern!(py, "value"), value) {
+        Ok(()) => error,
+        Err(failed) => failed,
+    }
+}
+
+/// The text of a string or number; other values have none.
+fn text<B: LuaBackend>(entry: &Entry<'_, B>, state: State<B>) -> String {
+    let decode = |bytes: &[u8]| entry.options.encoding.decode_lossy(entry.py, bytes);
+    if let Some(bytes) = state.bytes(-1) {
+        return decode(bytes);
+    }
+    if state.type_of(-1) != value::NUMBER {
+        return String::new();
+    }
+    let (integer, float) = (state.to_integer(-1), state.to_number(-1));
+    let converted = state.protect_values(|raising| {
+        match integer {
+            Some(integer) => raising.push_integer(integer),
+            None => raising.push_number(float),
+        }
+        raising.convert_to_string(-1);
+        1
+    });
+    let text = if converted.is_ok() { state.bytes(-1).map(decode) } else { None };
+    state.pop(1);
+    text.unwrap_or_default()
+}
+
+/// After a failed allocation: frees what can be freed, so that the runtime can be used again.
+fn recover_memory<B: LuaBackend>(state: State<B>) {
+    if !B::COLLECTS_WHEN_FULL && state.protect(|raising| raising.gc(Gc::Collect)).is_err() {
+        // A finalizer has raised, and the collection has ended early: that is all there is to do.
+        state.pop(1);
+    }
+}
+
+/// Turns a failed protected call of our own into an exception.
+#[cold]
+pub(crate) fn raised<B: LuaBackend>(entry: &Entry<'_, B>, state: State<B>, raised: Raised) -> Error {
+    Error::Python(from_stack(entry, state, raised, Origin::Call))
+}
+
+/// `TypeError`.
+pub(crate) fn type_error(message: &'static str) -> Error {
+    Error::Python(PyTypeError::new_err(message))
+}

@@ -1,0 +1,138 @@
+//! Lua values in Python: mapped, wrapped, or unwrapped.
+
+use lua_api::{LuaBackend, State, value};
+use pyo3::exceptions::PyReferenceError;
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+use crate::boxes::PyBox;
+use crate::callback::is_as_function;
+use crate::coroutine;
+use crate::error::{Error, Result};
+use crate::object;
+use crate::runtime::Runtime;
+use crate::types;
+
+/// The Python object for the value at `index`. Leaves the stack as it was; runs no Lua code.
+#[inline]
+pub(crate) fn from_lua<'py, B: LuaBackend>(
+    runtime: &Runtime<B>,
+    py: Python<'py>,
+    state: State<B>,
+    index: i32,
+) -> Result<Bound<'py, PyAny>> {
+    let kind = state.type_of(index);
+    // SAFETY (of the three below): attached; each gives a new reference, or null with an exception.
+    match kind {
+        value::NIL | value::NONE => Ok(py.None().into_bound(py)),
+        value::NUMBER => number(py, state, index),
+        value::STRING => match state.bytes(index) {
+            Some(bytes) => Ok(runtime.options.encoding.decode(py, bytes)?),
+            None => Err(Error::LostReference),
+        },
+        value::BOOLEAN => {
+            // SAFETY: attached; gives a new reference.
+            let object = unsafe { ffi::PyBool_FromLong(state.to_bool(index).into()) };
+            // SAFETY: as above.
+            Ok(unsafe { Bound::from_owned_ptr(py, object) })
+        }
+        value::TABLE => object::wrap(runtime, py, state, index, types::get().table),
+        value::USERDATA => match unbox(runtime, state, index) {
+            Some(object) => boxed(py, object),
+            None => object::wrap(runtime, py, state, index, types::get().object),
+        },
+        value::FUNCTION => {
+            if is_as_function(state, index) {
+                if let Some(object) = unbox_function(runtime, state, index) {
+                    return boxed(py, object);
+                }
+            }
+            object::wrap(runtime, py, state, index, types::get().function)
+        }
+        value::THREAD => coroutine::wrap(runtime, py, state, index),
+        _ => object::wrap(runtime, py, state, index, types::get().object),
+    }
+}
+
+#[inline]
+fn number<'py, B: LuaBackend>(
+    py: Python<'py>,
+    state: State<B>,
+    index: i32,
+) -> Result<Bound<'py, PyAny>> {
+    let integer = match state.to_integer(index) {
+        Some(integer) => Some(integer),
+        None if B::HAS_INTEGERS => None,
+        None => whole(state.to_number(index)),
+    };
+    // SAFETY: attached; both give a new reference, or null with an exception.
+    unsafe {
+        let object = match integer {
+            Some(integer) => ffi::PyLong_FromLongLong(integer),
+            None => ffi::PyFloat_FromDouble(state.to_number(index)),
+        };
+        Ok(Bound::from_owned_ptr_or_err(py, object)?)
+    }
+}
+
+/// The integer that a float stands for where Lua has no integers; `None` for a fraction, infinity,
+/// NaN, or what is too large for one.
+fn whole(number: f64) -> Option<i64> {
+    const LIMIT: f64 = 9_223_372_036_854_775_808.0; // 2^63
+    ((-LIMIT..LIMIT).contains(&number) && number.trunc() == number).then_some(number as i64)
+}
+
+fn boxed(py: Python<'_>, object: *mut ffi::PyObject) -> Result<Bound<'_, PyAny>> {
+    if object.is_null() {
+        return Err(PyReferenceError::new_err("deleted python object").into());
+    }
+    // SAFETY: the box owns the object, and it is alive on the stack.
+    Ok(unsafe { Bound::from_borrowed_ptr(py, object) })
+}
+
+/// The object in the box at `index`: `None` when that is no box of this runtime, null when the box
+/// was finalized.
+#[inline]
+pub(crate) fn unbox<B: LuaBackend>(
+    runtime: &Runtime<B>,
+    state: State<B>,
+    index: i32,
+) -> Option<*mut ffi::PyObject> {
+    // SAFETY: a box that `find_box` accepts is one of ours, alive on the stack.
+    find_box(runtime, state, index).map(|found| unsafe { (*found).object })
+}
+
+/// The box at `index`, if it is one.
+#[inline]
+pub(crate) fn find_box<B: LuaBackend>(
+    runtime: &Runtime<B>,
+    state: State<B>,
+    index: i32,
+) -> Option<*mut PyBox> {
+    let memory = state.to_userdata(index);
+    if memory.is_null() || !state.push_metatable(index) {
+        return None;
+    }
+    let ours = state.to_pointer(-1) as usize == runtime.anchors.metatable_address.get();
+    state.pop(1);
+    // A script with `debug.setmetatable` can put our metatable on any userdata, so look closer.
+    let genuine = ours
+        && state.type_of(index) == value::USERDATA
+        && state.raw_len(index) == size_of::<PyBox>()
+        && (runtime.boxes.owns(memory) || runtime.boxes.is_buried(memory));
+    genuine.then_some(memory.cast())
+}
+
+/// The object behind a function made by `python.as_function`.
+pub(crate) fn unbox_function<B: LuaBackend>(
+    runtime: &Runtime<B>,
+    state: State<B>,
+    index: i32,
+) -> Option<*mut ffi::PyObject> {
+    if !state.push_upvalue(index, 2) {
+        return None;
+    }
+    let object = unbox(runtime, state, -1);
+    state.pop(1);
+    object
+}

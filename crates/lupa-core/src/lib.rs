@@ -1,0 +1,131 @@
+//! Python over any Lua backend: [`init`] fills the module of one version.
+//!
+//! How it hangs together: a [`runtime::Runtime`] owns a Lua and is owned by a hidden Python object,
+//! which `LuaRuntime` and all wrappers keep alive. Work begins with [`runtime::Runtime::enter`],
+//! which takes the lock. Python objects are turned into plain values first ([`to_lua::prepare`],
+//! runs Python code) and pushed then ([`to_lua::push`], runs none). Calls from Lua come in through
+//! [`callback::outer`].
+//!
+//! No version of Lua is named here: what differs is a constant of [`lua_api::LuaBackend`].
+
+#[cfg(panic = "abort")]
+compile_error!("lupa needs panic = \"unwind\": LuaJIT raises errors by unwinding");
+
+mod arguments;
+mod boxes;
+mod call;
+mod callback;
+mod compat;
+mod coroutine;
+mod encoding;
+mod engine;
+mod error;
+mod fast_rlock;
+mod from_lua;
+mod function;
+mod guard;
+mod iterator;
+mod lock;
+mod lua_runtime;
+mod metamethods;
+mod methods;
+mod object;
+mod protocol;
+mod python_lib;
+mod runtime;
+mod setup;
+mod table;
+mod table_from;
+mod to_lua;
+mod types;
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use lua_api::LuaBackend;
+use pyo3::exceptions::PyImportError;
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+/// The names that `from lupa.lua54 import *` gives.
+const ALL: [&str; 12] = [
+    "LUA_VERSION",
+    "LUA_MAXINTEGER",
+    "LUA_MININTEGER",
+    "LuaRuntime",
+    "LuaError",
+    "LuaSyntaxError",
+    "LuaMemoryError",
+    "as_itemgetter",
+    "as_attrgetter",
+    "lua_type",
+    "unpacks_lua_table",
+    "unpacks_lua_table_method",
+];
+
+/// Fills the module of a backend.
+///
+/// # Errors
+/// `ImportError` in a second interpreter of the process: types are shared between all of them.
+pub fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    only_one_interpreter(B::NAME)?;
+    let package_name = format!("lupa.{}", B::NAME);
+    module.setattr("__name__", &package_name)?;
+    module.setattr("__doc__", format!("Lua {}.{} in Python.", B::VERSION.0, B::VERSION.1))?;
+    engine::init::<B>();
+    #[cfg(unix)]
+    lua_api::dl::register(B::lua_pushnil_address());
+    error::init(module)?;
+    types::init::<B>(module)?;
+    module.add("LUA_VERSION", B::VERSION)?;
+    module.add("LUA_MININTEGER", B::INTEGER_RANGE.0)?;
+    module.add("LUA_MAXINTEGER", B::INTEGER_RANGE.1)?;
+    module.add_class::<lua_runtime::LuaRuntime>()?;
+    module.add_class::<fast_rlock::FastRLock>()?;
+    for class in [
+        py.get_type::<lua_runtime::LuaRuntime>(),
+        py.get_type::<lua_runtime::LuaNoGc>(),
+        py.get_type::<fast_rlock::FastRLock>(),
+        py.get_type::<protocol::ProtocolWrapper>(),
+        py.get_type::<arguments::PyArguments>(),
+    ] {
+        class.setattr("__module__", &package_name)?;
+    }
+    module.add_function(wrap_pyfunction!(protocol::as_attrgetter, module)?)?;
+    module.add_function(wrap_pyfunction!(protocol::as_itemgetter, module)?)?;
+    module.add_function(wrap_pyfunction!(protocol::lua_type, module)?)?;
+    let decorators = py.import("lupa._decorators")?;
+    for name in ["unpacks_lua_table", "unpacks_lua_table_method"] {
+        module.add(name, decorators.getattr(name)?)?;
+    }
+    module.add_function(wrap_pyfunction!(_promote, module)?)?;
+    module.add("__all__", ALL)
+}
+
+/// Make the Lua symbols of this module global, as binary Lua modules need them. True if they are;
+/// False if those of another Lua are, or the system has no such thing.
+#[pyfunction]
+fn _promote() -> bool {
+    #[cfg(unix)]
+    {
+        lua_api::dl::promote() == lua_api::dl::Provider::Own
+    }
+    #[cfg(not(unix))]
+    {
+        false
+    }
+}
+
+/// Refuses a second interpreter, which some Pythons would let in.
+fn only_one_interpreter(name: &str) -> PyResult<()> {
+    static FIRST: AtomicI64 = AtomicI64::new(-1);
+    // SAFETY: attached.
+    let id = unsafe { ffi::PyInterpreterState_GetID(ffi::PyInterpreterState_Get()) };
+    match FIRST.compare_exchange(-1, id, Ordering::SeqCst, Ordering::SeqCst) {
+        Ok(_) => Ok(()),
+        Err(first) if first == id => Ok(()),
+        Err(_) => Err(PyImportError::new_err(format!(
+            "lupa.{name} can be used in one interpreter of a process only"
+        ))),
+    }
+}

@@ -1,0 +1,91 @@
+//! [`Lock`]: the re-entrant lock of a runtime, right with and without a GIL.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
+
+use pyo3::prelude::*;
+
+/// A re-entrant lock. Waiting for it never happens while attached to Python.
+#[derive(Default)]
+pub(crate) struct Lock {
+    owner: AtomicUsize,
+    // Touched by the owner only.
+    count: Cell<u32>,
+    waiters: AtomicUsize,
+    gate: Mutex<()>,
+    freed: Condvar,
+}
+
+// SAFETY: `count` is read and written only by the thread whose identity is in `owner`.
+unsafe impl Sync for Lock {}
+
+/// A number that no other living thread has; never 0.
+#[inline(always)]
+fn this_thread() -> usize {
+    thread_local!(static HERE: u8 = const { 0 });
+    HERE.with(|here| std::ptr::from_ref(here) as usize)
+}
+
+impl Lock {
+    /// Takes the lock, waiting detached from Python if another thread has it.
+    #[inline]
+    pub(crate) fn acquire(&self, py: Python<'_>) {
+        if !self.try_acquire() {
+            py.detach(|| self.wait(this_thread()));
+        }
+    }
+
+    /// Takes the lock if no other thread has it.
+    #[inline]
+    pub(crate) fn try_acquire(&self) -> bool {
+        let me = this_thread();
+        if self.owner.load(Ordering::Relaxed) == me {
+            self.count.set(self.count.get() + 1);
+            return true;
+        }
+        self.try_own(me)
+    }
+
+    #[inline]
+    fn try_own(&self, me: usize) -> bool {
+        let free = self.owner.compare_exchange(0, me, Ordering::SeqCst, Ordering::Relaxed).is_ok();
+        if free {
+            self.count.set(1);
+        }
+        free
+    }
+
+    #[cold]
+    fn wait(&self, me: usize) {
+        let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        // The order is what makes a wake-up impossible to miss: we say that we wait and then look
+        // at the owner; `release` clears the owner and then looks for waiters.
+        self.waiters.fetch_add(1, Ordering::SeqCst);
+        while !self.try_own(me) {
+            gate = self.freed.wait(gate).unwrap_or_else(PoisonError::into_inner);
+        }
+        self.waiters.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Gives the lock back. The caller owns it.
+    #[inline]
+    pub(crate) fn release(&self) {
+        debug_assert!(self.is_owned());
+        let count = self.count.get() - 1;
+        self.count.set(count);
+        if count == 0 {
+            self.owner.store(0, Ordering::SeqCst);
+            if self.waiters.load(Ordering::SeqCst) > 0 {
+                let _gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+                self.freed.notify_one();
+            }
+        }
+    }
+
+    /// Whether this thread has the lock.
+    #[inline]
+    pub(crate) fn is_owned(&self) -> bool {
+        self.owner.load(Ordering::Relaxed) == this_thread()
+    }
+}

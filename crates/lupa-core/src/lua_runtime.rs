@@ -1,0 +1,480 @@
+//! `LuaRuntime`: the class that users create.
+
+use std::ffi::CString;
+
+use lua_api::Gc;
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
+
+use crate::encoding::{Encoding, ascii};
+use crate::engine::{self, Chunk, Creation};
+use crate::runtime::Options;
+
+/// A Lua runtime: one Lua state with its own globals.
+///
+/// Options:
+///
+/// * ``encoding``: the encoding of strings between Python and Lua. With ``None``, Lua strings come
+///   to Python as ``bytes``, and only ``bytes`` become Lua strings. (default: UTF-8)
+/// * ``source_encoding``: the encoding of Lua code. (default: ``encoding``, or UTF-8)
+/// * ``attribute_filter``: ``func(obj, attr_name, is_setting)`` is called for each attribute of a
+///   Python object that Lua code reads or sets. It returns the name to use, or raises
+///   ``AttributeError`` to deny access. The name need not be a string. Items are not filtered.
+/// * ``attribute_handlers``: a pair ``(getter, setter)``, ``getter(obj, attr_name)`` and
+///   ``setter(obj, attr_name, value)``, that does all access to Python objects; either can be None.
+/// * ``register_eval``: give Lua code Python's ``eval()`` as ``python.eval``. (default: True)
+/// * ``register_builtins``: give Lua code Python's builtins as ``python.builtins``. (default: True)
+/// * ``unpack_returned_tuples``: a tuple that a Python function returns becomes several Lua values.
+///   (default: False)
+/// * ``overflow_handler``: ``func(number)`` gives something else for an integer that Lua has no
+///   room for. Without it, or if it raises, there is an ``OverflowError``.
+/// * ``max_memory``: the memory in bytes that Lua may use beyond what it starts with; 0 only counts.
+///   With ``None`` memory is neither limited nor counted. (default: None)
+/// * ``string_hash_seed``: the seed of Lua's string hash, for Lua 5.5; ignored before.
+///
+/// >>> lua = LuaRuntime()
+/// >>> lua.eval('1 + 1')
+/// 2
+/// >>> add_one = lua.eval('function(f, n) return f(n) + 1 end')
+/// >>> add_one(abs, -41)
+/// 42
+#[pyclass(name = "LuaRuntime", subclass, frozen, weakref)]
+pub(crate) struct LuaRuntime {
+    state: Py<PyAny>,
+}
+
+fn callable<'py>(
+    object: Option<Bound<'py, PyAny>>,
+    message: &'static str,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    match object {
+        Some(object) if !object.is_callable() => Err(PyValueError::new_err(message)),
+        object => Ok(object),
+    }
+}
+
+type Handlers<'py> = (Option<Bound<'py, PyAny>>, Option<Bound<'py, PyAny>>);
+
+fn handlers<'py>(pair: Option<&Bound<'py, PyAny>>) -> PyResult<Handlers<'py>> {
+    const MESSAGE: &str = "attribute_handlers must be a sequence of two callables";
+    let Some(pair) = pair else { return Ok((None, None)) };
+    if !pair.is_truthy()? {
+        return Ok((None, None));
+    }
+    let wrong = |error: PyErr| {
+        let py = pair.py();
+        if error.is_instance_of::<PyTypeError>(py) || error.is_instance_of::<PyValueError>(py) {
+            PyValueError::new_err(MESSAGE)
+        } else {
+            error
+        }
+    };
+    let items: Vec<Bound<'py, PyAny>> =
+        pair.try_iter().and_then(|items| items.take(3).collect()).map_err(wrong)?;
+    let Ok([getter, setter]) = <[_; 2]>::try_from(items) else {
+        return Err(PyValueError::new_err(MESSAGE));
+    };
+    let optional = |object: Bound<'py, PyAny>| {
+        if object.is_none() { Ok(None) } else { callable(Some(object), MESSAGE) }
+    };
+    Ok((optional(getter)?, optional(setter)?))
+}
+
+impl LuaRuntime {
+    fn chunk(
+        &self,
+        code: &Bound<'_, PyAny>,
+        prefix: &[u8],
+        name: Option<&Bound<'_, PyAny>>,
+        mode: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Chunk> {
+        let state = self.state.bind(code.py());
+        let encoding = engine::get().source_encoding(state);
+        let source = encoding.encode_source(code)?;
+        let mut code = Vec::new();
+        code.try_reserve_exact(prefix.len() + source.len())
+            .map_err(|_| PyErr::from(crate::error::Error::Memory))?;
+        code.extend_from_slice(prefix);
+        code.extend_from_slice(&source);
+        let name = match name {
+            Some(name) => c_string(encoding.encode_source(name)?),
+            None => c"<python>".to_owned(),
+        };
+        let mode = mode.map(ascii).transpose()?.map(c_string);
+        Ok(Chunk { code, name, mode })
+    }
+}
+
+/// The part before the first NUL, which is all that C sees.
+fn c_string(mut bytes: Vec<u8>) -> CString {
+    if let Some(end) = bytes.iter().position(|&byte| byte == 0) {
+        bytes.truncate(end);
+    }
+    CString::new(bytes).unwrap_or_default()
+}
+
+#[pymethods]
+impl LuaRuntime {
+    #[new]
+    #[pyo3(signature = (
+        encoding=Default(()), source_encoding=None, attribute_filter=None, attribute_handlers=None,
+        register_eval=Truth(true), unpack_returned_tuples=Truth(false), register_builtins=Truth(true),
+        overflow_handler=None, max_memory=None, string_hash_seed=None,
+    ), text_signature = "(encoding='UTF-8', source_encoding=None, attribute_filter=None, \
+        attribute_handlers=None, register_eval=True, unpack_returned_tuples=False, \
+        register_builtins=True, overflow_handler=None, max_memory=None, string_hash_seed=None)")]
+    #[allow(clippy::too_many_arguments)]
+    fn new<'py>(
+        py: Python<'py>,
+        encoding: Default<'py>,
+        source_encoding: Option<Bound<'py, PyAny>>,
+        attribute_filter: Option<Bound<'py, PyAny>>,
+        attribute_handlers: Option<Bound<'py, PyAny>>,
+        register_eval: Truth,
+        unpack_returned_tuples: Truth,
+        register_builtins: Truth,
+        overflow_handler: Option<Bound<'py, PyAny>>,
+        max_memory: Option<i64>,
+        string_hash_seed: Option<u32>,
+    ) -> PyResult<Self> {
+        let encoding = match encoding {
+            Default::Unset => Encoding::Utf8,
+            Default::Given(name) => Encoding::from_name(name.as_ref())?,
+        };
+        let source_encoding = match (Encoding::from_name(source_encoding.as_ref())?, &encoding) {
+            (Encoding::Bytes, Encoding::Bytes) => Encoding::Utf8,
+            (Encoding::Bytes, encoding) => encoding.clone(),
+            (given, _) => given,
+        };
+        let filter = callable(attribute_filter, "attribute_filter must be callable")?;
+        let (getter, setter) = handlers(attribute_handlers.as_ref())?;
+        if filter.is_some() && (getter.is_some() || setter.is_some()) {
+            return Err(PyValueError::new_err(
+                "attribute_filter and attribute_handlers are mutually exclusive",
+            ));
+        }
+        let overflow_handler = callable(overflow_handler, "overflow_handler must be callable")?;
+        let builtins = py.import("builtins")?;
+        let options = Options {
+            encoding,
+            source_encoding,
+            attribute_filter: filter.map(Bound::unbind),
+            attribute_getter: getter.map(Bound::unbind),
+            attribute_setter: setter.map(Bound::unbind),
+            unpack_returned_tuples: unpack_returned_tuples.0,
+        };
+        let creation = Creation {
+            eval: register_eval.0.then(|| builtins.getattr("eval")).transpose()?,
+            builtins: register_builtins.0.then(|| builtins.into_any()),
+            overflow_handler,
+            count_memory: max_memory.is_some(),
+            seed: string_hash_seed,
+        };
+        let state = engine::get().create(py, options, creation)?;
+        let runtime = LuaRuntime { state: state.unbind() };
+        if let Some(limit) = max_memory.filter(|&limit| limit > 0) {
+            runtime.limit_memory(py, limit as usize, false)?;
+        }
+        Ok(runtime)
+    }
+
+    /// Evaluate a Lua expression; further arguments are its ``...``.
+    ///
+    /// ``name`` is what error messages call the code. ``mode`` is 't' to allow source code only,
+    /// 'b' for bytecode only; by default both.
+    ///
+    /// >>> lua = LuaRuntime()
+    /// >>> lua.eval('... * 2', 21)
+    /// 42
+    /// >>> lua.eval('1, "two", nil')
+    /// (1, 'two', None)
+    #[pyo3(signature = (lua_code, *args, name=None, mode=None))]
+    fn eval<'py>(
+        &self,
+        lua_code: &Bound<'py, PyAny>,
+        args: &Bound<'py, PyTuple>,
+        name: Option<&Bound<'py, PyAny>>,
+        mode: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let chunk = self.chunk(lua_code, b"return ", name, mode)?;
+        Ok(engine::get().run(self.state.bind(lua_code.py()), &chunk, args)?)
+    }
+
+    /// Run Lua code; further arguments are its ``...``. Gives what the code returns.
+    ///
+    /// ``name`` and ``mode`` are as for ``eval()``.
+    ///
+    /// >>> lua = LuaRuntime()
+    /// >>> lua.execute('x = ...; return x + 1', 1)
+    /// 2
+    /// >>> lua.globals().x
+    /// 1
+    #[pyo3(signature = (lua_code, *args, name=None, mode=None))]
+    fn execute<'py>(
+        &self,
+        lua_code: &Bound<'py, PyAny>,
+        args: &Bound<'py, PyTuple>,
+        name: Option<&Bound<'py, PyAny>>,
+        mode: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let chunk = self.chunk(lua_code, b"", name, mode)?;
+        Ok(engine::get().run(self.state.bind(lua_code.py()), &chunk, args)?)
+    }
+
+    /// Compile Lua code to a function without running it.
+    ///
+    /// ``name`` and ``mode`` are as for ``eval()``.
+    ///
+    /// >>> double = LuaRuntime().compile('return 2 * ...')
+    /// >>> double(21)
+    /// 42
+    #[pyo3(signature = (lua_code, name=None, mode=None))]
+    fn compile<'py>(
+        &self,
+        lua_code: &Bound<'py, PyAny>,
+        name: Option<&Bound<'py, PyAny>>,
+        mode: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let chunk = self.chunk(lua_code, b"", name, mode)?;
+        Ok(engine::get().compile(self.state.bind(lua_code.py()), &chunk)?)
+    }
+
+    /// Load a Lua module, as Lua's ``require`` does.
+    ///
+    /// >>> LuaRuntime().require('string').upper('lua')
+    /// 'LUA'
+    #[pyo3(signature = (modulename))]
+    fn require<'py>(&self, modulename: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let state = self.state.bind(modulename.py());
+        if let Ok(name) = modulename.cast::<PyString>() {
+            // Also where strings are bytes: a module's name is text.
+            let encoding = engine::get().source_encoding(state);
+            let name = encoding.encode(name)?;
+            return Ok(engine::get().require(state, name.as_any())?);
+        }
+        if !modulename.is_instance_of::<PyBytes>() {
+            return Err(PyTypeError::new_err("modulename must be a string"));
+        }
+        Ok(engine::get().require(state, modulename)?)
+    }
+
+    /// The table of Lua's globals.
+    ///
+    /// >>> lua = LuaRuntime()
+    /// >>> lua.globals().answer = 42
+    /// >>> lua.eval('answer')
+    /// 42
+    fn globals<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Ok(engine::get().globals(self.state.bind(py))?)
+    }
+
+    /// A new table with the arguments as its sequence and the keyword arguments as its fields.
+    ///
+    /// >>> table = LuaRuntime().table(10, 20, x=30)
+    /// >>> table[1], table[2], table.x
+    /// (10, 20, 30)
+    #[pyo3(signature = (*items, **kwargs))]
+    fn table<'py>(
+        &self,
+        py: Python<'py>,
+        items: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let state = self.state.bind(py);
+        let fields = match kwargs {
+            None => PyDict::new(py),
+            Some(kwargs) => {
+                // Names are text whatever the encoding of strings.
+                let encoding = engine::get().source_encoding(state);
+                let fields = PyDict::new(py);
+                for (name, value) in kwargs.iter() {
+                    fields.set_item(encoding.encode(name.cast::<PyString>()?)?, value)?;
+                }
+                fields
+            }
+        };
+        let sources = [items.as_any().clone(), fields.into_any()];
+        Ok(engine::get().table_from(state, &sources, false)?)
+    }
+
+    /// A new table from mappings and iterables, or copies of Lua tables.
+    ///
+    /// Mappings and Lua tables give fields, of which later ones win; other iterables give items of
+    /// the sequence. With ``recursive=True``, lists, mappings and the like inside become tables
+    /// too: one table for one object, so that shared and cyclic data keep their shape.
+    ///
+    /// >>> lua = LuaRuntime()
+    /// >>> table = lua.table_from([1, 2], {'x': 3}, (4,))
+    /// >>> list(table.values())
+    /// [1, 2, 4, 3]
+    /// >>> lua.table_from({'a': [1, {'b': 2}]}, recursive=True).a[2].b
+    /// 2
+    #[pyo3(signature = (*args, recursive=Truth(false)))]
+    fn table_from<'py>(
+        &self,
+        py: Python<'py>,
+        args: &Bound<'py, PyTuple>,
+        recursive: Truth,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let sources: Vec<_> = args.iter().collect();
+        Ok(engine::get().table_from(self.state.bind(py), &sources, recursive.0)?)
+    }
+
+    /// A context manager that stops Lua's garbage collector.
+    fn nogc(&self, py: Python<'_>) -> LuaNoGc {
+        LuaNoGc { state: self.state.clone_ref(py) }
+    }
+
+    /// Run a full cycle of Lua's garbage collector.
+    fn gccollect(&self, py: Python<'_>) -> PyResult<()> {
+        Ok(engine::get().gc(self.state.bind(py), Gc::Collect)?)
+    }
+
+    /// Set, or with None remove, the handler for integers that Lua has no room for.
+    ///
+    /// >>> lua = LuaRuntime()
+    /// >>> lua.set_overflow_handler(float)
+    /// >>> lua.eval('...', 2 ** 70)
+    /// 1.1805916207174113e+21
+    #[pyo3(signature = (overflow_handler))]
+    fn set_overflow_handler(
+        &self,
+        py: Python<'_>,
+        overflow_handler: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let handler = callable(overflow_handler, "overflow_handler must be callable")?;
+        Ok(engine::get().set_overflow_handler(self.state.bind(py), handler.as_ref())?)
+    }
+
+    /// The limit of Lua's memory in bytes; 0 is no limit, None that memory is not counted.
+    ///
+    /// With ``total``, the memory that the runtime started with is part of it.
+    #[pyo3(signature = (total=Truth(false)))]
+    fn get_max_memory(&self, py: Python<'_>, total: Truth) -> Option<usize> {
+        let memory = engine::get().memory(self.state.bind(py))?;
+        let base = if total.0 { 0 } else { memory.base };
+        Some(memory.limit.saturating_sub(base))
+    }
+
+    /// The memory that Lua uses, in bytes; None when it is not counted.
+    ///
+    /// With ``total``, the memory that the runtime started with is part of it.
+    #[pyo3(signature = (total=Truth(false)))]
+    fn get_memory_used(&self, py: Python<'_>, total: Truth) -> Option<i64> {
+        let memory = engine::get().memory(self.state.bind(py))?;
+        let base = if total.0 { 0 } else { memory.base };
+        Some(memory.used as i64 - base as i64)
+    }
+
+    /// Set the limit of Lua's memory in bytes; 0 is no limit.
+    ///
+    /// With ``total``, the memory that the runtime started with is part of it. A runtime that was
+    /// created without ``max_memory`` raises RuntimeError.
+    #[pyo3(signature = (max_memory, total=Truth(false)))]
+    fn set_max_memory(&self, py: Python<'_>, max_memory: usize, total: Truth) -> PyResult<()> {
+        self.limit_memory(py, max_memory, total.0)
+    }
+
+    /// For tests: let ``count`` more allocations succeed and then fail all, until called with None.
+    #[pyo3(signature = (count))]
+    fn _fail_allocations_after(&self, py: Python<'_>, count: Option<u64>) -> PyResult<()> {
+        Ok(engine::get().fail_allocations(self.state.bind(py), count)?)
+    }
+
+    /// The version of the Lua language, such as (5, 4).
+    #[getter]
+    fn lua_version(&self) -> (u8, u8) {
+        engine::get().version()
+    }
+
+    /// The name of the Lua implementation, such as "Lua 5.4" or "LuaJIT 2.1.1".
+    #[getter]
+    fn lua_implementation<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let code = "type(jit) == 'table' and jit.version or _VERSION";
+        let code = PyString::new(py, code).into_any();
+        self.eval(&code, &PyTuple::empty(py), None, None)
+    }
+
+    fn __traverse__(
+        &self,
+        visit: pyo3::PyVisit<'_>,
+    ) -> std::result::Result<(), pyo3::PyTraverseError> {
+        visit.call(&self.state)
+    }
+}
+
+impl LuaRuntime {
+    fn limit_memory(&self, py: Python<'_>, limit: usize, total: bool) -> PyResult<()> {
+        let state = self.state.bind(py);
+        let base = engine::get().memory(state).map_or(0, |memory| memory.base);
+        let limit = match limit {
+            0 => 0,
+            limit if total => limit,
+            limit => limit.saturating_add(base),
+        };
+        Ok(engine::get().set_memory_limit(state, limit)?)
+    }
+}
+
+/// A parameter that may be left out, given as None, or given.
+enum Default<'py> {
+    Unset,
+    Given(Option<Bound<'py, PyAny>>),
+}
+
+#[allow(non_snake_case)]
+fn Default<'py>(_: ()) -> Default<'py> {
+    Default::Unset
+}
+
+impl<'py> FromPyObject<'_, 'py> for Default<'py> {
+    type Error = PyErr;
+
+    fn extract(object: pyo3::Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        Ok(Default::Given((!object.is_none()).then(|| object.to_owned())))
+    }
+}
+
+/// A flag that takes any object by its truth, as lupa always has.
+#[derive(Clone, Copy)]
+pub(crate) struct Truth(bool);
+
+impl From<bool> for Truth {
+    fn from(value: bool) -> Self {
+        Truth(value)
+    }
+}
+
+impl<'py> FromPyObject<'_, 'py> for Truth {
+    type Error = PyErr;
+
+    fn extract(object: pyo3::Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        object.is_truthy().map(Truth)
+    }
+}
+
+/// What ``LuaRuntime.nogc()`` gives: no garbage collection in Lua inside of the ``with`` block.
+#[pyclass(name = "_LuaNoGC", frozen)]
+pub(crate) struct LuaNoGc {
+    state: Py<PyAny>,
+}
+
+#[pymethods]
+impl LuaNoGc {
+    fn __enter__(&self, py: Python<'_>) -> PyResult<()> {
+        Ok(engine::get().gc(self.state.bind(py), Gc::Stop)?)
+    }
+
+    #[pyo3(signature = (*_exc))]
+    fn __exit__(&self, py: Python<'_>, _exc: &Bound<'_, PyTuple>) -> PyResult<()> {
+        Ok(engine::get().gc(self.state.bind(py), Gc::Restart)?)
+    }
+
+    fn __traverse__(
+        &self,
+        visit: pyo3::PyVisit<'_>,
+    ) -> std::result::Result<(), pyo3::PyTraverseError> {
+        visit.call(&self.state)
+    }
+}

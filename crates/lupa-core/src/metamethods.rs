@@ -1,0 +1,323 @@
+//! What Lua code can do with a Python object: the metamethods of boxes.
+
+use lua_api::raw::lua_State;
+use lua_api::{LuaBackend, State};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
+
+use crate::arguments::PyArguments;
+use crate::boxes::View;
+use crate::callback::{Callback, Failure, Outcome};
+use crate::encoding::Encoding;
+use crate::error::Error;
+use crate::from_lua::{find_box, from_lua, unbox_function};
+use crate::runtime::{Entry, Runtime};
+use crate::to_lua::{Mode, Prepared, bytes, prepare, push, push_protected};
+
+/// The object and the view of the argument at `index`: a box, or what `python.as_function` made.
+pub(crate) fn python_argument<'py, B: LuaBackend>(
+    entry: &Entry<'py, B>,
+    state: State<B>,
+    index: i32,
+    function: &'static str,
+) -> Result<(Bound<'py, PyAny>, View), Failure> {
+    let runtime = entry.runtime();
+    let found = match find_box(runtime, state, index) {
+        // SAFETY: a box of ours, on the stack.
+        Some(found) => Some(unsafe { ((*found).object, (*found).view) }),
+        None if crate::callback::is_as_function(state, index) => {
+            unbox_function(runtime, state, index).map(|object| (object, View::ATTRIBUTES))
+        }
+        None => None,
+    };
+    match found {
+        None => Err(Failure::Argument(index, function, "not a python object")),
+        Some((object, _)) if object.is_null() => {
+            Err(Failure::Argument(index, function, "deleted python object"))
+        }
+        // SAFETY: the box owns its object.
+        Some((object, view)) => {
+            Ok((unsafe { Bound::from_borrowed_ptr(entry.py, object) }, view))
+        }
+    }
+}
+
+/// Pushes what a Python call gave.
+pub(crate) fn push_result<'py, B: LuaBackend>(
+    entry: &Entry<'py, B>,
+    state: State<B>,
+    result: &Bound<'py, PyAny>,
+) -> Outcome {
+    if entry.options.unpack_returned_tuples {
+        if let Ok(tuple) = result.cast::<PyTuple>() {
+            return push_tuple(entry, state, tuple, Mode::Value, None);
+        }
+    }
+    push_object(entry, state, result, Mode::Value)
+}
+
+/// Pushes one object.
+pub(crate) fn push_object<'py, B: LuaBackend>(
+    entry: &Entry<'py, B>,
+    state: State<B>,
+    object: &Bound<'py, PyAny>,
+    mode: Mode,
+) -> Outcome {
+    let (prepared, _owner) = prepare(entry, object, mode)?;
+    push_protected(entry, state, prepared)?;
+    Ok(1)
+}
+
+/// Pushes the items of a tuple, after `before` if that is given; `first` is the mode of the first.
+pub(crate) fn push_tuple<'py, B: LuaBackend>(
+    entry: &Entry<'py, B>,
+    state: State<B>,
+    tuple: &Bound<'py, PyTuple>,
+    first: Mode,
+    before: Option<i64>,
+) -> Outcome {
+    let runtime = entry.runtime();
+    let mut values = Vec::with_capacity(tuple.len() + 1);
+    values.extend(before.map(Prepared::Integer));
+    let mut owners = Vec::new();
+    for (index, item) in tuple.iter().enumerate() {
+        let mode = if index == 0 { first } else { Mode::Value };
+        let (prepared, owner) = prepare(entry, &item, mode)?;
+        values.push(prepared);
+        owners.extend(owner);
+    }
+    if !runtime.boxes.reserve_many(values.len()) {
+        return Err(Error::Memory.into());
+    }
+    let values = values.as_slice();
+    match state.protect_values(|raising| crate::call::push_all(runtime, raising, values)) {
+        Ok(count) => Ok(count),
+        Err(failure) => Err(crate::error::raised(entry, state, failure).into()),
+    }
+}
+
+/// `__call`
+pub(crate) struct Call;
+
+impl<B: LuaBackend> Callback<B> for Call {
+    fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
+        let (callable, _) = python_argument(entry, state, 1, "__call")?;
+        call(entry, state, &callable, 2)
+    }
+}
+
+/// Calls a Python object with the arguments from `first` to the top.
+pub(crate) fn call<'py, B: LuaBackend>(
+    entry: &Entry<'py, B>,
+    state: State<B>,
+    callable: &Bound<'py, PyAny>,
+    first: i32,
+) -> Outcome {
+    const FEW: usize = 6;
+    let count = (state.top() - first + 1) as usize;
+    let mut few: [Option<Bound<'py, PyAny>>; FEW] = Default::default();
+    let mut many = Vec::new();
+    let mut special = false;
+    for index in 0..count {
+        let argument = from_lua(entry.runtime(), entry.py, state, first + index as i32)?;
+        special |= argument.is_exact_instance_of::<PyArguments>();
+        if count > FEW {
+            many.push(argument);
+        } else {
+            few[index] = Some(argument);
+        }
+    }
+    let result = if special {
+        if count <= FEW {
+            many.extend(few.into_iter().flatten());
+        }
+        call_with_keywords(callable, many)?
+    } else if count > FEW {
+        let pointers: Vec<_> = std::iter::once(std::ptr::null_mut())
+            .chain(many.iter().map(|a| a.as_ptr()))
+            .collect();
+        vectorcall(callable, pointers)?
+    } else {
+        let mut pointers = [std::ptr::null_mut(); FEW + 1];
+        for (pointer, argument) in pointers[1..].iter_mut().zip(few.iter().flatten()) {
+            *pointer = argument.as_ptr();
+        }
+        vectorcall(callable, &mut pointers[..=count])?
+    };
+    push_result(entry, state, &result)
+}
+
+/// Calls with the arguments behind a free first place.
+///
+/// Of a bound method that Lua calls as `obj:method(...)`, the instance is there already: the
+/// method's function is called with the arguments as they are.
+fn vectorcall<'py>(
+    callable: &Bound<'py, PyAny>,
+    mut pointers: impl AsMut<[*mut ffi::PyObject]>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let pointers = pointers.as_mut();
+    let count = pointers.len() - 1;
+    let mut target = callable.as_ptr();
+    // SAFETY: attached; live objects; the place before the arguments may be written meanwhile,
+    // which is what the offset flag says.
+    unsafe {
+        if count > 0 {
+            if let Some((function, instance)) = crate::compat::bound_method(target) {
+                if instance == pointers[1] {
+                    target = function;
+                }
+            }
+        }
+        let result = ffi::PyObject_Vectorcall(
+            target,
+            pointers.as_ptr().add(1),
+            count | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET,
+            std::ptr::null_mut(),
+        );
+        Bound::from_owned_ptr_or_err(callable.py(), result)
+    }
+}
+
+/// A call in which `python.args` takes part.
+fn call_with_keywords<'py>(
+    callable: &Bound<'py, PyAny>,
+    arguments: Vec<Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = callable.py();
+    let mut args = Vec::new();
+    let kwargs = PyDict::new(py);
+    for argument in arguments {
+        if let Ok(unpacked) = argument.cast_exact::<PyArguments>() {
+            args.extend(unpacked.get().args.bind(py).iter());
+            for (name, value) in unpacked.get().kwargs.bind(py).iter() {
+                if kwargs.contains(&name)? {
+                    let message = format!("got multiple values for keyword argument {name:?}");
+                    return Err(pyo3::exceptions::PyTypeError::new_err(message));
+                }
+                kwargs.set_item(name, value)?;
+            }
+        } else {
+            args.push(argument);
+        }
+    }
+    let mut target = callable.clone();
+    if let Some(first) = args.first() {
+        // SAFETY: attached; a live object.
+        if let Some((function, instance)) =
+            unsafe { crate::compat::bound_method(callable.as_ptr()) }
+        {
+            if instance == first.as_ptr() {
+                // SAFETY: borrowed from the method.
+                target = unsafe { Bound::from_borrowed_ptr(py, function) };
+            }
+        }
+    }
+    target.call(PyTuple::new(py, args)?, Some(&kwargs))
+}
+
+/// `__index`
+pub(crate) struct Index;
+
+impl<B: LuaBackend> Callback<B> for Index {
+    fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
+        let (object, view) = python_argument(entry, state, 1, "__index")?;
+        let key = from_lua(entry.runtime(), entry.py, state, 2)?;
+        let options = &entry.options;
+        let value = if view.has(View::ITEMS) && options.attribute_getter.is_none() {
+            object.get_item(key)?
+        } else if let Some(getter) = &options.attribute_getter {
+            getter.bind(entry.py).call1((object, key))?
+        } else {
+            let name = attribute_name(entry, &object, key, false)?;
+            // SAFETY: attached; live objects. Unlike PyO3's, this takes names of any type.
+            unsafe {
+                let value = ffi::PyObject_GetAttr(object.as_ptr(), name.as_ptr());
+                Bound::from_owned_ptr_or_err(entry.py, value)?
+            }
+        };
+        push_object(entry, state, &value, Mode::Value)
+    }
+}
+
+/// `__newindex`
+pub(crate) struct NewIndex;
+
+impl<B: LuaBackend> Callback<B> for NewIndex {
+    fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
+        let (object, view) = python_argument(entry, state, 1, "__newindex")?;
+        let key = from_lua(entry.runtime(), entry.py, state, 2)?;
+        let value = from_lua(entry.runtime(), entry.py, state, 3)?;
+        let options = &entry.options;
+        if view.has(View::ITEMS) && options.attribute_setter.is_none() {
+            object.set_item(key, value)?;
+        } else if let Some(setter) = &options.attribute_setter {
+            setter.bind(entry.py).call1((object, key, value))?;
+        } else {
+            let name = attribute_name(entry, &object, key, true)?;
+            // SAFETY: attached; live objects.
+            let status =
+                unsafe { ffi::PyObject_SetAttr(object.as_ptr(), name.as_ptr(), value.as_ptr()) };
+            if status < 0 {
+                return Err(PyErr::fetch(entry.py).into());
+            }
+        }
+        Ok(0)
+    }
+}
+
+/// The name of an attribute that Lua asks for, after the filter, if there is one.
+fn attribute_name<'py, B: LuaBackend>(
+    entry: &Entry<'py, B>,
+    object: &Bound<'py, PyAny>,
+    name: Bound<'py, PyAny>,
+    setting: bool,
+) -> PyResult<Bound<'py, PyAny>> {
+    let name = match &entry.options.attribute_filter {
+        Some(filter) => filter.bind(entry.py).call1((object, name, setting))?,
+        None => name,
+    };
+    match name.cast::<PyBytes>() {
+        Ok(bytes) => entry.options.source_encoding.decode(entry.py, bytes.as_bytes()),
+        Err(_) => Ok(name),
+    }
+}
+
+/// `__tostring`
+pub(crate) struct ToString;
+
+impl<B: LuaBackend> Callback<B> for ToString {
+    fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
+        let (object, _) = python_argument(entry, state, 1, "__tostring")?;
+        let text: Bound<'_, PyString> = object.str()?;
+        let encoding: &Encoding = &entry.options.encoding;
+        let encoded = encoding.encode(&text)?;
+        // SAFETY: `bytes`, and held.
+        push_protected(entry, state, unsafe { bytes(encoded.as_ptr()) })?;
+        Ok(1)
+    }
+}
+
+/// `__gc`: touches no Python object and never raises, so it needs no inner layer.
+pub(crate) unsafe extern "C-unwind" fn collect<B: LuaBackend>(l: *mut lua_State) -> i32 {
+    // SAFETY: the closure has the runtime as its upvalue; the thread holds the lock, as always
+    // when Lua runs.
+    unsafe {
+        let runtime = &*B::lua_touserdata(l, B::upvalue_index(1)).cast::<Runtime<B>>();
+        let state = State::new(l, std::ptr::NonNull::from(&*runtime.instance));
+        if let Some(found) = find_box(runtime, state, 1) {
+            runtime.boxes.bury(found);
+        }
+    }
+    0
+}
+
+/// Pushes an object in protected code; see [`push`].
+pub(crate) fn push_box<B: LuaBackend>(
+    runtime: &Runtime<B>,
+    raising: lua_api::Raising<'_, B>,
+    object: *mut ffi::PyObject,
+    view: View,
+) {
+    push(runtime, raising, Prepared::Object(object, view));
+}

@@ -1,0 +1,273 @@
+//! The functions of Lua's `python` table.
+
+use lua_api::{LuaBackend, State, value};
+use pyo3::exceptions::PyStopIteration;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+
+use crate::arguments::{self, PyArguments};
+use crate::boxes::View;
+use crate::callback::{Callback, Failure, Outcome, push_callback};
+use crate::error::{Error, raised};
+use crate::metamethods::{call, push_object, push_tuple, python_argument};
+use crate::runtime::Entry;
+use crate::to_lua::{Mode, Prepared, prepare, push_protected};
+
+/// The object of a function that takes exactly one.
+fn only_argument<'py, B: LuaBackend>(
+    entry: &Entry<'py, B>,
+    state: State<B>,
+    function: &'static str,
+) -> Result<Bound<'py, PyAny>, Failure> {
+    if state.top() > 1 {
+        return Err(Failure::Argument(2, function, "invalid arguments"));
+    }
+    Ok(python_argument(entry, state, 1, function)?.0)
+}
+
+fn push_view<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    state: State<B>,
+    object: &Bound<'_, PyAny>,
+    view: View,
+) -> Outcome {
+    push_protected(entry, state, Prepared::Object(object.as_ptr(), view))?;
+    Ok(1)
+}
+
+/// `python.as_attrgetter(obj)`
+pub(crate) struct AsAttrGetter;
+
+impl<B: LuaBackend> Callback<B> for AsAttrGetter {
+    fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
+        let object = only_argument(entry, state, "as_attrgetter")?;
+        push_view(entry, state, &object, View::ATTRIBUTES)
+    }
+}
+
+/// `python.as_itemgetter(obj)`
+pub(crate) struct AsItemGetter;
+
+impl<B: LuaBackend> Callback<B> for AsItemGetter {
+    fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
+        let object = only_argument(entry, state, "as_itemgetter")?;
+        push_view(entry, state, &object, View::ITEMS)
+    }
+}
+
+/// `python.as_function(obj)`: a real Lua function that calls the object.
+pub(crate) struct AsFunction;
+
+impl<B: LuaBackend> Callback<B> for AsFunction {
+    fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
+        only_argument(entry, state, "as_function")?;
+        let runtime: *const _ = entry.runtime();
+        state.push_value(1);
+        let Ok(held) = entry.instance.take_ref(state) else { return Err(Error::Memory.into()) };
+        let made = state.protect_values(|raising| {
+            raising.push_ref(held);
+            push_callback::<B, CallAsFunction>(runtime, raising, true);
+            1
+        });
+        entry.instance.release(held);
+        match made {
+            Ok(_) => Ok(1),
+            Err(failure) => Err(raised(entry, state, failure).into()),
+        }
+    }
+}
+
+/// What `python.as_function` gives; upvalue 2 is the box of the object.
+pub(crate) struct CallAsFunction;
+
+impl<B: LuaBackend> Callback<B> for CallAsFunction {
+    fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
+        state.push_value(B::upvalue_index(2));
+        state.insert(1);
+        let (callable, _) = python_argument(entry, state, 1, "?")?;
+        call(entry, state, &callable, 2)
+    }
+}
+
+/// `python.iter(obj)`
+pub(crate) struct Iter;
+
+impl<B: LuaBackend> Callback<B> for Iter {
+    fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
+        let object = only_argument(entry, state, "iter")?;
+        push_iterator(entry, state, &object, View::ATTRIBUTES, None)
+    }
+}
+
+/// `python.iterex(obj)`: tuples become several values.
+pub(crate) struct IterEx;
+
+impl<B: LuaBackend> Callback<B> for IterEx {
+    fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
+        let object = only_argument(entry, state, "iterex")?;
+        push_iterator(entry, state, &object, View::UNPACK, None)
+    }
+}
+
+/// `python.enumerate(obj, start)`
+pub(crate) struct Enumerate;
+
+impl<B: LuaBackend> Callback<B> for Enumerate {
+    fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
+        if state.top() > 2 {
+            return Err(Failure::Argument(3, "enumerate", "invalid arguments"));
+        }
+        let (object, _) = python_argument(entry, state, 1, "enumerate")?;
+        let start = if state.top() == 2 { integer(entry, state, 2)? } else { 0 };
+        push_iterator(entry, state, &object, View::ENUMERATE, Some(start.wrapping_sub(1)))
+    }
+}
+
+/// The integer at `index`, or what converts to one: a float or a string.
+fn integer<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    state: State<B>,
+    index: i32,
+) -> Result<i64, Failure> {
+    if let Some(integer) = state.to_integer(index) {
+        return Ok(integer);
+    }
+    let number = match state.bytes(index) {
+        Some(bytes) => std::str::from_utf8(bytes).ok().and_then(|text| text.trim().parse().ok()),
+        None if state.type_of(index) == value::NUMBER => Some(state.to_number(index)),
+        None => None,
+    };
+    match number {
+        Some(number) if number.trunc() == number && number.abs() < 9.2e18 => Ok(number as i64),
+        _ => {
+            let _ = entry;
+            Err(Failure::Argument(2, "enumerate", "number expected"))
+        }
+    }
+}
+
+fn push_iterator<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    state: State<B>,
+    object: &Bound<'_, PyAny>,
+    view: View,
+    before_first: Option<i64>,
+) -> Outcome {
+    let iterator = object.try_iter()?.into_any();
+    let view = if entry.options.unpack_returned_tuples { view.with(View::UNPACK) } else { view };
+    let Some(next) = entry.anchors.iterator.get() else { return Err(Error::LostReference.into()) };
+    state.push_ref(next);
+    push_view(entry, state, &iterator, view)?;
+    match before_first {
+        Some(number) => state.push_integer(number),
+        None => state.push_nil(),
+    }
+    Ok(3)
+}
+
+/// The iterator function of the three above: (iterator, control) gives the next values.
+pub(crate) struct Next;
+
+impl<B: LuaBackend> Callback<B> for Next {
+    fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
+        let (iterator, view) = python_argument(entry, state, 1, "iter")?;
+        // SAFETY: attached; `PyIter_Next` needs an iterator, so that is checked first.
+        let item = unsafe {
+            if ffi::PyIter_Check(iterator.as_ptr()) == 0 {
+                return Err(Failure::Argument(1, "iter", "not an iterator"));
+            }
+            let item = ffi::PyIter_Next(iterator.as_ptr());
+            Bound::from_owned_ptr_or_opt(entry.py, item)
+        };
+        let Some(item) = item else {
+            if let Some(error) = PyErr::take(entry.py) {
+                if !error.is_instance_of::<PyStopIteration>(entry.py) {
+                    return Err(error.into());
+                }
+            }
+            state.push_nil();
+            return Ok(1);
+        };
+        // A nil would end the loop, so None comes as python.none where Lua looks for the end.
+        let counts = view.has(View::ENUMERATE);
+        let mode = if counts { Mode::Value } else { Mode::NotNil };
+        let number = counts.then(|| {
+            let last = state.to_integer(2).unwrap_or_else(|| state.to_number(2) as i64);
+            last.wrapping_add(1)
+        });
+        if view.has(View::UNPACK) {
+            if let Ok(tuple) = item.cast::<PyTuple>() {
+                return push_tuple(entry, state, tuple, mode, number);
+            }
+        }
+        if let Some(number) = number {
+            state.push_integer(number);
+        }
+        Ok(push_object(entry, state, &item, mode)? + i32::from(counts))
+    }
+}
+
+/// `python.args{...}`
+pub(crate) struct Args;
+
+impl<B: LuaBackend> Callback<B> for Args {
+    fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
+        if state.type_of(1) != value::TABLE {
+            return Err(Failure::Argument(1, "args", "table expected"));
+        }
+        state.push_value(1);
+        let Ok(table) = entry.instance.take_ref(state) else { return Err(Error::Memory.into()) };
+        let unpacked = arguments::unpack(entry, table);
+        entry.instance.release(table);
+        let (args, kwargs) = unpacked?;
+        let object = Bound::new(
+            entry.py,
+            PyArguments { args: args.unbind(), kwargs: kwargs.unbind() },
+        )?;
+        push_view(entry, state, object.as_any(), View::ATTRIBUTES)
+    }
+}
+
+/// `python.set_overflow_handler(f)`: `f` is nil, a Lua function or a Python object.
+pub(crate) struct SetOverflowHandler;
+
+impl<B: LuaBackend> Callback<B> for SetOverflowHandler {
+    fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
+        let Some(slot) = entry.anchors.overflow.get() else {
+            return Err(Error::LostReference.into());
+        };
+        match state.type_of(1) {
+            // The key must stay present in the registry, so "none" is false.
+            value::NIL | value::NONE => state.push_bool(false),
+            value::FUNCTION => state.push_value(1),
+            _ => {
+                python_argument(entry, state, 1, "set_overflow_handler").map_err(|_| {
+                    let expected = "nil, a Lua function or a callable Python object expected";
+                    Failure::Argument(1, "set_overflow_handler", expected)
+                })?;
+                state.push_value(1);
+            }
+        }
+        entry.instance.replace_ref(state, slot);
+        Ok(0)
+    }
+}
+
+/// Sets the overflow handler from Python.
+pub(crate) fn set_overflow_handler<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    handler: Option<&Bound<'_, PyAny>>,
+) -> Result<(), Error> {
+    let Some(slot) = entry.anchors.overflow.get() else { return Err(Error::LostReference) };
+    let state = entry.state();
+    match handler {
+        None => state.push_bool(false),
+        Some(handler) => {
+            let (prepared, _owner) = prepare(entry, handler, Mode::Value)?;
+            push_protected(entry, state, prepared)?;
+        }
+    }
+    entry.instance.replace_ref(state, slot);
+    Ok(())
+}

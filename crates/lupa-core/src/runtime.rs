@@ -1,0 +1,329 @@
+//! [`Runtime`]: one Lua with its lock, its options and the Python objects in it; and the hidden
+//! Python object that owns it, which `LuaRuntime` and every wrapper keep alive.
+
+use std::cell::Cell;
+use std::ffi::{c_int, c_void};
+use std::ops::Deref;
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use lua_api::{Instance, LuaBackend, Ref, State};
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+use crate::boxes::Boxes;
+use crate::encoding::Encoding;
+use crate::error::{Error, Result};
+use crate::lock::Lock;
+use crate::types;
+
+/// What a `LuaRuntime` was created with.
+pub(crate) struct Options {
+    pub(crate) encoding: Encoding,
+    pub(crate) source_encoding: Encoding,
+    pub(crate) attribute_filter: Option<Py<PyAny>>,
+    pub(crate) attribute_getter: Option<Py<PyAny>>,
+    pub(crate) attribute_setter: Option<Py<PyAny>>,
+    pub(crate) unpack_returned_tuples: bool,
+}
+
+/// Lua values that every runtime needs at hand; set once by [`crate::setup`].
+#[derive(Default)]
+pub(crate) struct Anchors {
+    /// The metatable of boxes, and its address.
+    pub(crate) metatable: Cell<Option<Ref>>,
+    pub(crate) metatable_address: Cell<usize>,
+    /// The identity cache: weak tables from address to box, for attribute and for item view.
+    pub(crate) boxes: [Cell<Option<Ref>>; 2],
+    /// `python.none`.
+    pub(crate) none: Cell<Option<Ref>>,
+    /// The iterator function of `python.iter`.
+    pub(crate) iterator: Cell<Option<Ref>>,
+    /// The handler for integers that do not fit; the value may be `nil`.
+    pub(crate) overflow: Cell<Option<Ref>>,
+}
+
+/// One Lua and everything that Python needs to use it.
+pub(crate) struct Runtime<B: LuaBackend> {
+    pub(crate) instance: Box<Instance<B>>,
+    lock: Lock,
+    // The thread state to come back with while Lua runs without the GIL; null while attached.
+    detached: Cell<*mut ffi::PyThreadState>,
+    pub(crate) boxes: Boxes,
+    // References whose wrappers died while another thread held the lock.
+    pending: Mutex<Vec<Ref>>,
+    has_pending: AtomicBool,
+    pub(crate) options: Options,
+    pub(crate) anchors: Anchors,
+    /// Memory that the runtime used before any user code, in bytes.
+    pub(crate) base_memory: Cell<usize>,
+    // The Python object that owns this; borrowed.
+    owner: Cell<*mut ffi::PyObject>,
+}
+
+impl<B: LuaBackend> Runtime<B> {
+    pub(crate) fn new(instance: Box<Instance<B>>, options: Options) -> Self {
+        Runtime {
+            instance,
+            lock: Lock::default(),
+            detached: Cell::new(null_mut()),
+            boxes: Boxes::default(),
+            pending: Mutex::default(),
+            has_pending: AtomicBool::new(false),
+            options,
+            anchors: Anchors::default(),
+            base_memory: Cell::new(0),
+            owner: Cell::new(null_mut()),
+        }
+    }
+
+    /// The Python object that owns this runtime; borrowed.
+    #[inline(always)]
+    pub(crate) fn owner(&self) -> *mut ffi::PyObject {
+        self.owner.get()
+    }
+
+    /// Takes the lock for one operation from Python.
+    #[inline]
+    pub(crate) fn enter<'a>(&'a self, py: Python<'a>) -> Result<Entry<'a, B>> {
+        self.lock.acquire(py);
+        let entry = Entry { runtime: self, py };
+        if !self.instance.is_open() {
+            return Err(Error::Closed);
+        }
+        if self.has_pending.load(Ordering::Acquire) {
+            self.release_pending();
+        }
+        Ok(entry)
+    }
+
+    /// An entry for a callback: its thread has the lock already.
+    #[inline]
+    pub(crate) fn reenter<'a>(&'a self, py: Python<'a>) -> Entry<'a, B> {
+        let entered = self.lock.try_acquire();
+        debug_assert!(entered);
+        Entry { runtime: self, py }
+    }
+
+    #[cold]
+    fn release_pending(&self) {
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        self.has_pending.store(false, Ordering::Release);
+        for reference in pending.drain(..) {
+            self.instance.release(reference);
+        }
+    }
+
+    /// Gives a reference back, now or, when another thread holds the lock, soon. Never waits.
+    pub(crate) fn drop_ref(&self, reference: Ref) {
+        if self.lock.try_acquire() {
+            self.instance.release(reference);
+            self.lock.release();
+        } else {
+            let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+            pending.push(reference);
+            self.has_pending.store(true, Ordering::Release);
+        }
+    }
+
+    /// Lets other Python threads run while Lua does. The lock is held.
+    #[inline(always)]
+    pub(crate) fn detach(&self) {
+        debug_assert!(self.detached.get().is_null());
+        // SAFETY: attached, as everywhere in Python's own calls.
+        self.detached.set(unsafe { ffi::PyEval_SaveThread() });
+    }
+
+    /// Attaches to Python again, if Lua was running detached; says whether it was.
+    #[inline(always)]
+    pub(crate) fn attach(&self) -> bool {
+        let saved = self.detached.replace(null_mut());
+        if saved.is_null() {
+            return false;
+        }
+        // SAFETY: saved by this very thread: Lua runs only where the lock is held.
+        unsafe { ffi::PyEval_RestoreThread(saved) };
+        true
+    }
+
+    /// Drops the objects whose boxes were finalized. Runs Python code; the lock is held.
+    #[inline]
+    pub(crate) fn drop_dead(&self) {
+        while self.boxes.has_dead() {
+            if let Some(object) = self.boxes.take_dead() {
+                // SAFETY: attached; the reference came from the slot.
+                unsafe { ffi::Py_DECREF(object) };
+            }
+        }
+    }
+
+    /// Closes Lua, running its finalizers, and drops every Python object that it held.
+    fn close(&self) {
+        if self.instance.is_open() {
+            self.instance.close();
+        }
+        for object in self.boxes.take_all() {
+            // SAFETY: attached; the references came from the slots.
+            unsafe { ffi::Py_DECREF(object) };
+        }
+    }
+}
+
+/// The lock held for one operation from Python; what is due is done when it ends.
+pub(crate) struct Entry<'a, B: LuaBackend> {
+    runtime: &'a Runtime<B>,
+    pub(crate) py: Python<'a>,
+}
+
+impl<B: LuaBackend> Deref for Entry<'_, B> {
+    type Target = Runtime<B>;
+
+    #[inline(always)]
+    fn deref(&self) -> &Runtime<B> {
+        self.runtime
+    }
+}
+
+impl<'a, B: LuaBackend> Entry<'a, B> {
+    /// The current coroutine's stack.
+    #[inline(always)]
+    pub(crate) fn state(&self) -> State<B> {
+        self.runtime.instance.state()
+    }
+
+    /// The runtime, for longer than this guard is borrowed.
+    #[inline(always)]
+    pub(crate) fn runtime(&self) -> &'a Runtime<B> {
+        self.runtime
+    }
+}
+
+impl<B: LuaBackend> Drop for Entry<'_, B> {
+    #[inline]
+    fn drop(&mut self) {
+        self.runtime.drop_dead();
+        self.runtime.lock.release();
+    }
+}
+
+/// The Python object that owns a [`Runtime`].
+#[repr(C)]
+pub(crate) struct RuntimeObject<B: LuaBackend> {
+    base: ffi::PyObject,
+    runtime: *mut Runtime<B>,
+}
+
+impl<B: LuaBackend> RuntimeObject<B> {
+    /// Wraps a runtime. The result is tracked by Python's collector.
+    pub(crate) fn create(py: Python<'_>, runtime: Box<Runtime<B>>) -> PyResult<Bound<'_, PyAny>> {
+        // SAFETY: attached; the type's basic size is that of this struct.
+        unsafe {
+            let object = ffi::PyType_GenericAlloc(types::get().runtime, 0);
+            let object = Bound::from_owned_ptr_or_err(py, object)?;
+            runtime.owner.set(object.as_ptr());
+            (*object.as_ptr().cast::<Self>()).runtime = Box::into_raw(runtime);
+            Ok(object)
+        }
+    }
+
+    /// The runtime of such an object.
+    ///
+    /// # Safety
+    /// `object` is alive, and a runtime object of this backend.
+    #[inline(always)]
+    pub(crate) unsafe fn runtime<'a>(object: *mut ffi::PyObject) -> &'a Runtime<B> {
+        // SAFETY: set when the object was created, and until it is freed.
+        unsafe { &*(*object.cast::<Self>()).runtime }
+    }
+
+    /// The slots of the type.
+    pub(crate) fn slots() -> Vec<ffi::PyType_Slot> {
+        use types::slot;
+        vec![
+            slot(ffi::Py_tp_finalize, Self::finalize as *mut c_void),
+            slot(ffi::Py_tp_dealloc, Self::dealloc as *mut c_void),
+            slot(ffi::Py_tp_traverse, Self::traverse as *mut c_void),
+            slot(ffi::Py_tp_clear, Self::clear as *mut c_void),
+        ]
+    }
+
+    /// PEP 442: Lua's finalizers may call Python, which may take new references to this object, so
+    /// Lua is closed while the object is still whole.
+    unsafe extern "C" fn finalize(object: *mut ffi::PyObject) {
+        // SAFETY: called by Python with a live object; an exception that is on its way is kept.
+        unsafe {
+            let runtime = (*object.cast::<Self>()).runtime;
+            if runtime.is_null() {
+                return;
+            }
+            let saved = types::SavedError::take();
+            let runtime = &*runtime;
+            // Whoever could hold the lock has a reference; so it is free, or ours.
+            if runtime.lock.try_acquire() {
+                let closed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                    runtime.close();
+                }));
+                drop(closed);
+                runtime.lock.release();
+            }
+            saved.restore();
+        }
+    }
+
+    unsafe extern "C" fn dealloc(object: *mut ffi::PyObject) {
+        // SAFETY: called by Python for the last reference; the order is that of the C-API's docs.
+        unsafe {
+            if ffi::PyObject_CallFinalizerFromDealloc(object) < 0 {
+                return;
+            }
+            ffi::PyObject_GC_UnTrack(object.cast());
+            let runtime = std::mem::replace(&mut (*object.cast::<Self>()).runtime, null_mut());
+            if !runtime.is_null() {
+                drop(Box::from_raw(runtime));
+            }
+            types::free(object);
+        }
+    }
+
+    unsafe extern "C" fn traverse(
+        object: *mut ffi::PyObject,
+        visit: ffi::visitproc,
+        arg: *mut c_void,
+    ) -> c_int {
+        // SAFETY: called by Python's collector with a live object.
+        unsafe {
+            let result = types::visit_type(object, visit, arg);
+            let runtime = (*object.cast::<Self>()).runtime;
+            if result != 0 || runtime.is_null() {
+                return result;
+            }
+            let runtime = &*runtime;
+            let options = &runtime.options;
+            for held in
+                [&options.attribute_filter, &options.attribute_getter, &options.attribute_setter]
+            {
+                if let Some(held) = held {
+                    let result = visit(held.as_ptr(), arg);
+                    if result != 0 {
+                        return result;
+                    }
+                }
+            }
+            runtime.boxes.traverse(visit, arg)
+        }
+    }
+
+    unsafe extern "C" fn clear(object: *mut ffi::PyObject) -> c_int {
+        // SAFETY: called by Python's collector when nothing outside can use the object any more.
+        unsafe {
+            let runtime = (*object.cast::<Self>()).runtime;
+            if !runtime.is_null() {
+                for held in (*runtime).boxes.take_all() {
+                    ffi::Py_DECREF(held);
+                }
+            }
+        }
+        0
+    }
+}

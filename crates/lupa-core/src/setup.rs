@@ -1,0 +1,148 @@
+//! What every new Lua gets: the standard libraries, the metatable of Python objects, the `python`
+//! table, and the anchors that the runtime keeps.
+
+use std::cell::Cell;
+use std::ffi::CStr;
+
+use lua_api::{LuaBackend, Raising, Ref};
+use pyo3::prelude::*;
+
+use crate::boxes::View;
+use crate::callback::{Callback, push_callback};
+use crate::error::{Error, Result, raised};
+use crate::metamethods::{Call, Index, NewIndex, ToString, collect, push_box};
+use crate::python_lib::{
+    Args, AsAttrGetter, AsFunction, AsItemGetter, Enumerate, Iter, IterEx, Next, SetOverflowHandler,
+};
+use crate::runtime::{Entry, Runtime};
+
+/// The name that the metatable of Python objects has in the registry.
+const METATABLE: &CStr = c"POBJECT";
+
+/// Fills a new Lua. `eval` and `builtins` become `python.eval` and `python.builtins`, if given.
+pub(crate) fn fill<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    eval: Option<&Bound<'_, PyAny>>,
+    builtins: Option<&Bound<'_, PyAny>>,
+) -> Result<()> {
+    let runtime = entry.runtime();
+    let state = entry.state();
+    step(entry, |raising| {
+        raising.open_libs();
+        0
+    })?;
+    let metatable = anchor(entry, |raising| metatable(runtime, raising))?;
+    state.push_ref(metatable);
+    runtime.anchors.metatable_address.set(state.to_pointer(-1) as usize);
+    state.pop(1);
+    runtime.anchors.metatable.set(Some(metatable));
+    for cache in &runtime.anchors.boxes {
+        cache.set(Some(anchor(entry, |raising| {
+            raising.new_table(0, 0);
+            raising.new_table(0, 1);
+            raising.push_bytes(b"v");
+            raising.set_field(-2, c"__mode");
+            raising.set_metatable(-2);
+        })?));
+    }
+    let next = anchor(entry, |raising| push_callback::<B, Next>(runtime, raising, false))?;
+    runtime.anchors.iterator.set(Some(next));
+    runtime.anchors.overflow.set(Some(anchor(entry, |raising| raising.push_bool(false))?));
+    if !runtime.boxes.reserve_many(4) {
+        return Err(Error::Memory);
+    }
+    let none = entry.py.None().into_bound(entry.py);
+    let none = none.as_ptr();
+    let none_view = View::ATTRIBUTES;
+    runtime
+        .anchors
+        .none
+        .set(Some(anchor(entry, |raising| push_box(runtime, raising, none, none_view))?));
+    let eval = eval.map(Bound::as_ptr);
+    let builtins = builtins.map(Bound::as_ptr);
+    step(entry, |raising| {
+        library(runtime, raising);
+        raising.push_ref(runtime.anchors.none.get().unwrap_or(metatable));
+        raising.set_field(-2, c"none");
+        for (name, object) in [(c"eval", eval), (c"builtins", builtins)] {
+            if let Some(object) = object {
+                push_box(runtime, raising, object, View::ATTRIBUTES);
+                raising.set_field(-2, name);
+            }
+        }
+        0
+    })
+}
+
+/// Runs a step in protected mode.
+fn step<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    work: impl for<'f> FnOnce(Raising<'f, B>) -> i32,
+) -> Result<()> {
+    let state = entry.state();
+    match state.protect_values(work) {
+        Ok(_) => Ok(()),
+        Err(failure) => Err(raised(entry, state, failure)),
+    }
+}
+
+/// Keeps the value that `work` pushes.
+fn anchor<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    work: impl for<'f> FnOnce(Raising<'f, B>),
+) -> Result<Ref> {
+    let state = entry.state();
+    let pushed = Cell::new(0);
+    let made = state.protect_values(|raising| {
+        work(raising);
+        pushed.set(1);
+        1
+    });
+    let kept = made.and_then(|_| entry.instance.take_ref(state));
+    kept.map_err(|failure| raised(entry, state, failure))
+}
+
+fn metatable<B: LuaBackend>(runtime: &Runtime<B>, raising: Raising<'_, B>) {
+    raising.new_table(0, 8);
+    field::<B, Call>(runtime, raising, c"__call");
+    field::<B, Index>(runtime, raising, c"__index");
+    field::<B, NewIndex>(runtime, raising, c"__newindex");
+    field::<B, ToString>(runtime, raising, c"__tostring");
+    raising.push_pointer(std::ptr::from_ref(runtime).cast_mut().cast());
+    raising.push_closure(Some(collect::<B>), 1);
+    raising.set_field(-2, c"__gc");
+    raising.push_bytes(METATABLE.to_bytes());
+    raising.set_field(-2, c"__name");
+    raising.push_value(-1);
+    raising.set_field(B::REGISTRY_INDEX, METATABLE);
+}
+
+/// Makes the table `python`, as a global and as a loaded module, and leaves it on top.
+fn library<B: LuaBackend>(runtime: &Runtime<B>, raising: Raising<'_, B>) {
+    raising.new_table(0, 12);
+    field::<B, AsAttrGetter>(runtime, raising, c"as_attrgetter");
+    field::<B, AsItemGetter>(runtime, raising, c"as_itemgetter");
+    field::<B, AsFunction>(runtime, raising, c"as_function");
+    field::<B, Iter>(runtime, raising, c"iter");
+    field::<B, IterEx>(runtime, raising, c"iterex");
+    field::<B, Enumerate>(runtime, raising, c"enumerate");
+    field::<B, Args>(runtime, raising, c"args");
+    field::<B, SetOverflowHandler>(runtime, raising, c"set_overflow_handler");
+    raising.push_globals();
+    raising.push_value(-2);
+    raising.set_field(-2, c"python");
+    raising.pop(1);
+    raising.get_field(B::REGISTRY_INDEX, c"_LOADED");
+    raising.push_value(-2);
+    raising.set_field(-2, c"python");
+    raising.pop(1);
+}
+
+fn field<B: LuaBackend, C: Callback<B>>(
+    runtime: &Runtime<B>,
+    raising: Raising<'_, B>,
+    name: &CStr,
+) {
+    push_callback::<B, C>(runtime, raising, false);
+    raising.set_field(-2, name);
+}

@@ -1,0 +1,145 @@
+//! `_LuaTable`: tables as mappings. Reading is in [`crate::object`], which other values share.
+
+use std::ffi::{CStr, c_int, c_void};
+
+use lua_api::{LuaBackend, Ref, value};
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+use crate::call;
+use crate::error::{Error, Result};
+use crate::guard::{guard, guard_status};
+use crate::iterator::{TableIterator, Yields};
+use crate::object::{attribute_key, is_own_name, parts};
+use crate::runtime::Entry;
+use crate::to_lua::{Mode, Prepared, prepare, push, push_plain};
+use crate::types::slot;
+
+pub(crate) const DOC: &CStr = c"A Lua table.\n\n\
+    Items and attributes are its fields; what is not there is None. Iteration, ``keys()``,\n\
+    ``values()`` and ``items()`` go over the raw table, in Lua's order. ``len()`` is Lua's ``#``.";
+
+/// The slots that tables add to those of every wrapper.
+pub(crate) fn slots<B: LuaBackend>() -> Vec<ffi::PyType_Slot> {
+    vec![
+        slot(ffi::Py_tp_iter, iter::<B> as *mut c_void),
+        slot(ffi::Py_tp_setattro, setattro::<B> as *mut c_void),
+        slot(ffi::Py_mp_ass_subscript, ass_subscript::<B> as *mut c_void),
+        slot(ffi::Py_tp_methods, crate::methods::table::<B>().cast()),
+    ]
+}
+
+unsafe extern "C" fn iter<B: LuaBackend>(object: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: called by Python with a live table.
+    guard(|py| unsafe { TableIterator::create(py, object, Yields::Keys) })
+}
+
+unsafe extern "C" fn setattro<B: LuaBackend>(
+    object: *mut ffi::PyObject,
+    name: *mut ffi::PyObject,
+    value: *mut ffi::PyObject,
+) -> c_int {
+    // SAFETY: called by Python with a live table and a `str`; no value means to delete.
+    unsafe {
+        if is_own_name(object, name) && is_dunder(name) {
+            return ffi::PyObject_GenericSetAttr(object, name, value);
+        }
+    }
+    guard_status(|py| {
+        // SAFETY: as above.
+        unsafe {
+            let (runtime, reference) = parts::<B>(object);
+            let entry = runtime.enter(py)?;
+            let name = Bound::from_borrowed_ptr(py, name);
+            let (key, _owner) = attribute_key(&entry, &name)?;
+            assign(&entry, reference, key, value)
+        }
+    })
+}
+
+/// A table may have a field `keys`: as an attribute one can set it, though not read it.
+unsafe fn is_dunder(name: *mut ffi::PyObject) -> bool {
+    // SAFETY: a live object, which `is_own_name` has looked at.
+    unsafe {
+        let mut len = 0;
+        let start = ffi::PyUnicode_AsUTF8AndSize(name, &raw mut len);
+        if start.is_null() {
+            ffi::PyErr_Clear();
+            return true;
+        }
+        std::slice::from_raw_parts(start.cast::<u8>(), len as usize).starts_with(b"__")
+    }
+}
+
+unsafe extern "C" fn ass_subscript<B: LuaBackend>(
+    object: *mut ffi::PyObject,
+    key: *mut ffi::PyObject,
+    value: *mut ffi::PyObject,
+) -> c_int {
+    guard_status(|py| {
+        // SAFETY: called by Python with a live table and key; no value means to delete.
+        unsafe {
+            let (runtime, reference) = parts::<B>(object);
+            let entry = runtime.enter(py)?;
+            let key = Bound::from_borrowed_ptr(py, key);
+            let (key, _owner) = prepare(&entry, &key, Mode::NotNil)?;
+            assign(&entry, reference, key, value)
+        }
+    })
+}
+
+/// `table[key] = value`, as Lua has it.
+///
+/// # Safety
+/// `value` is null or a live object.
+unsafe fn assign<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    reference: Ref,
+    key: Prepared,
+    value: *mut ffi::PyObject,
+) -> Result<c_int> {
+    let runtime = entry.runtime();
+    let (value, _owner) = if value.is_null() {
+        (Prepared::Nil, None)
+    } else {
+        // SAFETY: as the caller promises.
+        let value = unsafe { Bound::from_borrowed_ptr(entry.py, value) };
+        prepare(entry, &value, Mode::Value)?
+    };
+    let state = entry.state();
+    let base = state.top();
+    state.push_ref(reference);
+    if push_plain(runtime, state, key) {
+        state.push_value(-1);
+        state.raw_get(-3);
+        let present = state.type_of(-1) != value::NIL;
+        state.pop(1);
+        if present && push_plain(runtime, state, value) {
+            // SAFETY: the key is present; so no metamethod is asked either.
+            unsafe { state.raw_set_present(-3) };
+            state.set_top(base);
+            return Ok(0);
+        }
+    }
+    state.set_top(base);
+    let boxes = usize::from(matches!(key, Prepared::Object(..)))
+        + usize::from(matches!(value, Prepared::Object(..)));
+    if boxes > 0 && !runtime.boxes.reserve_many(boxes) {
+        return Err(Error::Memory);
+    }
+    call::run(entry, |raising| {
+        raising.push_ref(reference);
+        push(runtime, raising, key);
+        push(runtime, raising, value);
+        if raising.push_metatable(1) {
+            raising.pop(1);
+            runtime.detach();
+            raising.set(1);
+            runtime.attach();
+        } else {
+            raising.set(1);
+        }
+        0
+    })?;
+    Ok(0)
+}

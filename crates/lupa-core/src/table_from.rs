@@ -1,0 +1,367 @@
+//! Lua tables from Python data: `table` and `table_from`.
+//!
+//! Items are prepared some at a time, which may run Python code, and then put into the table in
+//! one protected call, which runs none. Between the two nothing is on the Lua stack, so a generator
+//! may itself use Lua.
+
+use std::collections::HashMap;
+
+use lua_api::{LuaBackend, Ref};
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
+
+use crate::error::{Error, Result, raised};
+use crate::object;
+use crate::runtime::Entry;
+use crate::to_lua::{Mode, Prepared, prepare, push};
+use crate::types;
+
+/// How many items go into a table in one protected call.
+const CHUNK: usize = 128;
+
+/// The tables made so far in one recursive conversion, by the identity of their objects, which are
+/// kept so that an identity is not used again.
+#[derive(Default)]
+struct Seen<'py> {
+    tables: HashMap<usize, Ref>,
+    _objects: Vec<Bound<'py, PyAny>>,
+}
+
+/// A table from mappings and iterables, as `LuaRuntime.table_from` documents.
+///
+/// # Errors
+/// `TypeError` for an argument that is neither; what conversions and iterations raise.
+pub(crate) fn table_from<'py, B: LuaBackend>(
+    entry: &Entry<'py, B>,
+    sources: &[Bound<'py, PyAny>],
+    recursive: bool,
+) -> Result<Bound<'py, PyAny>> {
+    let mut seen = Seen::default();
+    let table = new_table(entry, sources)?;
+    let result = fill(entry, table, sources, recursive.then_some(&mut seen));
+    let result = result.and_then(|()| {
+        let state = entry.state();
+        state.push_ref(table);
+        let wrapped = object::wrap(entry.runtime(), entry.py, state, -1, types::get().table);
+        state.pop(1);
+        wrapped
+    });
+    entry.instance.release(table);
+    for reference in seen.tables.into_values().filter(|reference| *reference != table) {
+        entry.instance.release(reference);
+    }
+    result
+}
+
+fn new_table<B: LuaBackend>(entry: &Entry<'_, B>, sources: &[Bound<'_, PyAny>]) -> Result<Ref> {
+    let (mut array, mut hash) = (0_usize, 0_usize);
+    for source in sources {
+        if let Ok(list) = source.cast::<PyList>() {
+            array += list.len();
+        } else if let Ok(tuple) = source.cast::<PyTuple>() {
+            array += tuple.len();
+        } else if let Ok(dict) = source.cast::<PyDict>() {
+            hash += dict.len();
+        }
+    }
+    // A hint only, so that a table which then does not fit in memory fails where it is filled.
+    let (array, hash) = (array.min(1 << 20) as i32, hash.min(1 << 20) as i32);
+    let state = entry.state();
+    let made = state.protect_values(|raising| {
+        raising.new_table(array, hash);
+        1
+    });
+    let made = made.and_then(|_| entry.instance.take_ref(state));
+    made.map_err(|failure| raised(entry, state, failure))
+}
+
+fn fill<'py, B: LuaBackend>(
+    entry: &Entry<'py, B>,
+    table: Ref,
+    sources: &[Bound<'py, PyAny>],
+    mut seen: Option<&mut Seen<'py>>,
+) -> Result<()> {
+    if let Some(seen) = seen.as_deref_mut() {
+        for source in sources {
+            seen.tables.insert(source.as_ptr() as usize, table);
+            seen._objects.push(source.clone());
+        }
+    }
+    let mut filler = Filler { entry, table, next: 1, chunk: Chunk::default() };
+    for source in sources {
+        filler.add(source, seen.as_deref_mut())?;
+    }
+    filler.flush()
+}
+
+#[derive(Default)]
+struct Chunk<'py> {
+    /// Keys and values in turn; a key that is `Nil` stands for the next index.
+    values: Vec<Prepared>,
+    // What the values are borrowed from.
+    owners: Vec<Bound<'py, PyAny>>,
+    boxes: usize,
+}
+
+struct Filler<'a, 'py, B: LuaBackend> {
+    entry: &'a Entry<'py, B>,
+    table: Ref,
+    next: i64,
+    chunk: Chunk<'py>,
+}
+
+impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
+    fn add(&mut self, source: &Bound<'py, PyAny>, mut seen: Option<&mut Seen<'py>>) -> Result<()> {
+        let py = self.entry.py;
+        if let Ok(dict) = source.cast_exact::<PyDict>() {
+            let length = dict.len();
+            let mut position = 0;
+            loop {
+                let mut key = std::ptr::null_mut();
+                let mut value = std::ptr::null_mut();
+                // SAFETY: attached; a dict; the position is one that this function has given.
+                // Both are made owned before any Python code runs.
+                let (key, value) = unsafe {
+                    let more = ffi::PyDict_Next(
+                        dict.as_ptr(),
+                        &raw mut position,
+                        &raw mut key,
+                        &raw mut value,
+                    );
+                    if more == 0 {
+                        return Ok(());
+                    }
+                    (Bound::from_borrowed_ptr(py, key), Bound::from_borrowed_ptr(py, value))
+                };
+                self.pair(&key, &value, seen.as_deref_mut())?;
+                if dict.len() != length {
+                    let message = "dictionary changed size during iteration";
+                    return Err(PyRuntimeError::new_err(message).into());
+                }
+            }
+        }
+        if let Ok(list) = source.cast_exact::<PyList>() {
+            let mut index = 0;
+            // The length is looked at each time: a conversion may change the list.
+            while index < list.len() {
+                self.item(&list.get_item(index)?, seen.as_deref_mut())?;
+                index += 1;
+            }
+            return Ok(());
+        }
+        if let Ok(tuple) = source.cast_exact::<PyTuple>() {
+            for item in tuple.iter() {
+                self.item(&item, seen.as_deref_mut())?;
+            }
+            return Ok(());
+        }
+        // SAFETY: a live object.
+        if unsafe { ffi::Py_TYPE(source.as_ptr()) } == types::get().table {
+            // SAFETY: a wrapper.
+            let reference =
+                unsafe { object::reference_in(source.as_ptr(), self.entry.runtime().owner())? };
+            self.flush()?;
+            return self.copy(reference);
+        }
+        if is_a(source, Abc::Mapping)? {
+            if let Ok(dict) = source.cast::<PyDict>() {
+                for pair in dict.call_method0("items")?.try_iter()? {
+                    let pair = pair?;
+                    self.pair(&pair.get_item(0)?, &pair.get_item(1)?, seen.as_deref_mut())?;
+                }
+                return Ok(());
+            }
+            for key in source.try_iter()? {
+                let key = key?;
+                let value = source.get_item(&key)?;
+                self.pair(&key, &value, seen.as_deref_mut())?;
+            }
+            return Ok(());
+        }
+        for item in source.try_iter()? {
+            self.item(&item?, seen.as_deref_mut())?;
+        }
+        Ok(())
+    }
+
+    fn item(&mut self, item: &Bound<'py, PyAny>, seen: Option<&mut Seen<'py>>) -> Result<()> {
+        self.put(Prepared::Nil);
+        self.value(item, Mode::Value, seen)?;
+        self.flush_full()
+    }
+
+    fn pair(
+        &mut self,
+        key: &Bound<'py, PyAny>,
+        value: &Bound<'py, PyAny>,
+        mut seen: Option<&mut Seen<'py>>,
+    ) -> Result<()> {
+        self.value(key, Mode::NotNil, seen.as_deref_mut())?;
+        self.value(value, Mode::Value, seen)?;
+        self.flush_full()
+    }
+
+    fn value(
+        &mut self,
+        object: &Bound<'py, PyAny>,
+        mode: Mode,
+        seen: Option<&mut Seen<'py>>,
+    ) -> Result<()> {
+        if let Some(seen) = seen {
+            if let Some(table) = nested(self.entry, object, seen)? {
+                self.put(Prepared::Reference(table));
+                return Ok(());
+            }
+        }
+        let (prepared, owner) = prepare(self.entry, object, mode)?;
+        self.chunk.owners.extend(owner);
+        if matches!(prepared, Prepared::Bytes(..) | Prepared::Object(..) | Prepared::Reference(_)) {
+            self.chunk.owners.push(object.clone());
+        }
+        self.put(prepared);
+        Ok(())
+    }
+
+    fn put(&mut self, prepared: Prepared) {
+        self.chunk.boxes += usize::from(matches!(prepared, Prepared::Object(..)));
+        self.chunk.values.push(prepared);
+    }
+
+    fn flush_full(&mut self) -> Result<()> {
+        if self.chunk.values.len() >= 2 * CHUNK { self.flush() } else { Ok(()) }
+    }
+
+    /// Puts the chunk into the table.
+    fn flush(&mut self) -> Result<()> {
+        if self.chunk.values.is_empty() {
+            return Ok(());
+        }
+        let runtime = self.entry.runtime();
+        if self.chunk.boxes > 0 && !runtime.boxes.reserve_many(self.chunk.boxes) {
+            return Err(Error::Memory);
+        }
+        let state = self.entry.state();
+        let (table, first) = (self.table, self.next);
+        let values = self.chunk.values.as_slice();
+        let put = state.protect(|raising| {
+            raising.push_ref(table);
+            let mut next = first;
+            let mut index = 0;
+            while index + 1 < values.len() {
+                let (key, value) = (values[index], values[index + 1]);
+                if matches!(key, Prepared::Nil) {
+                    push(runtime, raising, value);
+                    raising.raw_seti(1, next);
+                    next += 1;
+                } else {
+                    push(runtime, raising, key);
+                    push(runtime, raising, value);
+                    raising.raw_set(1);
+                }
+                index += 2;
+            }
+            next
+        });
+        match put {
+            Ok(next) => {
+                self.next = next;
+                self.chunk.values.clear();
+                self.chunk.owners.clear();
+                self.chunk.boxes = 0;
+                Ok(())
+            }
+            Err(failure) => Err(raised(self.entry, state, failure)),
+        }
+    }
+
+    /// Copies another table's fields.
+    fn copy(&self, from: Ref) -> Result<()> {
+        let state = self.entry.state();
+        let to = self.table;
+        let copied = state.protect(|raising| {
+            raising.push_ref(to);
+            raising.push_ref(from);
+            raising.push_nil();
+            while raising.next(2) {
+                raising.push_value(-2);
+                raising.insert(-2);
+                raising.raw_set(1);
+            }
+        });
+        copied.map_err(|failure| raised(self.entry, state, failure))
+    }
+}
+
+/// The table for an object of a recursive conversion, made if need be; `None` for objects that do
+/// not become tables.
+fn nested<'py, B: LuaBackend>(
+    entry: &Entry<'py, B>,
+    object: &Bound<'py, PyAny>,
+    seen: &mut Seen<'py>,
+) -> Result<Option<Ref>> {
+    if !becomes_table(object)? {
+        return Ok(None);
+    }
+    if let Some(table) = seen.tables.get(&(object.as_ptr() as usize)) {
+        return Ok(Some(*table));
+    }
+    let source = std::slice::from_ref(object);
+    let table = new_table(entry, source)?;
+    // Noted at once, so that it is given back whatever happens, and found again in a cycle.
+    seen.tables.insert(object.as_ptr() as usize, table);
+    seen._objects.push(object.clone());
+    // SAFETY: attached; paired below.
+    if unsafe { ffi::Py_EnterRecursiveCall(c" while converting nested data to Lua tables".as_ptr()) }
+        != 0
+    {
+        return Err(PyErr::fetch(entry.py).into());
+    }
+    let mut filler = Filler { entry, table, next: 1, chunk: Chunk::default() };
+    let result = filler.add(object, Some(seen)).and_then(|()| filler.flush());
+    // SAFETY: attached; paired with the one above.
+    unsafe { ffi::Py_LeaveRecursiveCall() };
+    result.map(|()| Some(table))
+}
+
+/// Lists, dicts and whatever counts as a sequence or a mapping; strings do not.
+fn becomes_table(object: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let pointer = object.as_ptr();
+    // SAFETY: a live object.
+    let plain = unsafe {
+        ffi::PyLong_Check(pointer) != 0
+            || ffi::PyFloat_Check(pointer) != 0
+            || pointer == ffi::Py_None()
+            || object::is_lua_object(pointer)
+    };
+    if plain || object.is_instance_of::<PyString>() || object.is_instance_of::<PyBytes>() {
+        return Ok(false);
+    }
+    Ok(object.is_instance_of::<PyList>()
+        || object.is_instance_of::<PyDict>()
+        || is_a(object, Abc::Sequence)?
+        || is_a(object, Abc::Mapping)?)
+}
+
+#[derive(Clone, Copy)]
+enum Abc {
+    Mapping,
+    Sequence,
+}
+
+fn is_a(object: &Bound<'_, PyAny>, abc: Abc) -> PyResult<bool> {
+    static MAPPING: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    static SEQUENCE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let (cell, name) = match abc {
+        Abc::Mapping => (&MAPPING, "Mapping"),
+        Abc::Sequence => (&SEQUENCE, "Sequence"),
+    };
+    let py = object.py();
+    let class = cell.get_or_try_init(py, || {
+        Ok::<_, PyErr>(py.import("collections.abc")?.getattr(name)?.unbind())
+    })?;
+    object.is_instance(class.bind(py))
+}
+

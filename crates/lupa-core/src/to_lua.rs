@@ -1,0 +1,391 @@
+//! Python objects in Lua, in two steps: [`prepare`] runs whatever Python code a conversion needs
+//! and gives a plain value; [`push`] puts it on the stack and runs none.
+//!
+//! So no Python code ever runs while a half-made call or table is on the Lua stack, and what may
+//! raise a Lua error owns nothing.
+
+use lua_api::{LuaBackend, Raising, Ref, State, value};
+use pyo3::exceptions::{PyAttributeError, PyOverflowError};
+use pyo3::prelude::*;
+use pyo3::{ffi, intern};
+
+use crate::boxes::{PyBox, View};
+use crate::encoding::Encoding;
+use crate::error::{Error, Result, raised};
+use crate::from_lua::from_lua;
+use crate::object;
+use crate::protocol::ProtocolWrapper;
+use crate::runtime::{Entry, Runtime};
+
+/// A Python object as a plain value. Pointers are borrowed: from the object that it was made of,
+/// or from the owner that [`prepare`] gives along.
+#[derive(Clone, Copy)]
+pub(crate) enum Prepared {
+    Nil,
+    /// `python.none`, where `nil` would be lost.
+    PyNone,
+    Bool(bool),
+    Integer(i64),
+    Float(f64),
+    Bytes(*const u8, usize),
+    Reference(Ref),
+    Object(*mut ffi::PyObject, View),
+}
+
+/// A prepared value with what keeps it alive, if that is a new object.
+pub(crate) type Owned<'py> = (Prepared, Option<Bound<'py, PyAny>>);
+
+/// How an object is converted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// As a value: `None` is `nil`.
+    Value,
+    /// Where `nil` cannot be: `None` is `python.none`.
+    NotNil,
+}
+
+/// Prepares an object for Lua.
+///
+/// # Errors
+/// What the conversion raises: `OverflowError` for an integer that neither fits nor has a handler,
+/// `UnicodeEncodeError`, or whatever Python code of the object raises.
+#[inline]
+pub(crate) fn prepare<'py, B: LuaBackend>(
+    entry: &Entry<'py, B>,
+    object: &Bound<'py, PyAny>,
+    mode: Mode,
+) -> Result<Owned<'py>> {
+    let runtime = entry.runtime();
+    let pointer = object.as_ptr();
+    // SAFETY: attached; the object is alive; the exact types are checked before they are used.
+    unsafe {
+        if pointer == ffi::Py_None() {
+            let prepared = if mode == Mode::NotNil { Prepared::PyNone } else { Prepared::Nil };
+            return Ok((prepared, None));
+        }
+        if ffi::PyLong_CheckExact(pointer) != 0 {
+            return integer(entry, object);
+        }
+        if ffi::PyUnicode_CheckExact(pointer) != 0 {
+            return text(runtime, object);
+        }
+        if ffi::PyFloat_CheckExact(pointer) != 0 {
+            return Ok((Prepared::Float(ffi::PyFloat_AsDouble(pointer)), None));
+        }
+        if pointer == ffi::Py_True() || pointer == ffi::Py_False() {
+            return Ok((Prepared::Bool(pointer == ffi::Py_True()), None));
+        }
+        if object::is_lua_object(pointer) {
+            return Ok((Prepared::Reference(object::reference_in(pointer, runtime.owner())?), None));
+        }
+        if ffi::PyBytes_Check(pointer) != 0 {
+            return Ok((bytes(pointer), None));
+        }
+    }
+    other(entry, object)
+}
+
+#[cold]
+fn other<'py, B: LuaBackend>(
+    entry: &Entry<'py, B>,
+    object: &Bound<'py, PyAny>,
+) -> Result<Owned<'py>> {
+    let pointer = object.as_ptr();
+    // SAFETY: as in `prepare`.
+    unsafe {
+        if ffi::PyLong_Check(pointer) != 0 {
+            return integer(entry, object);
+        }
+        if ffi::PyUnicode_Check(pointer) != 0 {
+            return text(entry.runtime(), object);
+        }
+        if ffi::PyFloat_Check(pointer) != 0 {
+            return Ok((Prepared::Float(ffi::PyFloat_AsDouble(pointer)), None));
+        }
+    }
+    if let Ok(wrapper) = object.cast_exact::<ProtocolWrapper>() {
+        let (target, view) = wrapper.get().parts(entry.py);
+        return Ok((Prepared::Object(target.as_ptr(), view), None));
+    }
+    Ok((Prepared::Object(pointer, default_view(object)?), None))
+}
+
+/// The view that an object gets by itself: items if it has `__getitem__`, else attributes.
+pub(crate) fn default_view(object: &Bound<'_, PyAny>) -> PyResult<View> {
+    // SAFETY: a live object.
+    let has_items = unsafe { crate::compat::type_has_subscript(object.as_ptr()) }
+        || has_attribute(object, intern!(object.py(), "__getitem__"))?;
+    Ok(if has_items { View::ITEMS } else { View::ATTRIBUTES })
+}
+
+fn has_attribute(
+    object: &Bound<'_, PyAny>,
+    name: &Bound<'_, pyo3::types::PyString>,
+) -> PyResult<bool> {
+    match crate::compat::optional_attribute(object, name) {
+        Ok(found) => Ok(found.is_some()),
+        Err(error) if error.is_instance_of::<PyAttributeError>(object.py()) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+#[inline]
+fn integer<'py, B: LuaBackend>(
+    entry: &Entry<'py, B>,
+    object: &Bound<'py, PyAny>,
+) -> Result<Owned<'py>> {
+    let mut overflow = 0;
+    // SAFETY: attached; an int.
+    let number = unsafe { ffi::PyLong_AsLongLongAndOverflow(object.as_ptr(), &raw mut overflow) };
+    let (least, most) = B::INTEGER_RANGE;
+    if overflow == 0 && (least..=most).contains(&number) {
+        return Ok((Prepared::Integer(number), None));
+    }
+    match overflow_handler(entry, object)? {
+        Some(handled) => Ok(handled),
+        None => Err(PyOverflowError::new_err("Python int too large to convert to a Lua integer").into()),
+    }
+}
+
+/// Asks the overflow handler for a replacement; `None` if there is none, or it fails.
+#[cold]
+fn overflow_handler<'py, B: LuaBackend>(
+    entry: &Entry<'py, B>,
+    object: &Bound<'py, PyAny>,
+) -> Result<Option<Owned<'py>>> {
+    let runtime = entry.runtime();
+    let state = entry.state();
+    let Some(handler) = runtime.anchors.overflow.get() else { return Ok(None) };
+    state.push_ref(handler);
+    let unset = state.type_of(-1) != value::FUNCTION && state.type_of(-1) != value::USERDATA;
+    state.pop(1);
+    if unset {
+        return Ok(None);
+    }
+    if !runtime.boxes.reserve() {
+        return Err(Error::Memory);
+    }
+    let prepared = Prepared::Object(object.as_ptr(), View::ATTRIBUTES);
+    let base = state.top();
+    let called = state.protect_values(|raising| {
+        raising.push_ref(handler);
+        push(runtime, raising, prepared);
+        raising.call(1, 1);
+        1
+    });
+    if called.is_err() {
+        state.set_top(base);
+        return Ok(None);
+    }
+    let result = match replacement(runtime, entry.py, state) {
+        Ok(result) => result,
+        Err(error) => {
+            state.set_top(base);
+            return Err(error);
+        }
+    };
+    state.set_top(base);
+    Ok(Some(result))
+}
+
+/// The value on top, as something to push again.
+fn replacement<'py, B: LuaBackend>(
+    runtime: &Runtime<B>,
+    py: Python<'py>,
+    state: State<B>,
+) -> Result<Owned<'py>> {
+    Ok(match state.type_of(-1) {
+        value::NIL => (Prepared::Nil, None),
+        value::BOOLEAN => (Prepared::Bool(state.to_bool(-1)), None),
+        value::NUMBER => match state.to_integer(-1) {
+            Some(integer) => (Prepared::Integer(integer), None),
+            None => (Prepared::Float(state.to_number(-1)), None),
+        },
+        value::STRING => {
+            let held = Encoding::Bytes.decode(py, state.bytes(-1).unwrap_or_default())?;
+            // SAFETY: `bytes`, and held.
+            (unsafe { bytes(held.as_ptr()) }, Some(held))
+        }
+        value::USERDATA if crate::from_lua::find_box(runtime, state, -1).is_some() => {
+            let view = crate::from_lua::find_box(runtime, state, -1)
+                // SAFETY: a box of ours, on the stack.
+                .map_or(View::ATTRIBUTES, |found| unsafe { (*found).view });
+            let held = from_lua(runtime, py, state, -1)?;
+            (Prepared::Object(held.as_ptr(), view), Some(held))
+        }
+        _ => {
+            let held = from_lua(runtime, py, state, -1)?;
+            // SAFETY: alive; checked to be a wrapper.
+            unsafe {
+                if !object::is_lua_object(held.as_ptr()) {
+                    let view = default_view(&held)?;
+                    return Ok((Prepared::Object(held.as_ptr(), view), Some(held)));
+                }
+                let reference = object::reference_in(held.as_ptr(), runtime.owner())?;
+                (Prepared::Reference(reference), Some(held))
+            }
+        }
+    })
+}
+
+#[inline]
+fn text<'py, B: LuaBackend>(
+    runtime: &Runtime<B>,
+    object: &Bound<'py, PyAny>,
+) -> Result<Owned<'py>> {
+    let py = object.py();
+    match &runtime.options.encoding {
+        Encoding::Utf8 => {
+            let mut len = 0;
+            // SAFETY: attached; a `str`, which keeps its UTF-8 form for as long as it lives.
+            let start = unsafe { ffi::PyUnicode_AsUTF8AndSize(object.as_ptr(), &raw mut len) };
+            if start.is_null() {
+                return Err(PyErr::fetch(py).into());
+            }
+            Ok((Prepared::Bytes(start.cast(), len as usize), None))
+        }
+        Encoding::Bytes => Ok((Prepared::Object(object.as_ptr(), default_view(object)?), None)),
+        encoding @ Encoding::Codec(_) => {
+            let text = object.cast::<pyo3::types::PyString>().map_err(PyErr::from)?;
+            let encoded = encoding.encode(text)?.into_any();
+            // SAFETY: `bytes`, and held.
+            Ok((unsafe { bytes(encoded.as_ptr()) }, Some(encoded)))
+        }
+    }
+}
+
+/// # Safety
+/// A live `bytes` object.
+#[inline]
+pub(crate) unsafe fn bytes(object: *mut ffi::PyObject) -> Prepared {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let start = ffi::PyBytes_AsString(object);
+        Prepared::Bytes(start.cast(), ffi::PyBytes_Size(object) as usize)
+    }
+}
+
+/// Pushes what neither allocates nor raises; says whether it did.
+#[inline]
+pub(crate) fn push_plain<B: LuaBackend>(
+    runtime: &Runtime<B>,
+    state: State<B>,
+    prepared: Prepared,
+) -> bool {
+    match prepared {
+        Prepared::Nil => state.push_nil(),
+        Prepared::Bool(b) => state.push_bool(b),
+        Prepared::Integer(n) => state.push_integer(n),
+        Prepared::Float(n) => state.push_number(n),
+        Prepared::Reference(reference) => state.push_ref(reference),
+        Prepared::PyNone => match runtime.anchors.none.get() {
+            Some(none) => state.push_ref(none),
+            None => return false,
+        },
+        Prepared::Bytes(..) => return false,
+        Prepared::Object(object, view) => return push_known(runtime, state, object, view),
+    }
+    true
+}
+
+/// Pushes the box that an object has already; pushes nothing if it has none.
+#[inline]
+fn push_known<B: LuaBackend>(
+    runtime: &Runtime<B>,
+    state: State<B>,
+    object: *mut ffi::PyObject,
+    view: View,
+) -> bool {
+    let Some(cache) = cache(runtime, view) else { return false };
+    state.push_ref(cache);
+    state.push_integer(address(object));
+    state.raw_get(-2);
+    state.remove(-2);
+    // What a script may have put there with `debug.getregistry` is not trusted.
+    let found = crate::from_lua::find_box(runtime, state, -1);
+    // SAFETY: a box of ours, on the stack.
+    if found.is_some_and(|found| unsafe { (*found).object == object && (*found).view == view }) {
+        return true;
+    }
+    state.pop(1);
+    false
+}
+
+fn cache<B: LuaBackend>(runtime: &Runtime<B>, view: View) -> Option<Ref> {
+    runtime.anchors.boxes.get(usize::from(view.0))?.get()
+}
+
+/// The key of an object in the identity cache: a number, since a bare pointer may allocate in
+/// LuaJIT. Addresses are below 2^53, so it is exact also where numbers are floats.
+fn address(object: *mut ffi::PyObject) -> i64 {
+    object as usize as i64
+}
+
+/// Pushes a prepared value. For objects: after [`crate::boxes::Boxes::reserve`], attached.
+#[inline]
+pub(crate) fn push<B: LuaBackend>(
+    runtime: &Runtime<B>,
+    raising: Raising<'_, B>,
+    prepared: Prepared,
+) {
+    if push_plain(runtime, raising.state(), prepared) {
+        return;
+    }
+    match prepared {
+        // SAFETY: borrowed from an object that the caller of `prepare` keeps alive.
+        Prepared::Bytes(start, len) => {
+            raising.push_bytes(unsafe { std::slice::from_raw_parts(start, len) });
+        }
+        Prepared::Object(object, view) => push_new(runtime, raising, object, view),
+        _ => raising.push_nil(),
+    }
+}
+
+fn push_new<B: LuaBackend>(
+    runtime: &Runtime<B>,
+    raising: Raising<'_, B>,
+    object: *mut ffi::PyObject,
+    view: View,
+) {
+    let home = raising.new_userdata(size_of::<PyBox>()).cast::<PyBox>();
+    // Until it is filled, the box has no finalizer and is in no list, so an error may come.
+    if let Some(cache) = cache(runtime, view) {
+        raising.push_ref(cache);
+        raising.push_integer(address(object));
+        raising.push_value(-3);
+        raising.raw_set(-3);
+        raising.pop(1);
+    }
+    // SAFETY: attached, with the lock held; there is room for a slot; the memory is new.
+    unsafe { runtime.boxes.fill(home, object, view) };
+    if let Some(metatable) = runtime.anchors.metatable.get() {
+        raising.push_ref(metatable);
+        raising.set_metatable(-2);
+    }
+}
+
+/// Pushes a prepared value from ordinary code, in a protected call if it needs one.
+///
+/// # Errors
+/// A Lua error, as a Python exception.
+#[inline]
+pub(crate) fn push_protected<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    state: State<B>,
+    prepared: Prepared,
+) -> Result<()> {
+    let runtime = entry.runtime();
+    if push_plain(runtime, state, prepared) {
+        return Ok(());
+    }
+    if !runtime.boxes.reserve() {
+        return Err(Error::Memory);
+    }
+    match state.protect_values(|raising| {
+        push(runtime, raising, prepared);
+        1
+    }) {
+        Ok(_) => Ok(()),
+        Err(failure) => Err(raised(entry, state, failure)),
+    }
+}

@@ -1,0 +1,210 @@
+//! The Python types that are made from specs: wrappers of Lua values and the runtime's owner.
+//!
+//! `#[pyclass]` can neither be generic over the backend nor be called through vectorcall (PEP 590),
+//! which saves a tuple for each call. This file knows how such a type is made; what its slots do is
+//! written beside the struct that it describes.
+
+use std::ffi::{CStr, CString, c_int, c_uint, c_void};
+use std::sync::OnceLock;
+
+use lua_api::LuaBackend;
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+use crate::coroutine::Coroutine;
+use crate::function;
+use crate::iterator::TableIterator;
+use crate::object::{self, LuaObject};
+use crate::runtime::RuntimeObject;
+use crate::table;
+
+/// The types of this module; made once, never freed.
+pub(crate) struct Types {
+    pub(crate) runtime: *mut ffi::PyTypeObject,
+    pub(crate) object: *mut ffi::PyTypeObject,
+    pub(crate) table: *mut ffi::PyTypeObject,
+    pub(crate) function: *mut ffi::PyTypeObject,
+    pub(crate) coroutine_function: *mut ffi::PyTypeObject,
+    pub(crate) coroutine: *mut ffi::PyTypeObject,
+    pub(crate) iterator: *mut ffi::PyTypeObject,
+}
+
+// SAFETY: the pointers are to immortal type objects.
+unsafe impl Send for Types {}
+// SAFETY: as above.
+unsafe impl Sync for Types {}
+
+static TYPES: OnceLock<Types> = OnceLock::new();
+
+/// The types of this module, which were made before anything could need them.
+#[inline(always)]
+pub(crate) fn get() -> &'static Types {
+    TYPES.get().expect("the module is initialised")
+}
+
+/// Makes the types (once) and adds the public ones to the module.
+pub(crate) fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    if TYPES.get().is_none() {
+        let wrapper = size_of::<LuaObject>();
+        let object = make::<B>(py, "_LuaObject", object::DOC, wrapper, None, object::slots::<B>())?;
+        let under = |name, doc, size, slots| make::<B>(py, name, doc, size, Some(object), slots);
+        let function = under("_LuaFunction", function::DOC, wrapper, function::slots::<B>())?;
+        let types = Types {
+            runtime: make::<B>(
+                py,
+                "_LuaState",
+                c"Owns a Lua state.",
+                size_of::<RuntimeObject<B>>(),
+                None,
+                RuntimeObject::<B>::slots(),
+            )?,
+            object,
+            table: under("_LuaTable", table::DOC, wrapper, table::slots::<B>())?,
+            function,
+            coroutine_function: make::<B>(
+                py,
+                "_LuaCoroutineFunction",
+                function::COROUTINE_DOC,
+                wrapper,
+                Some(function),
+                function::coroutine_slots::<B>(),
+            )?,
+            coroutine: under(
+                "_LuaThread",
+                crate::coroutine::DOC,
+                size_of::<Coroutine>(),
+                crate::coroutine::slots::<B>(),
+            )?,
+            iterator: make::<B>(
+                py,
+                "_LuaIter",
+                c"An iterator over the keys, values or items of a Lua table.",
+                size_of::<TableIterator>(),
+                None,
+                TableIterator::slots::<B>(),
+            )?,
+        };
+        // A second thread that was here at the same time has made types of its own; one set wins.
+        let _ = TYPES.set(types);
+    }
+    let types = get();
+    for (name, kind) in [
+        ("_LuaObject", types.object),
+        ("_LuaTable", types.table),
+        ("_LuaFunction", types.function),
+        ("_LuaCoroutineFunction", types.coroutine_function),
+        ("_LuaThread", types.coroutine),
+        ("_LuaIter", types.iterator),
+    ] {
+        // SAFETY: attached; an immortal type.
+        let kind = unsafe { Bound::from_borrowed_ptr(py, kind.cast()) };
+        module.add(name, kind)?;
+    }
+    Ok(())
+}
+
+fn make<B: LuaBackend>(
+    py: Python<'_>,
+    name: &str,
+    doc: &'static CStr,
+    size: usize,
+    base: Option<*mut ffi::PyTypeObject>,
+    mut slots: Vec<ffi::PyType_Slot>,
+) -> PyResult<*mut ffi::PyTypeObject> {
+    let name = CString::new(format!("lupa.{}.{name}", B::NAME))?;
+    slots.push(slot(ffi::Py_tp_doc, doc.as_ptr().cast_mut().cast()));
+    slots.push(slot(ffi::Py_tp_new, refuse_new as *mut c_void));
+    if let Some(base) = base {
+        slots.push(slot(ffi::Py_tp_base, base.cast()));
+    }
+    slots.push(slot(0, std::ptr::null_mut()));
+    let mut flags = ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_HAVE_GC;
+    if object::is_wrapper(size) {
+        flags |= ffi::Py_TPFLAGS_HAVE_VECTORCALL;
+    }
+    if name.to_bytes().ends_with(b"Object") || name.to_bytes().ends_with(b"Function") {
+        flags |= ffi::Py_TPFLAGS_BASETYPE;
+    }
+    #[cfg(Py_3_10)]
+    {
+        flags |= ffi::Py_TPFLAGS_IMMUTABLETYPE;
+    }
+    let mut spec = ffi::PyType_Spec {
+        name: name.as_ptr(),
+        basicsize: size as c_int,
+        itemsize: 0,
+        flags: flags as c_uint,
+        slots: slots.as_mut_ptr(),
+    };
+    // SAFETY: attached; the spec is complete, its slots end with a null slot, and their functions
+    // have the types that the C-API asks for. Python may keep the name, so it is leaked.
+    unsafe {
+        let made = ffi::PyType_FromSpec(&raw mut spec);
+        std::mem::forget(name);
+        Bound::from_owned_ptr_or_err(py, made).map(|made| made.into_ptr().cast())
+    }
+}
+
+/// A slot of a spec.
+pub(crate) fn slot(number: c_int, value: *mut c_void) -> ffi::PyType_Slot {
+    ffi::PyType_Slot { slot: number, pfunc: value }
+}
+
+unsafe extern "C" fn refuse_new(
+    _: *mut ffi::PyTypeObject,
+    _: *mut ffi::PyObject,
+    _: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: attached; sets an exception.
+    unsafe {
+        ffi::PyErr_SetString(
+            ffi::PyExc_TypeError,
+            c"Type cannot be instantiated manually".as_ptr(),
+        );
+    }
+    std::ptr::null_mut()
+}
+
+/// Frees the memory of an object of a heap type, and drops its reference to the type.
+///
+/// # Safety
+/// The last step of `tp_dealloc`.
+pub(crate) unsafe fn free(object: *mut ffi::PyObject) {
+    // SAFETY: these types are made with HAVE_GC and the standard allocator.
+    unsafe {
+        let kind = ffi::Py_TYPE(object);
+        ffi::PyObject_GC_Del(object.cast());
+        ffi::Py_DECREF(kind.cast());
+    }
+}
+
+/// The part of `tp_traverse` that all objects of heap types share: the type itself (from 3.9 on).
+///
+/// # Safety
+/// Called from `tp_traverse`.
+pub(crate) unsafe fn visit_type(
+    object: *mut ffi::PyObject,
+    visit: ffi::visitproc,
+    arg: *mut c_void,
+) -> c_int {
+    // SAFETY: a live object.
+    unsafe { visit(ffi::Py_TYPE(object).cast(), arg) }
+}
+
+/// An exception that is on its way while a destructor runs Python code.
+pub(crate) struct SavedError(Option<PyErr>);
+
+impl SavedError {
+    pub(crate) fn take() -> Self {
+        // SAFETY: destructors run attached.
+        SavedError(PyErr::take(unsafe { Python::assume_attached() }))
+    }
+
+    pub(crate) fn restore(self) {
+        if let Some(error) = self.0 {
+            // SAFETY: as above.
+            error.restore(unsafe { Python::assume_attached() });
+        }
+    }
+}

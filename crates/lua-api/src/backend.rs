@@ -249,9 +249,7 @@ pub unsafe trait LuaBackend: CommonApi + Copy + 'static {
     const BUNDLED: bool;
 
     /// The address of this Lua's `lua_pushnil`, to tell Luas of one process apart.
-    fn lua_pushnil_address() -> *mut c_void {
-        Self::lua_pushnil as *mut c_void
-    }
+    fn lua_pushnil_address() -> *mut c_void;
     /// The pseudo-index of an upvalue of the running C function.
     fn upvalue_index(n: c_int) -> c_int;
     /// A new state with the standard allocator, or null. `seed` is for Lua 5.5's string hash.

@@ -5,6 +5,10 @@
 #[macro_export]
 macro_rules! shared_methods {
     ($bindings:ident) => {
+        fn lua_pushnil_address() -> *mut c_void {
+            $bindings::lua_pushnil as *mut c_void
+        }
+
         #[inline(always)]
         unsafe fn raw_get(l: *mut lua_State, index: c_int) {
             // SAFETY: the caller keeps the manual's rules for this function.

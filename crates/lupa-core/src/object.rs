@@ -118,13 +118,20 @@ pub(crate) unsafe fn parts<'a, B: LuaBackend>(
     }
 }
 
-/// The slots of `_LuaObject`, which the other wrappers inherit.
-pub(crate) fn slots<B: LuaBackend>() -> Vec<ffi::PyType_Slot> {
+/// The slots that every wrapper type needs as its own: a type from a spec does not inherit them as
+/// one would want.
+pub(crate) fn common_slots<B: LuaBackend>() -> Vec<ffi::PyType_Slot> {
     vec![
         slot(ffi::Py_tp_dealloc, dealloc::<B> as *mut c_void),
         slot(ffi::Py_tp_traverse, traverse as *mut c_void),
         slot(ffi::Py_tp_call, ffi::PyVectorcall_Call as *mut c_void),
         slot(ffi::Py_tp_members, members().cast()),
+    ]
+}
+
+/// The slots of `_LuaObject`, which the other wrappers inherit.
+pub(crate) fn slots<B: LuaBackend>() -> Vec<ffi::PyType_Slot> {
+    vec![
         slot(ffi::Py_tp_methods, crate::methods::object::<B>().cast()),
         slot(ffi::Py_tp_repr, repr::<B> as *mut c_void),
         slot(ffi::Py_tp_str, str::<B> as *mut c_void),

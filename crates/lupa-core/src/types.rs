@@ -115,6 +115,13 @@ fn make<B: LuaBackend>(
     let name = CString::new(format!("lupa.{}.{name}", B::NAME))?;
     slots.push(slot(ffi::Py_tp_doc, doc.as_ptr().cast_mut().cast()));
     slots.push(slot(ffi::Py_tp_new, refuse_new as *mut c_void));
+    if object::is_wrapper(size) {
+        for common in object::common_slots::<B>() {
+            if slots.iter().all(|own| own.slot != common.slot) {
+                slots.push(common);
+            }
+        }
+    }
     if let Some(base) = base {
         slots.push(slot(ffi::Py_tp_base, base.cast()));
     }

@@ -62,6 +62,7 @@ pub(crate) unsafe extern "C-unwind" fn enter<B: LuaBackend>(l: *mut lua_State) -
     unsafe {
         let instance = B::lua_touserdata(l, B::upvalue_index(1)).cast::<Instance<B>>();
         let instance = NonNull::new_unchecked(instance);
+        instance.as_ref().memory().set_lenient(false);
         let job = instance.as_ref().job.get();
         ((*job).run)(job, Raising::in_callback(l, instance))
     }
@@ -131,9 +132,13 @@ impl<B: LuaBackend> State<B> {
         self.push_ref(handler);
         self.push_ref(entry);
         instance.job.set((&raw mut job).cast());
+        // A frame for the entry function is not refused, or nothing could be deleted any more once
+        // a limit is reached; the limit is back before the work begins.
+        instance.memory().set_lenient(true);
         // SAFETY: the two values just pushed are the handler and the entry function, which takes
         // the job at once; an error ends in the status.
         let status = unsafe { B::pcall(self.raw(), 0, results, base + 1) };
+        instance.memory().set_lenient(false);
         self.remove(base + 1);
         if status == OK {
             // SAFETY: the job ran to its end, so it has written its result.

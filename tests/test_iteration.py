@@ -1,0 +1,153 @@
+"""Iterating over Lua tables in Python.  (Python objects in Lua's loops: test_python_lib.py.)"""
+
+import pytest
+
+
+def test_keys_values_items(lua):
+    table = lua.eval("{10, 20, 30}")
+    assert list(table) == [1, 2, 3]
+    assert list(table.keys()) == [1, 2, 3]
+    assert list(table.values()) == [10, 20, 30]
+    assert list(table.items()) == [(1, 10), (2, 20), (3, 30)]
+
+
+def test_mapping_protocol(lua):
+    assert dict(lua.eval("{10, 20}")) == {1: 10, 2: 20}
+    assert dict(**lua.eval("{a = 1}")) == {"a": 1}
+    assert [*lua.eval("{5, 6}").values()] == [5, 6]
+    a, b = lua.eval("{5, 6}")
+    assert (a, b) == (1, 2)
+
+
+def test_every_entry_once(lua):
+    table = lua.execute("local t = {1, 2, 3} for i = 1, 1000 do t['k' .. i] = i end return t")
+    assert len(list(table)) == len(set(table)) == 1003
+    assert sum(value for key, value in table.items() if isinstance(key, str)) == sum(range(1001))
+
+
+def test_empty(lua):
+    assert list(lua.table()) == []
+    with pytest.raises(StopIteration):
+        next(lua.table().items())
+
+
+def test_iterator_protocol(lua):
+    iterator = iter(lua.eval("{1, 2}"))
+    assert iter(iterator) is iterator
+    assert list(iterator) == [1, 2]
+    assert list(iterator) == []
+    with pytest.raises(StopIteration):
+        next(iterator)
+
+
+def test_iterators_are_independent(lua):
+    table = lua.eval("{1, 2, 3}")
+    one, two = iter(table), iter(table)
+    assert [next(one), next(one), next(two), next(one), next(two)] == [1, 2, 1, 3, 2]
+
+
+def test_iterator_keeps_its_table_and_runtime(lupa):
+    iterator = lupa.LuaRuntime().eval("{1, 2, 3}").values()
+    assert list(iterator) == [1, 2, 3]
+
+
+def test_a_table_is_not_its_own_iterator(lua):
+    with pytest.raises(TypeError):
+        next(lua.eval("{1}"))
+
+
+def test_text(lua):
+    assert repr(lua.table().items()).startswith("LuaIter(<Lua table at 0x")
+
+
+def test_pairs_metamethod_is_not_asked(lua):
+    table = lua.eval("setmetatable({1}, {__pairs = function() error('asked') end})")
+    assert list(table.values()) == [1]
+
+
+def test_values_may_change_during_iteration(lua):
+    """Lua allows assignments to entries that exist."""
+    table = lua.eval("{1, 2, 3}")
+    for key in table:
+        table[key] = table[key] * 10
+    assert list(table.values()) == [10, 20, 30]
+
+
+def test_entries_may_be_cleared_during_iteration(lua):
+    table = lua.table_from({f"k{i}": i for i in range(100)})
+    seen = []
+    for key in table:
+        seen.append(key)
+        del table[key]
+    assert len(seen) == 100
+    assert list(table) == []
+
+
+def test_lua_may_run_during_iteration(lua):
+    function = lua.eval("function(x) return {x} end")
+    assert [function(key)[1] for key in lua.eval("{4, 5, 6}")] == [1, 2, 3]
+    table = lua.eval("{1, 2, 3}")
+    for key in table:
+        for _ in table:
+            lua.gccollect()
+        assert table[key] == key
+
+
+def test_break_and_go_on(lua):
+    table = lua.eval("{1, 2, 3}")
+    iterator = table.items()
+    for _key, value in iterator:
+        if value == 2:
+            break
+    assert list(iterator) == [(3, 3)]
+
+
+def test_entries_of_every_type(lua):
+    thing = object()
+    table = lua.eval("function(o) return {[o] = 1, [true] = 2, [1.5] = 3, x = 4, [print] = 5} end")(thing)
+    assert len(list(table.items())) == 5
+    assert thing in list(table)
+
+
+def test_only_tables_are_iterable(lua):
+    for value in ("print", "io.stdout"):
+        with pytest.raises(TypeError, match="^iteration is only supported for tables$"):
+            iter(lua.eval(value))
+
+
+def test_conversion_error_does_not_stop_the_iterator(lua):
+    """The bad key is skipped on the next step, as the position has advanced."""
+    iterator = iter(lua.eval('{[1] = 1, ["\\255"] = 2}'))
+    assert next(iterator) == 1
+    with pytest.raises(UnicodeDecodeError):
+        next(iterator)
+    with pytest.raises(StopIteration):
+        next(iterator)
+
+
+def test_sorted_sum_zip(lua):
+    table = lua.eval("{3, 1, 2}")
+    assert sorted(table.values()) == [1, 2, 3]
+    assert sum(table.values()) == 6
+    assert list(zip(table, table.values(), strict=True)) == [(1, 3), (2, 1), (3, 2)]
+
+
+def test_nested_tables_arrive_as_tables(lua):
+    rows = lua.eval("{{1, 2}, {3, 4}}")
+    assert [[*row.values()] for row in rows.values()] == [[1, 2], [3, 4]]
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 15, 16, 17, 1000, 5000])
+def test_sizes(lua, size):
+    """Around any size at which entries might be read in batches."""
+    table = lua.execute("local t = {} for i = 1, ... do t[i] = i * 2 end return t", size)
+    assert list(table.items()) == [(i, i * 2) for i in range(1, size + 1)]
+
+
+def test_change_between_steps_is_seen(lua):
+    """The value is the one at the time of the step, also when steps are far apart."""
+    table = lua.eval("{1, 2, 3}")
+    iterator = table.values()
+    assert next(iterator) == 1
+    table[2] = "changed"
+    assert next(iterator) == "changed"

@@ -303,6 +303,8 @@ pub unsafe trait LuaBackend: CommonApi + Copy + 'static {
     unsafe fn new_userdata(l: *mut lua_State, size: usize) -> *mut c_void;
     /// `[-0, +0, e]` Runs a collector command.
     unsafe fn gc(l: *mut lua_State, what: Gc) -> c_int;
+    /// `[-0, +0, -]` Whether the call stack has a frame at `level`.
+    unsafe fn has_frame(l: *mut lua_State, level: c_int) -> bool;
     /// `[-0, +0, -]` The frame at `level` (0 is the running function), or `None` above the base.
     unsafe fn frame(l: *mut lua_State, level: c_int) -> Option<Frame>;
 }

@@ -51,6 +51,13 @@ macro_rules! shared_methods {
             unsafe { $bindings::lua_pushinteger(l, n as _) };
         }
 
+        unsafe fn has_frame(l: *mut lua_State, level: c_int) -> bool {
+            let mut debug: core::mem::MaybeUninit<$bindings::lua_Debug> =
+                core::mem::MaybeUninit::uninit();
+            // SAFETY: as above; only filled, not read.
+            unsafe { $bindings::lua_getstack(l, level, debug.as_mut_ptr()) != 0 }
+        }
+
         unsafe fn frame(l: *mut lua_State, level: c_int) -> Option<$crate::Frame> {
             $crate::stack_frame!($bindings, l, level)
         }

@@ -94,7 +94,13 @@ impl<B: LuaBackend> State<B> {
         self,
         work: impl for<'f> FnOnce(Raising<'f, B>) -> R,
     ) -> Result<R, Raised> {
-        self.run(0, move |raising| (work(raising), 0))
+        let base = self.top();
+        let result = self.run(0, move |raising| (work(raising), 0));
+        match result {
+            Ok(_) => self.set_top(base),
+            Err(_) => self.remove(base + 1),
+        }
+        result
     }
 
     /// As [`State::protect`]; the values that `work` leaves on top of its frame, as many as it
@@ -107,13 +113,35 @@ impl<B: LuaBackend> State<B> {
         self,
         work: impl for<'f> FnOnce(Raising<'f, B>) -> c_int,
     ) -> Result<c_int, Raised> {
+        let base = self.top();
+        let result = self.protect_above(work);
+        self.remove(base + 1);
+        result
+    }
+
+    /// As [`State::protect_values`], but leaves one value more below the results or the error: the
+    /// caller, who will cut the stack down anyway, finds them above `top + 1`.
+    ///
+    /// # Errors
+    /// As for [`State::protect`].
+    #[inline]
+    pub fn protect_above(
+        self,
+        work: impl for<'f> FnOnce(Raising<'f, B>) -> c_int,
+    ) -> Result<c_int, Raised> {
+        // A C function has room for 20 values, and what it leaves takes the place of its frame, so
+        // a few results leave room enough.
+        const FEW: c_int = 6;
         self.run(MULTRET, move |raising| {
             let count = work(raising);
-            raising.reserve(crate::MIN_ROOM);
+            if count > FEW {
+                raising.reserve(crate::MIN_ROOM);
+            }
             (count, count)
         })
     }
 
+    /// Leaves the handler, and above it the results or the error value.
     #[inline]
     fn run<F, R>(self, results: c_int, work: F) -> Result<R, Raised>
     where
@@ -139,7 +167,6 @@ impl<B: LuaBackend> State<B> {
         // the job at once; an error ends in the status.
         let status = unsafe { B::pcall(self.raw(), 0, results, base + 1) };
         instance.memory().set_lenient(false);
-        self.remove(base + 1);
         if status == OK {
             // SAFETY: the job ran to its end, so it has written its result.
             Ok(unsafe { job.result.assume_init() })

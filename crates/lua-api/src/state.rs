@@ -109,6 +109,8 @@ impl<B: LuaBackend> State<B> {
         push_globals = push_globals();
         /// `OK`, `YIELD`, or the error that killed the coroutine.
         status = lua_status() -> c_int;
+        /// Whether the call stack has a frame at this level.
+        has_frame = has_frame(level: c_int) -> bool;
         /// The frame at a level of the call stack.
         frame = frame(level: c_int) -> Option<crate::Frame>;
     }

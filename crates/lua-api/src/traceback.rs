@@ -83,13 +83,13 @@ fn is_entry<B: LuaBackend>(frame: &Frame) -> bool {
 fn last_level<B: LuaBackend>(state: State<B>, first: c_int) -> c_int {
     let mut low = first;
     let mut high = first;
-    while state.frame(high).is_some() {
+    while state.has_frame(high) {
         low = high;
         high = high.saturating_mul(2);
     }
     while low < high {
         let middle = low + (high - low) / 2;
-        if state.frame(middle).is_some() {
+        if state.has_frame(middle) {
             low = middle + 1;
         } else {
             high = middle;

@@ -124,12 +124,12 @@ pub(crate) fn run<'py, B: LuaBackend>(
 ) -> Result<Bound<'py, PyAny>> {
     let state = entry.state();
     let base = state.top();
-    let outcome = state.protect_values(work);
+    let outcome = state.protect_above(work);
     // An error may have come while detached.
     entry.attach();
     match outcome {
         Ok(count) => {
-            let result = results(entry, state, base, count);
+            let result = results(entry, state, base + 1, count);
             state.set_top(base);
             result
         }

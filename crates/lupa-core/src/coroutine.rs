@@ -3,7 +3,7 @@
 use std::ffi::{CStr, c_int, c_void};
 use std::ptr::null_mut;
 
-use lua_api::{ERRRUN, LuaBackend, OK, Raised, State, YIELD, value};
+use lua_api::{ERRRUN, LuaBackend, MIN_ROOM, OK, Raised, State, YIELD, value};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -13,6 +13,7 @@ use crate::error::{Origin, Result, classes, from_stack, raised};
 use crate::guard::{guard_next, guard_status};
 use crate::object::{self, LuaObject};
 use crate::runtime::{Entry, Runtime};
+use crate::to_lua::push_plain;
 use crate::types::{self, slot};
 
 pub(crate) const DOC: &CStr = c"A Lua thread (coroutine).";
@@ -55,7 +56,7 @@ fn status<B: LuaBackend>(current: State<B>, thread: State<B>) -> Status {
     }
     match thread.status() {
         YIELD => Status::Suspended,
-        OK if thread.frame(0).is_some() => Status::Running,
+        OK if thread.has_frame(0) => Status::Running,
         OK if thread.top() == 0 => Status::Finished,
         OK => Status::New,
         _ => Status::Failed,
@@ -223,11 +224,15 @@ unsafe fn resume<'py, B: LuaBackend>(
         Status::Running => return Err(refuse(py, "cannot resume running coroutine")),
         Status::Failed => return Err(refuse(py, "cannot resume dead coroutine")),
     }
-    let objects: Vec<*mut ffi::PyObject> =
-        arguments.map(|a| a.iter().map(|o| o.as_ptr()).collect()).unwrap_or_default();
-    // SAFETY: the tuple keeps the objects alive.
-    let prepared = unsafe { Arguments::prepare(&entry, &objects)? };
-    let ended = transfer(&entry, state, thread, prepared.values());
+    let ended = match arguments {
+        None => transfer(&entry, state, thread, &[]),
+        Some(arguments) => {
+            let objects: Vec<_> = arguments.iter().map(|object| object.as_ptr()).collect();
+            // SAFETY: the tuple keeps the objects alive.
+            let prepared = unsafe { Arguments::prepare(&entry, &objects)? };
+            transfer(&entry, state, thread, prepared.values())
+        }
+    };
     entry.attach();
     let result = match ended {
         Err(failure) => Err(raised(&entry, state, failure)),
@@ -251,12 +256,32 @@ fn transfer<B: LuaBackend>(
     values: &[crate::to_lua::Prepared],
 ) -> std::result::Result<(c_int, c_int), Raised> {
     let runtime = entry.runtime();
+    // A coroutine that can be resumed is in a C function or has not begun: either way there is room
+    // for a few values on its stack, as there is on ours.
+    const FEW: usize = 6;
+    if values.len() <= FEW {
+        let base = thread.top();
+        if values.iter().all(|&value| push_plain(runtime, thread, value)) {
+            runtime.detach();
+            // SAFETY: the coroutine can be resumed, has its arguments on top, and is not current.
+            let (status, results) =
+                unsafe { B::resume(thread.raw(), state.raw(), values.len() as c_int) };
+            runtime.attach();
+            let results = if status == OK || status == YIELD { results } else { 1 };
+            if results as usize > FEW {
+                state.protect(|raising| raising.reserve(results.saturating_add(MIN_ROOM)))?;
+            }
+            thread.move_to(state, results);
+            return Ok((status, results));
+        }
+        thread.set_top(base);
+    }
     let status = std::cell::Cell::new(ERRRUN);
     let status_out = &status;
     let count = state.protect_values(|raising| {
         // Everything that can fail fails here, not on the coroutine, where nothing would catch it.
         let count = push_all(runtime, raising, values);
-        raising.reserve_on(thread, count.saturating_add(lua_api::MIN_ROOM));
+        raising.reserve_on(thread, count.saturating_add(MIN_ROOM));
         raising.move_to(thread, count);
         runtime.detach();
         // SAFETY: the coroutine can be resumed, has its arguments on top, and is not current.
@@ -264,7 +289,7 @@ fn transfer<B: LuaBackend>(
         runtime.attach();
         status_out.set(status);
         let results = if status == OK || status == YIELD { results } else { 1 };
-        raising.reserve(results.saturating_add(lua_api::MIN_ROOM));
+        raising.reserve(results.saturating_add(MIN_ROOM));
         thread.move_to(raising.state(), results);
         results
     })?;

@@ -1,5 +1,6 @@
 //! Encodings: the fast way for UTF-8, Python's codecs for the rest.
 
+use std::borrow::Cow;
 use std::ffi::{CStr, CString};
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -86,13 +87,17 @@ impl Encoding {
     }
 
     /// Source code or a chunk's name: `str` is encoded, bytes are taken as they are.
-    pub(crate) fn encode_source(&self, code: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
+    pub(crate) fn encode_source<'a>(&self, code: &'a Bound<'_, PyAny>) -> PyResult<Cow<'a, [u8]>> {
         if let Ok(text) = code.cast::<PyString>() {
-            Ok(self.encode(text)?.as_bytes().to_vec())
+            #[cfg(any(Py_3_10, not(Py_LIMITED_API)))]
+            if matches!(self, Encoding::Utf8) {
+                return Ok(Cow::Borrowed(text.to_str()?.as_bytes()));
+            }
+            Ok(Cow::Owned(self.encode(text)?.as_bytes().to_vec()))
         } else if let Ok(bytes) = code.cast::<PyBytes>() {
-            Ok(bytes.as_bytes().to_vec())
+            Ok(Cow::Borrowed(bytes.as_bytes()))
         } else if let Ok(bytes) = code.cast::<PyByteArray>() {
-            Ok(bytes.to_vec())
+            Ok(Cow::Owned(bytes.to_vec()))
         } else {
             Err(PyTypeError::new_err(format!("Expected string, got {}", code.get_type().repr()?)))
         }

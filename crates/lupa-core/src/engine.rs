@@ -1,5 +1,8 @@
 //! [`Engine`]: what `LuaRuntime`, which is one concrete class, asks of the backend, which is a type.
 
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::ffi::{CStr, CString};
 use std::marker::PhantomData;
 use std::sync::OnceLock;
 
@@ -15,10 +18,10 @@ use crate::runtime::{Options, Runtime, RuntimeObject};
 use crate::{object, python_lib, setup, table_from};
 
 /// A chunk of code on its way to Lua.
-pub(crate) struct Chunk {
-    pub(crate) code: Vec<u8>,
-    pub(crate) name: std::ffi::CString,
-    pub(crate) mode: Option<std::ffi::CString>,
+pub(crate) struct Chunk<'a> {
+    pub(crate) code: Cow<'a, [u8]>,
+    pub(crate) name: Cow<'a, CStr>,
+    pub(crate) mode: Option<CString>,
 }
 
 /// What a new runtime is made with, besides [`Options`].
@@ -49,10 +52,10 @@ pub(crate) trait Engine: Send + Sync {
     fn run<'py>(
         &self,
         state: &Bound<'py, PyAny>,
-        chunk: &Chunk,
+        chunk: &Chunk<'_>,
         args: &Bound<'py, PyTuple>,
     ) -> Result<Bound<'py, PyAny>>;
-    fn compile<'py>(&self, state: &Bound<'py, PyAny>, chunk: &Chunk) -> Result<Bound<'py, PyAny>>;
+    fn compile<'py>(&self, state: &Bound<'py, PyAny>, chunk: &Chunk<'_>) -> Result<Bound<'py, PyAny>>;
     fn require<'py>(
         &self,
         state: &Bound<'py, PyAny>,
@@ -125,29 +128,46 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
     fn run<'py>(
         &self,
         state: &Bound<'py, PyAny>,
-        chunk: &Chunk,
+        chunk: &Chunk<'_>,
         args: &Bound<'py, PyTuple>,
     ) -> Result<Bound<'py, PyAny>> {
         let runtime = handle::<B>(state);
         let entry = runtime.enter(state.py())?;
-        let stack = entry.state();
-        let status = stack.load(&chunk.code, &chunk.name, chunk.mode.as_deref());
-        if status != OK {
-            return Err(from_stack(&entry, stack, Raised(status), Origin::Load).into());
-        }
-        let function = match entry.instance.take_ref(stack) {
-            Ok(function) => function,
-            Err(failure) => return Err(raised(&entry, stack, failure)),
-        };
         let objects: Vec<_> = args.iter().map(|object| object.as_ptr()).collect();
         // SAFETY: the tuple keeps the objects alive.
-        let result = unsafe { Arguments::prepare(&entry, &objects) }
-            .and_then(|arguments| call::call(&entry, function, &arguments));
-        entry.instance.release(function);
+        let arguments = unsafe { Arguments::prepare(&entry, &objects)? };
+        let values = arguments.values();
+        let (code, name, mode) = (&*chunk.code, &*chunk.name, chunk.mode.as_deref());
+        let stack = entry.state();
+        let base = stack.top();
+        let loaded = Cell::new(OK);
+        let status = &loaded;
+        let outcome = stack.protect_above(|raising| {
+            status.set(raising.load(code, name, mode));
+            if status.get() != OK {
+                return 1;
+            }
+            let count = call::push_all(runtime, raising, values);
+            call::detached_call(runtime, raising, count);
+            raising.top()
+        });
+        entry.attach();
+        let result = match (outcome, loaded.get()) {
+            (Ok(count), OK) => call::results(&entry, stack, base + 1, count),
+            (Ok(_), status) => {
+                Err(from_stack(&entry, stack, Raised(status), Origin::Load).into())
+            }
+            (Err(failure), _) => Err(from_stack(&entry, stack, failure, Origin::Call).into()),
+        };
+        stack.set_top(base);
         result
     }
 
-    fn compile<'py>(&self, state: &Bound<'py, PyAny>, chunk: &Chunk) -> Result<Bound<'py, PyAny>> {
+    fn compile<'py>(
+        &self,
+        state: &Bound<'py, PyAny>,
+        chunk: &Chunk<'_>,
+    ) -> Result<Bound<'py, PyAny>> {
         let runtime = handle::<B>(state);
         let entry = runtime.enter(state.py())?;
         let stack = entry.state();
@@ -171,7 +191,7 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
         // SAFETY: `name` is alive.
         let arguments = unsafe { Arguments::prepare(&entry, &[name.as_ptr()])? };
         let values = arguments.values();
-        let defined = std::cell::Cell::new(true);
+        let defined = Cell::new(true);
         let result = call::run(&entry, |raising| {
             raising.push_globals();
             raising.get_field(-1, c"require");

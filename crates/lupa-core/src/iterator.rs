@@ -137,7 +137,7 @@ impl TableIterator {
         };
         let state = entry.state();
         let base = state.top();
-        let found = state.protect_values(|raising| {
+        let found = state.protect_above(|raising| {
             raising.push_ref(table);
             match last {
                 Some(key) => raising.push_ref(key),
@@ -154,13 +154,14 @@ impl TableIterator {
             Ok(0) => {
                 // SAFETY: as above.
                 unsafe { (*iterator).position = Position::End };
+                state.set_top(base);
                 if let Some(key) = last {
                     runtime.instance.release(key);
                 }
                 Ok(None)
             }
             Ok(_) => {
-                let (key, value) = (base + 1, base + 2);
+                let (key, value) = (base + 2, base + 3);
                 // The key is noted first: after an error, iteration goes on behind it.
                 state.push_value(key);
                 match last {

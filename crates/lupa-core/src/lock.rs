@@ -1,4 +1,7 @@
 //! [`Lock`]: the re-entrant lock of a runtime, right with and without a GIL.
+//!
+//! It is taken and given back attached to Python only. With a GIL that alone makes looking at the
+//! owner and becoming it one step; without one it takes an atomic exchange, and stronger ordering.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -32,7 +35,7 @@ impl Lock {
     #[inline]
     pub(crate) fn acquire(&self, py: Python<'_>) {
         if !self.try_acquire() {
-            py.detach(|| self.wait(this_thread()));
+            self.wait(py);
         }
     }
 
@@ -47,6 +50,18 @@ impl Lock {
         self.try_own(me)
     }
 
+    #[cfg(not(Py_GIL_DISABLED))]
+    #[inline]
+    fn try_own(&self, me: usize) -> bool {
+        let free = self.owner.load(Ordering::Relaxed) == 0;
+        if free {
+            self.owner.store(me, Ordering::Relaxed);
+            self.count.set(1);
+        }
+        free
+    }
+
+    #[cfg(Py_GIL_DISABLED)]
     #[inline]
     fn try_own(&self, me: usize) -> bool {
         let free = self.owner.compare_exchange(0, me, Ordering::SeqCst, Ordering::Relaxed).is_ok();
@@ -57,13 +72,17 @@ impl Lock {
     }
 
     #[cold]
-    fn wait(&self, me: usize) {
-        let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+    fn wait(&self, py: Python<'_>) {
         // The order is what makes a wake-up impossible to miss: we say that we wait and then look
         // at the owner; `release` clears the owner and then looks for waiters.
         self.waiters.fetch_add(1, Ordering::SeqCst);
-        while !self.try_own(me) {
-            gate = self.freed.wait(gate).unwrap_or_else(PoisonError::into_inner);
+        while !self.try_own(this_thread()) {
+            py.detach(|| {
+                let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+                while self.owner.load(Ordering::SeqCst) != 0 {
+                    gate = self.freed.wait(gate).unwrap_or_else(PoisonError::into_inner);
+                }
+            });
         }
         self.waiters.fetch_sub(1, Ordering::SeqCst);
     }
@@ -75,12 +94,19 @@ impl Lock {
         let count = self.count.get() - 1;
         self.count.set(count);
         if count == 0 {
-            self.owner.store(0, Ordering::SeqCst);
-            if self.waiters.load(Ordering::SeqCst) > 0 {
-                let _gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
-                self.freed.notify_one();
+            let order =
+                if cfg!(Py_GIL_DISABLED) { Ordering::SeqCst } else { Ordering::Relaxed };
+            self.owner.store(0, order);
+            if self.waiters.load(order) > 0 {
+                self.wake();
             }
         }
+    }
+
+    #[cold]
+    fn wake(&self) {
+        let _gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        self.freed.notify_one();
     }
 
     /// Whether this thread has the lock.

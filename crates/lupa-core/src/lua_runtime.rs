@@ -1,5 +1,6 @@
 //! `LuaRuntime`: the class that users create.
 
+use std::borrow::Cow;
 use std::ffi::CString;
 
 use lua_api::Gc;
@@ -82,24 +83,28 @@ fn handlers<'py>(pair: Option<&Bound<'py, PyAny>>) -> PyResult<Handlers<'py>> {
 }
 
 impl LuaRuntime {
-    fn chunk(
+    fn chunk<'a>(
         &self,
-        code: &Bound<'_, PyAny>,
+        code: &'a Bound<'_, PyAny>,
         prefix: &[u8],
         name: Option<&Bound<'_, PyAny>>,
         mode: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<Chunk> {
+    ) -> PyResult<Chunk<'a>> {
         let state = self.state.bind(code.py());
         let encoding = engine::get().source_encoding(state);
-        let source = encoding.encode_source(code)?;
-        let mut code = Vec::new();
-        code.try_reserve_exact(prefix.len() + source.len())
-            .map_err(|_| PyErr::from(crate::error::Error::Memory))?;
-        code.extend_from_slice(prefix);
-        code.extend_from_slice(&source);
+        let mut code = encoding.encode_source(code)?;
+        if !prefix.is_empty() {
+            let mut whole = Vec::new();
+            whole
+                .try_reserve_exact(prefix.len() + code.len())
+                .map_err(|_| PyErr::from(crate::error::Error::Memory))?;
+            whole.extend_from_slice(prefix);
+            whole.extend_from_slice(&code);
+            code = Cow::Owned(whole);
+        }
         let name = match name {
-            Some(name) => c_string(encoding.encode_source(name)?),
-            None => c"<python>".to_owned(),
+            Some(name) => Cow::Owned(c_string(encoding.encode_source(name)?.into_owned())),
+            None => Cow::Borrowed(c"<python>"),
         };
         let mode = mode.map(ascii).transpose()?.map(c_string);
         Ok(Chunk { code, name, mode })

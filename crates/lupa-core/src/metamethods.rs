@@ -13,7 +13,9 @@ use crate::encoding::Encoding;
 use crate::error::Error;
 use crate::from_lua::{find_box, from_lua, unbox_function};
 use crate::runtime::{Entry, Runtime};
-use crate::to_lua::{Mode, Prepared, bytes, prepare, push, push_protected};
+use crate::to_lua::{
+    Mode, Prepared, bytes, prepare, prepare_plain, push, push_plain, push_protected,
+};
 
 /// The object and the view of the argument at `index`: a box, or what `python.as_function` made.
 pub(crate) fn python_argument<'py, B: LuaBackend>(
@@ -69,6 +71,9 @@ pub(crate) fn push_object<'py, B: LuaBackend>(
     Ok(1)
 }
 
+/// How many values may be pushed without a look at the stack's room.
+const FEW: usize = 6;
+
 /// Pushes the items of a tuple, after `before` if that is given; `first` is the mode of the first.
 pub(crate) fn push_tuple<'py, B: LuaBackend>(
     entry: &Entry<'py, B>,
@@ -78,6 +83,22 @@ pub(crate) fn push_tuple<'py, B: LuaBackend>(
     before: Option<i64>,
 ) -> Outcome {
     let runtime = entry.runtime();
+    if tuple.len() <= FEW {
+        let base = state.top();
+        if let Some(number) = before {
+            state.push_integer(number);
+        }
+        let mut mode = first;
+        let plain = tuple.iter().all(|item| {
+            let prepared = prepare_plain(entry, &item, mode);
+            mode = Mode::Value;
+            prepared.is_some_and(|prepared| push_plain(runtime, state, prepared))
+        });
+        if plain {
+            return Ok(state.top() - base);
+        }
+        state.set_top(base);
+    }
     let mut values = Vec::with_capacity(tuple.len() + 1);
     values.extend(before.map(Prepared::Integer));
     let mut owners = Vec::new();
@@ -114,7 +135,6 @@ pub(crate) fn call<'py, B: LuaBackend>(
     callable: &Bound<'py, PyAny>,
     first: i32,
 ) -> Outcome {
-    const FEW: usize = 6;
     let count = (state.top() - first + 1) as usize;
     let mut few: [Option<Bound<'py, PyAny>>; FEW] = Default::default();
     let mut many = Vec::new();

@@ -4,7 +4,9 @@
 //! one protected call, which runs none. Between the two nothing is on the Lua stack, so a generator
 //! may itself use Lua.
 
+use std::cell::Cell;
 use std::collections::HashMap;
+use std::mem::MaybeUninit;
 
 use lua_api::{LuaBackend, Ref};
 use pyo3::exceptions::PyRuntimeError;
@@ -16,7 +18,7 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 use crate::error::{Error, Result, raised};
 use crate::object;
 use crate::runtime::Entry;
-use crate::to_lua::{Mode, Prepared, prepare, push};
+use crate::to_lua::{Mode, Prepared, prepare, prepare_plain, push};
 use crate::types;
 
 /// How many items go into a table in one protected call.
@@ -97,6 +99,44 @@ fn fill<'py, B: LuaBackend>(
     filler.flush()
 }
 
+/// Some objects of a container, owned while they go into the table.
+struct Block<'py> {
+    objects: [MaybeUninit<Bound<'py, PyAny>>; CHUNK],
+    len: usize,
+}
+
+impl<'py> Block<'py> {
+    fn new() -> Self {
+        Block { objects: [const { MaybeUninit::uninit() }; CHUNK], len: 0 }
+    }
+
+    /// Whether there is no room for another pair.
+    fn is_full(&self) -> bool {
+        self.len + 2 > CHUNK
+    }
+
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn push(&mut self, object: Bound<'py, PyAny>) {
+        self.objects[self.len].write(object);
+        self.len += 1;
+    }
+
+    fn objects(&self) -> &[Bound<'py, PyAny>] {
+        // SAFETY: so many were written.
+        unsafe { self.objects[..self.len].assume_init_ref() }
+    }
+}
+
+impl Drop for Block<'_> {
+    fn drop(&mut self) {
+        // SAFETY: so many were written, and are dropped once.
+        unsafe { self.objects[..self.len].assume_init_drop() }
+    }
+}
+
 #[derive(Default)]
 struct Chunk<'py> {
     /// Keys and values in turn; a key that is `Nil` stands for the next index.
@@ -120,43 +160,38 @@ impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
             let length = dict.len();
             let mut position = 0;
             loop {
-                let mut key = std::ptr::null_mut();
-                let mut value = std::ptr::null_mut();
-                // SAFETY: attached; a dict; the position is one that this function has given.
-                // Both are made owned before any Python code runs.
-                let (key, value) = unsafe {
-                    let more = ffi::PyDict_Next(
-                        dict.as_ptr(),
-                        &raw mut position,
-                        &raw mut key,
-                        &raw mut value,
-                    );
-                    if more == 0 {
-                        return Ok(());
+                let mut block = Block::new();
+                while !block.is_full() {
+                    let mut key = std::ptr::null_mut();
+                    let mut value = std::ptr::null_mut();
+                    // SAFETY: attached; a dict; the position is one that this function has given.
+                    // Both are made owned at once, and no Python code runs before all are.
+                    unsafe {
+                        let more = ffi::PyDict_Next(
+                            dict.as_ptr(),
+                            &raw mut position,
+                            &raw mut key,
+                            &raw mut value,
+                        );
+                        if more == 0 {
+                            break;
+                        }
+                        block.push(Bound::from_borrowed_ptr(py, key));
+                        block.push(Bound::from_borrowed_ptr(py, value));
                     }
-                    (Bound::from_borrowed_ptr(py, key), Bound::from_borrowed_ptr(py, value))
-                };
-                self.pair(&key, &value, seen.as_deref_mut())?;
+                }
+                if block.len() == 0 {
+                    return Ok(());
+                }
+                self.block(&block, seen.as_deref_mut())?;
                 if dict.len() != length {
                     let message = "dictionary changed size during iteration";
                     return Err(PyRuntimeError::new_err(message).into());
                 }
             }
         }
-        if let Ok(list) = source.cast_exact::<PyList>() {
-            let mut index = 0;
-            // The length is looked at each time: a conversion may change the list.
-            while index < list.len() {
-                self.item(&list.get_item(index)?, seen.as_deref_mut())?;
-                index += 1;
-            }
-            return Ok(());
-        }
-        if let Ok(tuple) = source.cast_exact::<PyTuple>() {
-            for item in tuple.iter() {
-                self.item(&item, seen.as_deref_mut())?;
-            }
-            return Ok(());
+        if source.is_exact_instance_of::<PyList>() || source.is_exact_instance_of::<PyTuple>() {
+            return self.sequence(source, seen);
         }
         // SAFETY: a live object.
         if unsafe { ffi::Py_TYPE(source.as_ptr()) } == types::get().table {
@@ -185,6 +220,103 @@ impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
             self.item(&item?, seen.as_deref_mut())?;
         }
         Ok(())
+    }
+
+    /// Adds the items of a list or tuple.
+    fn sequence(
+        &mut self,
+        source: &Bound<'py, PyAny>,
+        mut seen: Option<&mut Seen<'py>>,
+    ) -> Result<()> {
+        let list = source.cast_exact::<PyList>();
+        let tuple = source.cast_exact::<PyTuple>();
+        let mut index = 0;
+        loop {
+            if self.chunk.values.is_empty() {
+                index += self.plain_items(source, index)?;
+            }
+            // The length is looked at each time: a conversion may change the list.
+            let item = match (&list, &tuple) {
+                (Ok(list), _) if index < list.len() => list.get_item(index)?,
+                (_, Ok(tuple)) if index < tuple.len() => tuple.get_item(index)?,
+                _ => return Ok(()),
+            };
+            self.item(&item, seen.as_deref_mut())?;
+            index += 1;
+        }
+    }
+
+    /// Adds what is plain in a list or tuple from `start` on, in one protected call; gives how many.
+    fn plain_items(&mut self, source: &Bound<'py, PyAny>, start: usize) -> Result<usize> {
+        let entry = self.entry;
+        let runtime = entry.runtime();
+        let state = entry.state();
+        let (table, first) = (self.table, self.next);
+        // A finalizer of Lua may run Python code that changes the list, so while a string is copied
+        // it is held, here, where an error does not lose it.
+        let held: Cell<Option<Py<PyAny>>> = Cell::new(None);
+        let held_in = &held;
+        let put = state.protect(|raising| {
+            raising.push_ref(table);
+            let mut done = 0;
+            while let Some(item) = borrowed_item(source, start + done) {
+                let Some(prepared) = prepare_plain(entry, &item, Mode::Value) else { break };
+                if matches!(prepared, Prepared::Bytes(..)) {
+                    drop(held_in.replace(Some(item.to_owned().unbind())));
+                }
+                push(runtime, raising, prepared);
+                raising.raw_seti(1, first + done as i64);
+                done += 1;
+            }
+            done
+        });
+        match put {
+            Ok(done) => {
+                self.next += done as i64;
+                Ok(done)
+            }
+            Err(failure) => Err(raised(entry, state, failure)),
+        }
+    }
+
+    /// Adds all of a block: keys and values in turn.
+    fn block(&mut self, block: &Block<'py>, mut seen: Option<&mut Seen<'py>>) -> Result<()> {
+        let objects = block.objects();
+        let mut done = 0;
+        while done < objects.len() {
+            if self.chunk.values.is_empty() {
+                done += self.plain(&objects[done..])?;
+            }
+            // What is not plain, and runs Python code perhaps, goes the long way.
+            if let [key, value, ..] = &objects[done..] {
+                self.pair(key, value, seen.as_deref_mut())?;
+                done += 2;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds what is plain from the start of `objects`, in one protected call; gives how many.
+    fn plain(&mut self, objects: &[Bound<'py, PyAny>]) -> Result<usize> {
+        let entry = self.entry;
+        let runtime = entry.runtime();
+        let state = entry.state();
+        let table = self.table;
+        let put = state.protect(|raising| {
+            raising.push_ref(table);
+            let mut done = 0;
+            while done + 1 < objects.len() {
+                let key = prepare_plain(entry, &objects[done], Mode::NotNil);
+                let value = prepare_plain(entry, &objects[done + 1], Mode::Value);
+                let (Some(key), Some(value)) = (key, value) else { break };
+                push(runtime, raising, key);
+                push(runtime, raising, value);
+                raising.raw_set(1);
+                done += 2;
+            }
+            done
+        });
+        put.map_err(|failure| raised(entry, state, failure))
     }
 
     fn item(&mut self, item: &Bound<'py, PyAny>, seen: Option<&mut Seen<'py>>) -> Result<()> {
@@ -343,6 +475,30 @@ fn becomes_table(object: &Bound<'_, PyAny>) -> PyResult<bool> {
         || object.is_instance_of::<PyDict>()
         || is_a(object, Abc::Sequence)?
         || is_a(object, Abc::Mapping)?)
+}
+
+/// An item of a list or tuple, if there are so many. Borrowed: good until Python code runs.
+fn borrowed_item<'a, 'py>(
+    source: &'a Bound<'py, PyAny>,
+    index: usize,
+) -> Option<pyo3::Borrowed<'a, 'py, PyAny>> {
+    let index = index as ffi::Py_ssize_t;
+    // SAFETY: a list or tuple; the index is checked against its length of this moment.
+    unsafe {
+        let pointer = source.as_ptr();
+        let item = if ffi::PyList_Check(pointer) != 0 {
+            if index >= ffi::PyList_Size(pointer) {
+                return None;
+            }
+            ffi::PyList_GetItem(pointer, index)
+        } else {
+            if index >= ffi::PyTuple_Size(pointer) {
+                return None;
+            }
+            ffi::PyTuple_GetItem(pointer, index)
+        };
+        pyo3::Borrowed::from_ptr_or_opt(source.py(), item)
+    }
 }
 
 #[derive(Clone, Copy)]

@@ -85,6 +85,57 @@ pub(crate) fn prepare<'py, B: LuaBackend>(
     other(entry, object)
 }
 
+/// Prepares an object of one of the everyday types, which takes neither Python code nor an owner;
+/// `None` for the rest.
+#[inline]
+pub(crate) fn prepare_plain<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    object: &Bound<'_, PyAny>,
+    mode: Mode,
+) -> Option<Prepared> {
+    let pointer = object.as_ptr();
+    // SAFETY: attached; the object is alive; exact types are checked before they are used.
+    unsafe {
+        if ffi::PyLong_CheckExact(pointer) != 0 {
+            let mut overflow = 0;
+            let number = ffi::PyLong_AsLongLongAndOverflow(pointer, &raw mut overflow);
+            let (least, most) = B::INTEGER_RANGE;
+            return (overflow == 0 && (least..=most).contains(&number))
+                .then_some(Prepared::Integer(number));
+        }
+        if ffi::PyUnicode_CheckExact(pointer) != 0 {
+            if !matches!(entry.options.encoding, Encoding::Utf8) {
+                return None;
+            }
+            let mut len = 0;
+            let start = ffi::PyUnicode_AsUTF8AndSize(pointer, &raw mut len);
+            if start.is_null() {
+                ffi::PyErr_Clear();
+                return None;
+            }
+            return Some(Prepared::Bytes(start.cast(), len as usize));
+        }
+        if ffi::PyFloat_CheckExact(pointer) != 0 {
+            return Some(Prepared::Float(ffi::PyFloat_AsDouble(pointer)));
+        }
+        if pointer == ffi::Py_None() {
+            return Some(if mode == Mode::NotNil { Prepared::PyNone } else { Prepared::Nil });
+        }
+        if pointer == ffi::Py_True() || pointer == ffi::Py_False() {
+            return Some(Prepared::Bool(pointer == ffi::Py_True()));
+        }
+        if object::is_lua_object(pointer) {
+            return object::reference_in(pointer, entry.runtime().owner())
+                .ok()
+                .map(Prepared::Reference);
+        }
+        if ffi::PyBytes_CheckExact(pointer) != 0 {
+            return Some(bytes(pointer));
+        }
+    }
+    None
+}
+
 #[cold]
 fn other<'py, B: LuaBackend>(
     entry: &Entry<'py, B>,

@@ -117,7 +117,7 @@ def test_only_tables_are_iterable(lua):
 
 def test_conversion_error_does_not_stop_the_iterator(lua):
     """The bad key is skipped on the next step, as the position has advanced."""
-    iterator = iter(lua.eval('{[1] = 1, ["\\255"] = 2}'))
+    iterator = iter(lua.eval('{1, ["\\255"] = 2}'))
     assert next(iterator) == 1
     with pytest.raises(UnicodeDecodeError):
         next(iterator)

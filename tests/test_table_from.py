@@ -10,10 +10,8 @@ Point = namedtuple("Point", "x y")
 
 def plain(table):
     """The items of a table as a dict, with tables in it as dicts too."""
-    return {
-        key: plain(value) if type(value).__name__ == "_LuaTable" else value
-        for key, value in dict(table.items()).items()
-    }
+    items = dict(table.items()).items()
+    return {key: plain(value) if type(value).__name__ == "_LuaTable" else value for key, value in items}
 
 
 def test_one_argument(lua):
@@ -253,10 +251,8 @@ def test_dict_changed_while_it_is_read(lua):
     """A key's conversion may run Python code (here: an overflow handler)."""
     data = {2**70: 1, 2**71: 2}
     lua.set_overflow_handler(lambda value: data.pop(value, None) and float(value))
-    try:
+    with pytest.raises(RuntimeError, match="changed"):
         lua.table_from(data)
-    except RuntimeError as error:
-        assert "changed" in str(error)
     assert lua.eval("1") == 1
 
 

@@ -6,7 +6,7 @@ use std::ffi::CString;
 use lua_api::Gc;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyFloat, PyString, PyTuple};
 
 use crate::encoding::{Encoding, ascii};
 use crate::engine::{self, Chunk, Creation};
@@ -140,7 +140,7 @@ impl LuaRuntime {
         unpack_returned_tuples: Truth,
         register_builtins: Truth,
         overflow_handler: Option<Bound<'py, PyAny>>,
-        max_memory: Option<i64>,
+        max_memory: Option<Bytes>,
         string_hash_seed: Option<u32>,
     ) -> PyResult<Self> {
         let encoding = match encoding {
@@ -178,8 +178,8 @@ impl LuaRuntime {
         };
         let state = engine::get().create(py, options, creation)?;
         let runtime = LuaRuntime { state: state.unbind() };
-        if let Some(limit) = max_memory.filter(|&limit| limit > 0) {
-            runtime.limit_memory(py, limit as usize, false)?;
+        if let Some(Bytes(limit)) = max_memory.filter(|limit| limit.0 > 0) {
+            runtime.limit_memory(py, usize::try_from(limit).unwrap_or(usize::MAX), false)?;
         }
         Ok(runtime)
     }
@@ -438,6 +438,20 @@ impl<'py> FromPyObject<'_, 'py> for Default<'py> {
 
     fn extract(object: pyo3::Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
         Ok(Default::Given((!object.is_none()).then(|| object.to_owned())))
+    }
+}
+
+/// A number of bytes; a fraction is cut off.
+struct Bytes(i64);
+
+impl<'py> FromPyObject<'_, 'py> for Bytes {
+    type Error = PyErr;
+
+    fn extract(object: pyo3::Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        match object.cast::<PyFloat>() {
+            Ok(number) => Ok(Bytes(number.value() as i64)),
+            Err(_) => object.extract().map(Bytes),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The functions of Lua's `python` table.
 
 use lua_api::{LuaBackend, State, value};
-use pyo3::exceptions::PyStopIteration;
+use pyo3::exceptions::{PyStopIteration, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -119,31 +119,29 @@ impl<B: LuaBackend> Callback<B> for Enumerate {
             return Err(Failure::Argument(3, "enumerate", "invalid arguments"));
         }
         let (object, _) = python_argument(entry, state, 1, "enumerate")?;
-        let start = if state.top() == 2 { integer(entry, state, 2)? } else { 0 };
+        let start = if state.top() == 2 { integer(state, 2)? } else { 0 };
         push_iterator(entry, state, &object, View::ENUMERATE, Some(start.wrapping_sub(1)))
     }
 }
 
-/// The integer at `index`, or what converts to one: a float or a string.
-fn integer<B: LuaBackend>(
-    entry: &Entry<'_, B>,
-    state: State<B>,
-    index: i32,
-) -> Result<i64, Failure> {
+/// The integer at `index`, or what converts to one, as this Lua has it: before 5.3 also a fraction.
+fn integer<B: LuaBackend>(state: State<B>, index: i32) -> Result<i64, Failure> {
     if let Some(integer) = state.to_integer(index) {
         return Ok(integer);
     }
-    let number = match state.bytes(index) {
+    let number: Option<f64> = match state.bytes(index) {
         Some(bytes) => std::str::from_utf8(bytes).ok().and_then(|text| text.trim().parse().ok()),
         None if state.type_of(index) == value::NUMBER => Some(state.to_number(index)),
         None => None,
     };
     match number {
-        Some(number) if number.trunc() == number && number.abs() < 9.2e18 => Ok(number as i64),
-        _ => {
-            let _ = entry;
-            Err(Failure::Argument(2, "enumerate", "number expected"))
+        Some(number) if number.abs() < 9.2e18 && (!B::HAS_INTEGERS || number.fract() == 0.0) => {
+            Ok(number as i64)
         }
+        Some(_) => {
+            Err(Failure::Argument(2, "enumerate", "number has no integer representation"))
+        }
+        None => Err(Failure::Argument(2, "enumerate", "number expected")),
     }
 }
 
@@ -175,7 +173,9 @@ impl<B: LuaBackend> Callback<B> for Next {
         // SAFETY: attached; `PyIter_Next` needs an iterator, so that is checked first.
         let item = unsafe {
             if ffi::PyIter_Check(iterator.as_ptr()) == 0 {
-                return Err(Failure::Argument(1, "iter", "not an iterator"));
+                let kind = iterator.get_type().name()?;
+                let message = format!("'{kind}' object is not an iterator");
+                return Err(PyTypeError::new_err(message).into());
             }
             let item = ffi::PyIter_Next(iterator.as_ptr());
             Bound::from_owned_ptr_or_opt(entry.py, item)
@@ -239,7 +239,7 @@ impl<B: LuaBackend> Callback<B> for SetOverflowHandler {
         };
         match state.type_of(1) {
             // The key must stay present in the registry, so "none" is false.
-            value::NIL | value::NONE => state.push_bool(false),
+            value::NIL => state.push_bool(false),
             value::FUNCTION => state.push_value(1),
             _ => {
                 python_argument(entry, state, 1, "set_overflow_handler").map_err(|_| {

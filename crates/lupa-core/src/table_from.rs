@@ -156,7 +156,7 @@ struct Filler<'a, 'py, B: LuaBackend> {
 impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
     fn add(&mut self, source: &Bound<'py, PyAny>, mut seen: Option<&mut Seen<'py>>) -> Result<()> {
         let py = self.entry.py;
-        if let Ok(dict) = source.cast_exact::<PyDict>() {
+        if let Ok(dict) = source.cast::<PyDict>() {
             let length = dict.len();
             let mut position = 0;
             loop {
@@ -202,13 +202,6 @@ impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
             return self.copy(reference);
         }
         if is_a(source, Abc::Mapping)? {
-            if let Ok(dict) = source.cast::<PyDict>() {
-                for pair in dict.call_method0("items")?.try_iter()? {
-                    let pair = pair?;
-                    self.pair(&pair.get_item(0)?, &pair.get_item(1)?, seen.as_deref_mut())?;
-                }
-                return Ok(());
-            }
             for key in source.try_iter()? {
                 let key = key?;
                 let value = source.get_item(&key)?;

@@ -1,0 +1,134 @@
+"""Lua and LuaJIT inside Python.
+
+Each Lua is a module of its own with the same names: ``lupa.lua51`` to ``lupa.lua55``,
+``lupa.luajit20`` and ``lupa.luajit21``, as far as they were built.  What is asked of ``lupa``
+itself comes from the newest of them, which is imported when it is first needed:
+
+>>> import lupa
+>>> lua = lupa.LuaRuntime()
+>>> lua.eval('1 + 1')
+2
+
+>>> from lupa import lua51
+>>> lua51.LuaRuntime().eval('_VERSION')
+'Lua 5.1'
+"""
+
+import importlib
+import importlib.abc
+import importlib.machinery
+import os
+import re
+import sys
+from contextlib import contextmanager
+
+__version__ = "3.0.0.dev0"
+
+__all__ = [
+    "LUA_VERSION",
+    "LUA_MAXINTEGER",
+    "LUA_MININTEGER",
+    "LuaRuntime",
+    "LuaError",
+    "LuaSyntaxError",
+    "LuaMemoryError",
+    "as_itemgetter",
+    "as_attrgetter",
+    "lua_type",
+    "unpacks_lua_table",
+    "unpacks_lua_table_method",
+    "allow_lua_module_loading",
+]
+
+_BACKEND = re.compile(r"(lua(?:jit)?)([0-9]+)$")
+
+
+def _available():
+    """Names of the Lua modules that were built, best first: Lua before LuaJIT, newest first."""
+    suffixes = tuple(importlib.machinery.EXTENSION_SUFFIXES)
+    found = set()
+    for folder in __path__:
+        for file in os.listdir(folder):
+            match = _BACKEND.match(file.partition(".")[0])
+            if match and file.endswith(suffixes):
+                found.add((match[1] == "lua", int(match[2]), match[0]))
+    return [name for _, _, name in sorted(found, reverse=True)]
+
+
+def _missing(name):
+    names = ", ".join(sorted(_available())) or "none"
+    return f"this lupa has no module {name!r}; built were: {names}"
+
+
+class _MissingBackend(importlib.abc.MetaPathFinder):
+    """Says which modules there are when one like ``lupa.lua99`` is not."""
+
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        package, _, module = name.rpartition(".")
+        if package == __name__ and _BACKEND.match(module):
+            raise ModuleNotFoundError(_missing(name), name=name)
+
+
+# At the end: asked only for what nobody else has found.
+sys.meta_path.append(_MissingBackend)
+
+
+def _newest():
+    """The module that stands for lupa as a whole."""
+    problems = []
+    for name in _available():
+        try:
+            return importlib.import_module("." + name, __name__)
+        except ImportError as error:
+            problems.append(f"{name}: {error}")
+    detail = "; ".join(problems) or "no Lua module was built"
+    raise ImportError(f"lupa cannot load any Lua: {detail}")
+
+
+def __getattr__(name):
+    """Submodules by their names; all else from the newest Lua."""
+    if name.startswith("__") and name.endswith("__"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if _BACKEND.match(name):
+        if name not in _available():
+            raise AttributeError(_missing(f"{__name__}.{name}"))
+        return importlib.import_module("." + name, __name__)
+    value = getattr(_newest(), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *__all__, *_available()})
+
+
+def _imported():
+    prefix = __name__ + "."
+    return {
+        name: module
+        for name, module in sys.modules.items()
+        if name.startswith(prefix) and hasattr(module, "_promote")
+    }
+
+
+@contextmanager
+def allow_lua_module_loading():
+    """Let Lua modules written in C be loaded by the Lua that is imported in the block.
+
+    >>> import lupa
+    >>> with lupa.allow_lua_module_loading():
+    ...     from lupa import lua54
+
+    This is not needed any more: the first ``require`` of such a module does the same for the Lua
+    that it happens in.  It is good for deciding which Lua that is, where a program uses more than
+    one: C modules of one process are bound to one Lua.  Without dynamic linking flags (Windows),
+    nothing is done.
+    """
+    before = _imported()
+    yield
+    after = _imported()
+    new = [module for name, module in after.items() if name not in before]
+    # A module that was there already counts when nothing else was imported in the block.
+    for module in new or list(after.values())[-1:]:
+        module._promote()

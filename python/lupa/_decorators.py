@@ -1,0 +1,60 @@
+"""Python functions that take keyword arguments from Lua."""
+
+from functools import wraps
+
+
+def _unpack(args):
+    """The arguments of a call from Lua; a table as the only one is taken apart."""
+    if len(args) == 1:
+        to_args = getattr(type(args[0]), "__lua_args__", None)
+        if to_args is not None:
+            return to_args(args[0])
+    return args, {}
+
+
+def unpacks_lua_table(func):
+    """Make a function take keyword arguments from Lua, in a table: ``func{1, b=2}``.
+
+    Lua has no keyword arguments; a table as the only argument is the custom instead.  Its sequence
+    becomes the positional and its string keys the keyword arguments.  Plain calls stay as they are.
+
+    >>> import lupa
+    >>> @lupa.unpacks_lua_table
+    ... def area(width, height=1):
+    ...     return width * height
+    >>> lua = lupa.LuaRuntime()
+    >>> call = lua.eval('function(f) return f{3, height=2}, f(5, 4), f{width=7} end')
+    >>> call(area)
+    (6, 20, 7)
+
+    Not for functions whose first argument can be a table.  A field that is ``nil`` is not in the
+    table: use ``python.none`` to pass None.
+    """
+
+    @wraps(func)
+    def wrapper(*args):
+        args, kwargs = _unpack(args)
+        return func(*args, **kwargs)
+
+    return wrapper
+
+
+def unpacks_lua_table_method(meth):
+    """The same as :func:`unpacks_lua_table` for methods.
+
+    >>> import lupa
+    >>> class Shop:
+    ...     @lupa.unpacks_lua_table_method
+    ...     def price(self, item, count=1):
+    ...         return f'{count} x {item}'
+    >>> lua = lupa.LuaRuntime()
+    >>> lua.eval('function(shop) return shop:price{"egg", count=3} end')(Shop())
+    '3 x egg'
+    """
+
+    @wraps(meth)
+    def wrapper(self, *args):
+        args, kwargs = _unpack(args)
+        return meth(self, *args, **kwargs)
+
+    return wrapper

@@ -16,6 +16,9 @@ use std::ffi::CString;
 /// The address of this module's own `lua_pushnil`, which tells whose symbols are global.
 static OWN: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
 
+const OTHER: &str = "binary modules of this process belong to another Lua, which has loaded one first \
+     (or was imported with global symbols); only one Lua of a process can load them";
+
 thread_local! {
     static MESSAGE: RefCell<Option<CString>> = const { RefCell::new(None) };
 }
@@ -38,8 +41,14 @@ pub enum Provider {
 
 /// Whose symbols are global now.
 pub fn provider() -> Provider {
-    // SAFETY: looks a name up in what is loaded.
-    let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"lua_pushnil".as_ptr()) };
+    // SAFETY: looks a name up in what the whole process sees. `RTLD_DEFAULT` would not do: that
+    // begins with what this very library sees, which is its own symbols.
+    let found = unsafe {
+        let process = libc::dlopen(core::ptr::null(), libc::RTLD_LAZY);
+        let found = libc::dlsym(process, c"lua_pushnil".as_ptr());
+        libc::dlclose(process);
+        found
+    };
     if found.is_null() {
         Provider::None
     } else if found == OWN.load(Ordering::Acquire) {
@@ -80,11 +89,13 @@ fn set_message(message: &str) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lupa_dlopen(path: *const c_char, flags: c_int) -> *mut c_void {
     MESSAGE.with(|cell| cell.replace(None));
-    if flags & libc::RTLD_NOW != 0 {
-        promote();
-    }
+    let provider = if flags & libc::RTLD_NOW != 0 { promote() } else { Provider::Own };
     // SAFETY: the caller's.
-    unsafe { libc::dlopen(path, flags) }
+    let library = unsafe { libc::dlopen(path, flags) };
+    if library.is_null() && provider == Provider::Other {
+        set_message(OTHER);
+    }
+    library
 }
 
 /// `dlsym` for Lua: hands out no entry point of a module that is bound to another Lua.
@@ -97,10 +108,7 @@ pub unsafe extern "C" fn lupa_dlsym(library: *mut c_void, name: *const c_char) -
     // SAFETY: zero-terminated, as for `dlsym`.
     let is_entry = unsafe { CStr::from_ptr(name) }.to_bytes().starts_with(b"luaopen_");
     if is_entry && provider() == Provider::Other {
-        set_message(
-            "binary modules of this process belong to another Lua, which has loaded one first \
-             (or was imported with global symbols); only one Lua of a process can load them",
-        );
+        set_message(OTHER);
         return null_mut();
     }
     // SAFETY: the caller's.

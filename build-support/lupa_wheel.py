@@ -1,0 +1,81 @@
+"""Writes wheel files, the same bytes for the same contents."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import time
+import zipfile
+from pathlib import Path
+from types import TracebackType
+
+# The earliest that a zip file can say.
+ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+class WheelWriter:
+    """A wheel that is being written: add files, and leave the ``with`` block to finish it."""
+
+    def __init__(self, path: Path, dist_info: Path) -> None:
+        self.path = path
+        self._dist_info = dist_info
+        self._record: list[str] = []
+        self._partial = path.with_name(path.name + ".partial")
+        self._zip = zipfile.ZipFile(self._partial, "w", zipfile.ZIP_DEFLATED)
+
+    def __enter__(self) -> WheelWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            self._zip.close()
+            self._partial.unlink()
+            return
+        # The metadata goes last, as the wheel specification advises.
+        for file in sorted(self._dist_info.rglob("*")):
+            if file.is_file() and file.name != "RECORD":
+                self.add_file(file, file.relative_to(self._dist_info.parent))
+        record = f"{self._dist_info.name}/RECORD"
+        self._write(record, "".join([*self._record, f"{record},,\n"]).encode(), executable=False)
+        self._zip.close()
+        os.replace(self._partial, self.path)
+
+    def add_file(self, file: Path, name: Path, executable: bool = False) -> None:
+        """Adds a file of the disk under a name in the wheel."""
+        self.add(name.as_posix(), file.read_bytes(), executable)
+
+    def add(self, name: str, data: bytes, executable: bool = False) -> None:
+        """Adds a file with these contents."""
+        digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+        self._record.append(f"{name},sha256={digest},{len(data)}\n")
+        self._write(name, data, executable)
+
+    def _write(self, name: str, data: bytes, executable: bool) -> None:
+        entry = zipfile.ZipInfo(name, _timestamp())
+        entry.compress_type = zipfile.ZIP_DEFLATED
+        entry.external_attr = (0o100755 if executable else 0o100644) << 16
+        self._zip.writestr(entry, data)
+
+
+def wheel_name(dist_info: Path) -> str:
+    """The file name of the wheel that this metadata describes."""
+    wheel_fields = (dist_info / "WHEEL").read_text(encoding="utf-8").splitlines()
+    tags = [line.partition(":")[2].strip() for line in wheel_fields if line.startswith("Tag:")]
+    # Several tags share one file name, in which each part lists its values: cp311-cp311-a.b
+    parts = zip(*(tag.split("-") for tag in tags))
+    compressed = "-".join(".".join(dict.fromkeys(part)) for part in parts)
+    return f"{dist_info.name[: -len('.dist-info')]}-{compressed}.whl"
+
+
+def _timestamp() -> tuple[int, int, int, int, int, int]:
+    seconds = os.environ.get("SOURCE_DATE_EPOCH")
+    if seconds is None:
+        return ZIP_EPOCH
+    given = time.gmtime(int(seconds))
+    return max(ZIP_EPOCH, given[:6])

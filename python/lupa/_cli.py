@@ -1,8 +1,10 @@
 """The command ``python -m lupa``, which works like the stand-alone ``lua``.
 
 Code, arguments and messages are bytes here all the way, so that a script may contain any of them.
-What needs Lua's own view of things (error values, tracebacks, C's streams) is Lua code: ``HOST``.
+What needs Lua's own view of things (error values, tracebacks, C's streams) is in ``_cli.lua``.
 """
+
+from __future__ import annotations
 
 import contextlib
 import importlib
@@ -11,7 +13,8 @@ import pkgutil
 import re
 import sys
 import traceback
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import lupa
 
@@ -29,194 +32,8 @@ Available options are:
   -           stop handling options and execute stdin
 """
 
-# Functions for the Python side, as fields of a table. Locals keep what a script may take away.
-HOST = rb"""
-local on_exception, flush_python = ...
-local loadfile, load, require = loadfile, loadstring or load, require
-local type, tostring, select, xpcall = type, tostring, select, xpcall
-local unpack = unpack or table.unpack
-local find, gsub, sub = string.find, string.gsub, string.sub
-local traceback, getmetatable = debug.traceback, debug.getmetatable
-local stdin, stdout, stderr, exit = io.stdin, io.stdout, io.stderr, os.exit
-local globals = _G
-local host = {prefix = "lua: "}
-
-function os.exit(...)
-  flush_python()  -- the C function knows nothing of Python's buffers
-  exit(...)
-end
-
-local function pack(...)
-  return {n = select("#", ...), ...}
-end
-
-local function report(message)
-  stdout:flush()
-  stderr:write(message, "\n")
-  stderr:flush()
-  return false
-end
-
--- The traceback of an error, as if nothing but C were below the function that `call` has called.
-local function stack(message, own_frames)
-  local text = traceback(message, 4)
-  for _ = 1, own_frames do
-    text = gsub(text, "\n[^\n]*$", "")
-  end
-  -- Lua would say so itself, had C called the chunk.
-  text = gsub(text, "(\n\t[^%[\n][^\n]*: in )[^\n]*$", "%1main chunk")
-  return text .. "\n\t[C]: in ?"
-end
-
--- The message for an error value, ready to be shown; nil if there is nothing to show.
-local function describe(value, own_frames)
-  if type(value) == "string" or type(value) == "number" then
-    return host.prefix .. stack(tostring(value), own_frames)
-  end
-  if type(value) == "userdata" then
-    local shows_stack = on_exception(value, host.prefix)
-    if shows_stack ~= nil then
-      return shows_stack and sub(stack("", own_frames), 2) or nil
-    end
-  end
-  local metatable = getmetatable(value)
-  if type(metatable) == "table" and metatable.__tostring then
-    local text = metatable.__tostring(value)
-    if type(text) == "string" then
-      return host.prefix .. text
-    end
-  end
-  return host.prefix .. "(error object is a " .. type(value) .. " value)"
-end
-
--- Calls a function and reports its error. Gives true and the packed results, or false.
-local function call(f, ...)
-  local arguments = pack(...)
-  -- The frames from here down, and two above: xpcall and the function that it calls.
-  local own_frames = 2 + select(2, gsub(traceback("", 1), "\n\t", ""))
-  local handled = false
-  local ok, result = xpcall(function()
-    local results = pack(f(unpack(arguments, 1, arguments.n)))
-    return results
-  end, function(value)
-    local message = describe(value, own_frames)
-    handled = true
-    return message
-  end)
-  if ok then
-    return true, result
-  end
-  if not handled then  -- no memory, or an error in the handler: Lua's own message
-    result = host.prefix .. tostring(result)
-  end
-  if result then
-    report(result)
-  end
-  return false
-end
-
-local function run(chunk, message, ...)
-  if not chunk then
-    return report(host.prefix .. message)
-  end
-  return (call(chunk, ...))
-end
-
-function host.run_string(code, name)
-  return run(load(code, name))
-end
-
--- Runs a file; without a name, the standard input.
-function host.run_file(name, ...)
-  local chunk, message = loadfile(name)
-  return run(chunk, message, ...)
-end
-
-function host.require(name, global)
-  local ok, results = call(require, name)
-  if ok and global then
-    globals[global] = results[1]
-  end
-  return ok
-end
-
-function host.set_arguments(...)
-  local arguments = pack(...)
-  local first = arguments[1]
-  globals.arg = {}
-  for index = 2, arguments.n do
-    globals.arg[first + index - 2] = arguments[index]
-  end
-end
-
-function host.write(text)
-  stdout:write(text)
-  stdout:flush()
-end
-
--- The lines of an interaction that are not yet a statement, if there are any.
-local pending
-
-function host.forget_pending()
-  pending = nil
-end
-
-function host.prompt()
-  local prompt = pending and globals._PROMPT2 or not pending and globals._PROMPT
-  return prompt and tostring(prompt) or pending and ">> " or "> "
-end
-
--- Runs what was typed and prints its results. True if more has to follow.
-local function interpret(code, is_all)
-  code = gsub(code, "^=", "return ")
-  local chunk, message = load("return " .. code, "=stdin")
-  if not chunk then
-    chunk, message = load(code, "=stdin")
-  end
-  if not chunk then
-    if not is_all and find(message, "<eof>'?$") then
-      return true
-    end
-    return report(message)
-  end
-  local ok, results = call(chunk)
-  if ok and results.n > 0 then
-    call(globals.print, unpack(results, 1, results.n))
-  end
-  return false
-end
-
-function host.feed(line)
-  local code = pending and pending .. "\n" .. line or line
-  pending = nil
-  if interpret(code) then
-    pending = code
-  end
-end
-
--- Reads a line and takes it; false at the end of the input.
-function host.feed_from_input()
-  local line = stdin:read("*l")
-  if line then
-    host.feed(line)
-  end
-  return line ~= nil
-end
-
-function host.finish()
-  if pending then
-    interpret(pending, true)
-  end
-end
-
-return host
-"""
-
-
 HISTORY = os.path.join(os.path.expanduser("~"), ".lupa_history")
 HISTORY_LENGTH = 1000
-
-LineReader = Callable[[str], str]
 
 
 class UsageError(Exception):
@@ -226,8 +43,8 @@ class UsageError(Exception):
 class Options(NamedTuple):
     """A parsed command line."""
 
-    backend: Optional[str]
-    steps: List[Tuple[str, str]]  # ("-e", code) and ("-l", module), in order
+    backend: str | None
+    steps: list[tuple[str, str]]  # ("-e", code) and ("-l", module), in order
     interactive: bool
     version: bool
     environment: bool
@@ -261,7 +78,7 @@ def usage() -> str:
     return USAGE.format(backends=", ".join(backends()))
 
 
-def parse(argv: Sequence[str]) -> Optional[Options]:
+def parse(argv: Sequence[str]) -> Options | None:
     """Parse a command line; None asks for help."""
     backend = None
     steps = []
@@ -294,13 +111,13 @@ def parse(argv: Sequence[str]) -> Optional[Options]:
     return Options(backend, steps, "-i" in flags, "-v" in flags, "-E" not in flags, index)
 
 
-def backends() -> List[str]:
+def backends() -> list[str]:
     """The names of the Lua modules that are installed."""
     names = (module.name for module in pkgutil.iter_modules(lupa.__path__))
     return sorted(name for name in names if re.fullmatch(r"lua(jit)?\d+", name))
 
 
-def load_backend(name: Optional[str]) -> Any:
+def load_backend(name: str | None) -> Any:
     """The module of this name; without one, what ``import lupa`` stands for."""
     if name is not None and name not in backends():
         raise UsageError(f"no Lua named '{name}'; there are: {', '.join(backends()) or 'none'}", 2)
@@ -318,7 +135,7 @@ def encode(argument: str) -> bytes:
 @contextlib.contextmanager
 def hidden_environment(names: Sequence[str]) -> Iterator[None]:
     """Environment variables are not set while this lasts."""
-    saved: Dict[str, str] = {name: os.environ.pop(name) for name in names if name in os.environ}
+    saved: dict[str, str] = {name: os.environ.pop(name) for name in names if name in os.environ}
     try:
         yield
     finally:
@@ -331,15 +148,17 @@ class Command:
     def __init__(self, module: Any, options: Options, argv: Sequence[str]) -> None:
         self.options = options
         self.argv = argv
-        self.version: Tuple[int, int] = module.LUA_VERSION
-        self.leaving: Optional[SystemExit] = None
+        self.version: tuple[int, int] = module.LUA_VERSION
+        self.leaving: SystemExit | None = None
         self.interrupted = False
         hidden = () if options.environment else self.variables("LUA_PATH", "LUA_CPATH")
         with hidden_environment(hidden):
             self.runtime = module.LuaRuntime()
-        self.host = self.runtime.execute(HOST, self.on_exception, flush_streams, name="=lupa")
+        host = pkgutil.get_data("lupa", "_cli.lua")
+        assert host is not None, "a file of the package"
+        self.host = self.runtime.execute(host, self.on_exception, flush_streams, name="=lupa")
 
-    def variables(self, *names: str) -> List[str]:
+    def variables(self, *names: str) -> list[str]:
         """Names of environment variables, the versioned ones first, as this Lua looks at them."""
         if self.version < (5, 2):
             return list(names)
@@ -404,8 +223,8 @@ class Command:
         if equals:
             return bool(self.host.require(encode(module), encode(name)))
         # Before 5.2 it was the module that made its global.
-        name = None if self.version < (5, 2) else encode(value.partition("-")[0])
-        return bool(self.host.require(encode(value), name))
+        name = value.partition("-")[0] if self.version >= (5, 2) else ""
+        return bool(self.host.require(encode(value), encode(name) or None))
 
     def run_input(self) -> bool:
         """What happens without a script: interaction on a terminal, elsewhere the input is the script."""
@@ -437,7 +256,7 @@ class Command:
                     self.host.forget_pending()
                 self.interrupted = False
 
-    def feed_line(self, read: Optional[LineReader]) -> bool:
+    def feed_line(self, read: Callable[[str], str] | None) -> bool:
         """Read one line and run what is complete with it; False at the end of the input."""
         try:
             prompt = self.host.prompt()
@@ -454,7 +273,7 @@ class Command:
         self.host.feed(line.encode(sys.stdin.encoding, sys.stdin.errors or "strict"))
         return True
 
-    def on_exception(self, error: object, prefix: str) -> Optional[bool]:
+    def on_exception(self, error: object, prefix: str) -> bool | None:
         """Take note of a Python exception that leaves Lua code.
 
         Return whether Lua's stack is of interest too; None if the object is no exception.
@@ -488,7 +307,7 @@ def flush_streams() -> None:
 
 
 @contextlib.contextmanager
-def line_editing() -> Iterator[Optional[LineReader]]:
+def line_editing() -> Iterator[Callable[[str], str] | None]:
     """What reads lines from the terminal, with a history if Python has readline; else None."""
     if not is_terminal():
         yield None

@@ -12,6 +12,11 @@ use crate::{copy_tree, out_dir, target};
 /// Programs that a release may ship ready-made; what runs during a build is made during the build.
 const PREBUILT: [&str; 3] = ["src/luajit", "src/host/minilua", "src/host/buildvm"];
 
+/// Errors are unwound by LuaJIT itself instead of by the system's unwinder. That one cannot leave
+/// compiled code, so in 2.0 an allocation that fails there would end the process; and it takes
+/// several times as long.
+const UNWINDING: &str = "LUAJIT_NO_UNWIND";
+
 /// Makes the static library.
 pub(crate) fn compile(version: &Version, source: &Path) -> Library {
     assert!(
@@ -24,10 +29,21 @@ pub(crate) fn compile(version: &Version, source: &Path) -> Library {
     let build = out_dir().join("luajit");
     let _ = fs::remove_dir_all(&build);
     copy_tree(source, &build).expect("the LuaJIT sources can be copied");
-    if let Kind::LuaJit { release: Some(file) } = version.kind {
+    let Kind::LuaJit { release } = version.kind else {
+        unreachable!("{} is no LuaJIT", version.name)
+    };
+    if let Some(file) = release {
         let file = source.parent().expect("inside the sources").join(file);
         let text = fs::read(&file).expect("the release file can be read");
         fs::write(build.join(".relver"), text).expect("the release file can be written");
+    }
+    for fix in version.fixes {
+        let file = build.join(fix.file);
+        let text = fs::read_to_string(&file).expect("a source file can be read");
+        let places = text.matches(fix.line).count();
+        assert_eq!(places, 1, "{}: the line to mend is not there once: {}", fix.file, fix.line);
+        let text = text.replace(fix.line, &format!("{}{}", fix.before, fix.line));
+        fs::write(&file, text).expect("a source file can be written");
     }
     for program in PREBUILT {
         let _ = fs::remove_file(build.join(program));
@@ -43,7 +59,7 @@ pub(crate) fn compile(version: &Version, source: &Path) -> Library {
     run(make(&build).arg("clean"));
     run(make(&build)
         .arg("BUILDMODE=static")
-        .arg(format!("XCFLAGS=-fPIC{loader}{}", checks()))
+        .arg(format!("XCFLAGS=-fPIC -D{UNWINDING}{loader}{}", checks()))
         .arg(format!("STATIC_CC={compiler}"))
         .arg(format!("TARGET_LD={compiler}"))
         .arg(format!("TARGET_AR={archiver} rcus"))

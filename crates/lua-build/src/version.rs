@@ -27,6 +27,19 @@ pub struct Version {
     pub range: (&'static str, &'static str),
     /// The headers that bindings are made of.
     pub headers: &'static [&'static str],
+    /// Bugs of this release that are mended in the copy that is compiled.
+    pub fixes: &'static [Fix],
+}
+
+/// One line of a release that is replaced before it is compiled.
+#[derive(Clone, Copy, Debug)]
+pub struct Fix {
+    /// The file, below the source folder.
+    pub file: &'static str,
+    /// The line as it is; it must be there once.
+    pub line: &'static str,
+    /// What comes before it.
+    pub before: &'static str,
 }
 
 const PUC_HEADERS: &[&str] = &["lua.h", "lauxlib.h", "lualib.h"];
@@ -41,6 +54,7 @@ pub const TABLE: &[Version] = &[
         packages: &["lua5.1", "lua-5.1", "lua51"],
         range: ("5.1", "5.2"),
         headers: PUC_HEADERS,
+        fixes: &[],
     },
     Version {
         name: "lua52",
@@ -49,6 +63,7 @@ pub const TABLE: &[Version] = &[
         packages: &["lua5.2", "lua-5.2", "lua52"],
         range: ("5.2", "5.3"),
         headers: PUC_HEADERS,
+        fixes: &[],
     },
     Version {
         name: "lua53",
@@ -57,6 +72,7 @@ pub const TABLE: &[Version] = &[
         packages: &["lua5.3", "lua-5.3", "lua53"],
         range: ("5.3", "5.4"),
         headers: PUC_HEADERS,
+        fixes: &[],
     },
     Version {
         name: "lua54",
@@ -65,6 +81,7 @@ pub const TABLE: &[Version] = &[
         packages: &["lua5.4", "lua-5.4", "lua54"],
         range: ("5.4", "5.5"),
         headers: PUC_HEADERS,
+        fixes: &[],
     },
     Version {
         name: "lua55",
@@ -73,6 +90,7 @@ pub const TABLE: &[Version] = &[
         packages: &["lua5.5", "lua-5.5", "lua55"],
         range: ("5.5", "5.6"),
         headers: PUC_HEADERS,
+        fixes: &[],
     },
     Version {
         name: "luajit20",
@@ -81,6 +99,13 @@ pub const TABLE: &[Version] = &[
         packages: &["luajit"],
         range: ("2.0", "2.1.0-alpha"),
         headers: JIT_HEADERS,
+        fixes: &[Fix {
+            // An allocation that fails inside of an instruction leaves the error message at an old
+            // stack top, and the process crashes. LuaJIT 2.1 sets the top first, so we do.
+            file: "src/lj_err.c",
+            line: "  setstrV(L, L->top++, lj_err_str(L, LJ_ERR_ERRMEM));",
+            before: "  L->top = L->base;\n",
+        }],
     },
     Version {
         name: "luajit21",
@@ -89,6 +114,7 @@ pub const TABLE: &[Version] = &[
         packages: &["luajit"],
         range: ("2.1.0-alpha", "2.2"),
         headers: JIT_HEADERS,
+        fixes: &[],
     },
 ];
 

@@ -224,9 +224,9 @@ fn overflow_handler<'py, B: LuaBackend>(
         raising.call(1, 1);
         1
     });
-    if called.is_err() {
+    if let Err(failure) = called {
         state.set_top(base);
-        return Ok(None);
+        return if failure.0 == lua_api::ERRMEM { Err(Error::Memory) } else { Ok(None) };
     }
     let result = match replacement(runtime, entry.py, state) {
         Ok(result) => result,

@@ -172,3 +172,19 @@ def test_load_order_does_not_matter(order):
     assert [line[: len(VERSIONS[name][1])] for name, line in zip(names, lines, strict=True)] == [
         VERSIONS[name][1] for name in names
     ]
+
+
+def test_probing_for_a_missing_module_finds_none():
+    """`find_spec` asks, it does not import: the answer is no, not an error."""
+    code = "import importlib.util as u, lupa; print(u.find_spec('lupa.lua99'), hasattr(lupa, 'lua99'))"
+    assert printed(code) == "None False"
+
+
+@pytest.mark.parametrize("statement", ["import lupa.lua99", "from lupa import lua99", "lupa.lua99"])
+def test_every_way_to_a_missing_module_names_those_there_are(statement):
+    code = f"import lupa\ntry: {statement}\nexcept (ImportError, AttributeError) as error: print(error)"
+    assert all(name in printed(code) for name in BACKENDS)
+
+
+def test_version_module():
+    assert printed("import lupa, lupa.version; print(lupa.version.__version__ == lupa.__version__)") == "True"

@@ -15,7 +15,6 @@ itself comes from the newest of them, which is imported when it is first needed:
 """
 
 import importlib
-import importlib.abc
 import importlib.machinery
 import os
 import re
@@ -45,13 +44,14 @@ _BACKEND = re.compile(r"(lua(?:jit)?)([0-9]+)$")
 
 def _available():
     """Names of the Lua modules that were built, best first: Lua before LuaJIT, newest first."""
-    suffixes = tuple(importlib.machinery.EXTENSION_SUFFIXES)
     found = set()
     for folder in __path__:
         for file in os.listdir(folder):
-            match = _BACKEND.match(file.partition(".")[0])
-            if match and file.endswith(suffixes):
-                found.add((match[1] == "lua", int(match[2]), match[0]))
+            stem, _, suffix = file.partition(".")
+            match = _BACKEND.match(stem)
+            # Others are another Python's.
+            if match and "." + suffix in importlib.machinery.EXTENSION_SUFFIXES:
+                found.add((match[1] == "lua", int(match[2]), stem))
     return [name for _, _, name in sorted(found, reverse=True)]
 
 
@@ -60,14 +60,24 @@ def _missing(name):
     return f"this lupa has no module {name!r}; built were: {names}"
 
 
-class _MissingBackend(importlib.abc.MetaPathFinder):
-    """Says which modules there are when one like ``lupa.lua99`` is not."""
+class _MissingBackend:
+    """Says which modules there are when one like ``lupa.lua99`` is imported and is not there."""
 
     @staticmethod
     def find_spec(name, path=None, target=None):
         package, _, module = name.rpartition(".")
-        if package == __name__ and _BACKEND.match(module):
-            raise ModuleNotFoundError(_missing(name), name=name)
+        if package != __name__ or not _BACKEND.match(module):
+            return None
+        # Who only asks whether there is such a module (importlib.util.find_spec) is told no.
+        frame, callers = sys._getframe(1), []
+        while frame is not None and "importlib" in frame.f_code.co_filename:
+            callers.append(frame.f_code.co_name)
+            frame = frame.f_back
+        if "_find_and_load" not in callers:
+            return None
+        # A `from lupa import lua99` goes on after a ModuleNotFoundError, to a message of its own.
+        kind = ImportError if "_handle_fromlist" in callers else ModuleNotFoundError
+        raise kind(_missing(name), name=name)
 
 
 # At the end: asked only for what nobody else has found.
@@ -76,14 +86,10 @@ sys.meta_path.append(_MissingBackend)
 
 def _newest():
     """The module that stands for lupa as a whole."""
-    problems = []
-    for name in _available():
-        try:
-            return importlib.import_module("." + name, __name__)
-        except ImportError as error:
-            problems.append(f"{name}: {error}")
-    detail = "; ".join(problems) or "no Lua module was built"
-    raise ImportError(f"lupa cannot load any Lua: {detail}")
+    available = _available()
+    if not available:
+        raise ImportError("this lupa has no Lua: no module was built", name=__name__)
+    return importlib.import_module("." + available[0], __name__)
 
 
 def __getattr__(name):

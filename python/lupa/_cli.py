@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import lupa
+from lupa._interrupts import interrupts_end
 
 USAGE = """\
 usage: python -m lupa [options] [script [args]]
@@ -64,7 +65,10 @@ def main(argv: Sequence[str]) -> int:
         print(f"lua: {message}", file=sys.stderr)
         return int(status)
     try:
-        return Command(module, options, argv).run()
+        # C's streams are those of the process, so another runtime can flush them.
+        streams = module.LuaRuntime()
+        with interrupts_end(lambda: streams.execute("io.stdout:flush()")):
+            return Command(module, options, argv).run()
     except KeyboardInterrupt:
         print("lua: interrupted!", file=sys.stderr)
         return 130

@@ -207,7 +207,7 @@ macro_rules! forward_common_api {
         const _: () = {
             use core::ffi::{c_char, c_int, c_void};
             use $crate::raw::{lua_Alloc, lua_CFunction, lua_State};
-            $crate::with_common_api!([$crate::__forward_common_api] {$backend, $bindings});
+    $crate::with_common_api!([$crate::__forward_common_api] {$backend, $bindings});
         };
     };
 }
@@ -267,12 +267,7 @@ pub unsafe trait LuaBackend: CommonApi + Copy + 'static {
     /// `[-?, +?, -]` Resumes `co`; gives the status and how many results are on its stack.
     unsafe fn resume(co: *mut lua_State, from: *mut lua_State, nargs: c_int) -> (c_int, c_int);
     /// `[-0, +1, -]` Loads a chunk; `mode` has no effect in 5.1. Pushes the function or an error.
-    unsafe fn load(
-        l: *mut lua_State,
-        code: &[u8],
-        name: &CStr,
-        mode: Option<&CStr>,
-    ) -> c_int;
+    unsafe fn load(l: *mut lua_State, code: &[u8], name: &CStr, mode: Option<&CStr>) -> c_int;
     /// `[-0, +0, -]` Length without metamethods.
     unsafe fn raw_len(l: *mut lua_State, index: c_int) -> usize;
     /// `[-1, +1, -]`

@@ -206,12 +206,7 @@ macro_rules! later_methods {
             unsafe { $bindings::lua_pcallk(l, nargs, nresults, handler, 0, None) }
         }
 
-        unsafe fn load(
-            l: *mut lua_State,
-            code: &[u8],
-            name: &CStr,
-            mode: Option<&CStr>,
-        ) -> c_int {
+        unsafe fn load(l: *mut lua_State, code: &[u8], name: &CStr, mode: Option<&CStr>) -> c_int {
             let mode = mode.map_or(core::ptr::null(), CStr::as_ptr);
             let start = code.as_ptr().cast::<c_char>();
             // SAFETY: as above.

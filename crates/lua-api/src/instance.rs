@@ -90,8 +90,8 @@ impl<B: LuaBackend> Instance<B> {
             unsafe {
                 let kib = B::gc(main, Gc::Count);
                 let bytes = B::gc(main, Gc::CountBytes);
-                let used = usize::try_from(kib).unwrap_or(0) * 1024
-                    + usize::try_from(bytes).unwrap_or(0);
+                let used =
+                    usize::try_from(kib).unwrap_or(0) * 1024 + usize::try_from(bytes).unwrap_or(0);
                 instance.memory.attach::<B>(main, used);
             }
         }

@@ -12,8 +12,7 @@ pub(crate) struct Library {
 }
 
 /// What the module exports besides its init function: the API that binary Lua modules need.
-const EXPORTS: &str =
-    "{ global: PyInit_*; lua_*; luaL_*; luaopen_*; luaJIT_*; local: *; };\n";
+const EXPORTS: &str = "{ global: PyInit_*; lua_*; luaL_*; luaopen_*; luaJIT_*; local: *; };\n";
 
 /// Links a library that was made here, whole, and exports Lua's API from the module.
 pub(crate) fn bundled(library: &Library) {

@@ -72,7 +72,8 @@ pub(crate) fn compile(version: &Version, source: &Path) -> Library {
 }
 
 fn checks() -> &'static str {
-    let wanted = env::var_os("LUPA_APICHECK").is_some_and(|value| !value.is_empty() && value != "0");
+    let wanted =
+        env::var_os("LUPA_APICHECK").is_some_and(|value| !value.is_empty() && value != "0");
     if wanted { " -DLUA_USE_APICHECK -DLUA_USE_ASSERT" } else { "" }
 }
 

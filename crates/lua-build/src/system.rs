@@ -49,7 +49,10 @@ fn packaged(version: &Version, upper: &str) -> bool {
     for name in names {
         match pkg_config::Config::new().range_version(least..below).probe(name) {
             Ok(found) => {
-                println!("cargo:warning={} uses the installed {name} {}", version.name, found.version);
+                println!(
+                    "cargo:warning={} uses the installed {name} {}",
+                    version.name, found.version
+                );
                 installed();
                 return true;
             }

@@ -4,8 +4,8 @@ mod bindings;
 
 use core::ffi::{CStr, c_char, c_int, c_void};
 
-use lua_api::raw::{lua_CFunction, lua_State};
 use lua_api::LuaBackend;
+use lua_api::raw::{lua_CFunction, lua_State};
 use pyo3::prelude::*;
 
 /// LuaJIT 2.0.

@@ -11,7 +11,7 @@ use crate::from_lua::from_lua;
 use crate::runtime::Entry;
 
 /// Arguments on their way from Lua to a Python callable: what `python.args` gives.
-#[pyclass(name = "_PyArguments", frozen)]
+#[pyclass(name = "_PyArguments", module = "lupa", frozen)]
 pub(crate) struct PyArguments {
     pub(crate) args: Py<PyTuple>,
     pub(crate) kwargs: Py<PyDict>,

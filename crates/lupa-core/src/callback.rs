@@ -4,6 +4,7 @@
 //! ordinary Rust: it runs attached to Python, with the coroutine that called as the current one,
 //! catches panics, and has gone before the outer one acts on what it says.
 
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 
@@ -22,7 +23,7 @@ pub(crate) enum Failure {
     /// An error of the bridge or of Python.
     Error(Error),
     /// A bad argument: its number, the name of the function, and what is wrong with it.
-    Argument(i32, &'static str, &'static str),
+    Argument(i32, &'static str, Cow<'static, str>),
 }
 
 impl<E: Into<Error>> From<E> for Failure {
@@ -68,9 +69,7 @@ fn inner<B: LuaBackend, C: Callback<B>>(runtime: &Runtime<B>, l: *mut lua_State)
         match catch_unwind(AssertUnwindSafe(|| C::run(&entry, state))) {
             Ok(Ok(count)) => count,
             Ok(Err(failure)) => fail(&entry, state, failure),
-            Err(payload) => {
-                fail(&entry, state, Failure::Error(panicked(payload.as_ref()).into()))
-            }
+            Err(payload) => fail(&entry, state, Failure::Error(panicked(payload.as_ref()).into())),
         }
     };
     runtime.instance.set_current(caller);

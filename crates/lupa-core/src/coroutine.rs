@@ -240,9 +240,7 @@ unsafe fn resume<'py, B: LuaBackend>(
         Ok((OK, 0)) => Ok(None),
         Ok((OK, count)) => call::results(&entry, state, base, count).map(Some),
         // The error value came over to our stack.
-        Ok((status, _)) => {
-            Err(from_stack(&entry, state, Raised(status), Origin::Resume).into())
-        }
+        Ok((status, _)) => Err(from_stack(&entry, state, Raised(status), Origin::Resume).into()),
     };
     state.set_top(base);
     result
@@ -304,4 +302,3 @@ fn refuse(py: Python<'_>, message: &'static str) -> crate::error::Error {
 pub(crate) fn stop_iteration() -> PyErr {
     pyo3::exceptions::PyStopIteration::new_err(())
 }
-

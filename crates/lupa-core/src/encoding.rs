@@ -24,11 +24,8 @@ impl Encoding {
     pub(crate) fn from_name(name: Option<&Bound<'_, PyAny>>) -> PyResult<Encoding> {
         let Some(name) = name else { return Ok(Encoding::Bytes) };
         let name = ascii(name)?;
-        let plain: Vec<u8> = name
-            .iter()
-            .filter(|b| !matches!(b, b'-' | b'_'))
-            .map(u8::to_ascii_lowercase)
-            .collect();
+        let plain: Vec<u8> =
+            name.iter().filter(|b| !matches!(b, b'-' | b'_')).map(u8::to_ascii_lowercase).collect();
         if plain == b"utf8" {
             return Ok(Encoding::Utf8);
         }

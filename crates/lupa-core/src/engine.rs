@@ -55,7 +55,11 @@ pub(crate) trait Engine: Send + Sync {
         chunk: &Chunk<'_>,
         args: &Bound<'py, PyTuple>,
     ) -> Result<Bound<'py, PyAny>>;
-    fn compile<'py>(&self, state: &Bound<'py, PyAny>, chunk: &Chunk<'_>) -> Result<Bound<'py, PyAny>>;
+    fn compile<'py>(
+        &self,
+        state: &Bound<'py, PyAny>,
+        chunk: &Chunk<'_>,
+    ) -> Result<Bound<'py, PyAny>>;
     fn require<'py>(
         &self,
         state: &Bound<'py, PyAny>,
@@ -154,9 +158,7 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
         entry.attach();
         let result = match (outcome, loaded.get()) {
             (Ok(count), OK) => call::results(&entry, stack, base + 1, count),
-            (Ok(_), status) => {
-                Err(from_stack(&entry, stack, Raised(status), Origin::Load).into())
-            }
+            (Ok(_), status) => Err(from_stack(&entry, stack, Raised(status), Origin::Load).into()),
             (Err(failure), _) => Err(from_stack(&entry, stack, failure, Origin::Call).into()),
         };
         stack.set_top(base);

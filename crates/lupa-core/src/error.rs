@@ -218,7 +218,11 @@ fn recover_memory<B: LuaBackend>(state: State<B>) {
 
 /// Turns a failed protected call of our own into an exception.
 #[cold]
-pub(crate) fn raised<B: LuaBackend>(entry: &Entry<'_, B>, state: State<B>, raised: Raised) -> Error {
+pub(crate) fn raised<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    state: State<B>,
+    raised: Raised,
+) -> Error {
     Error::Python(from_stack(entry, state, raised, Origin::Call))
 }
 

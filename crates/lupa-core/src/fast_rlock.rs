@@ -19,7 +19,7 @@ use crate::lock::Lock;
 /// Traceback (most recent call last):
 ///     ...
 /// RuntimeError: cannot release un-acquired lock
-#[pyclass(name = "FastRLock", frozen)]
+#[pyclass(name = "FastRLock", module = "lupa", frozen)]
 #[derive(Default)]
 pub(crate) struct FastRLock {
     lock: Lock,

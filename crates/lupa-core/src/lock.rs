@@ -94,8 +94,7 @@ impl Lock {
         let count = self.count.get() - 1;
         self.count.set(count);
         if count == 0 {
-            let order =
-                if cfg!(Py_GIL_DISABLED) { Ordering::SeqCst } else { Ordering::Relaxed };
+            let order = if cfg!(Py_GIL_DISABLED) { Ordering::SeqCst } else { Ordering::Relaxed };
             self.owner.store(0, order);
             if self.waiters.load(order) > 0 {
                 self.wake();

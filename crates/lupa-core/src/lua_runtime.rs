@@ -40,7 +40,7 @@ use crate::runtime::Options;
 /// >>> add_one = lua.eval('function(f, n) return f(n) + 1 end')
 /// >>> add_one(abs, -41)
 /// 42
-#[pyclass(name = "LuaRuntime", subclass, frozen, weakref)]
+#[pyclass(name = "LuaRuntime", module = "lupa", subclass, frozen, weakref)]
 pub(crate) struct LuaRuntime {
     state: Py<PyAny>,
 }
@@ -450,7 +450,10 @@ impl<'py> FromPyObject<'_, 'py> for Bytes {
     fn extract(object: pyo3::Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
         match object.cast::<PyFloat>() {
             Ok(number) => Ok(Bytes(number.value() as i64)),
-            Err(_) => object.extract().map(Bytes),
+            // What is larger than any memory is as good as the largest number.
+            Err(_) => {
+                object.extract().or_else(|_| object.extract::<u64>().map(|_| i64::MAX)).map(Bytes)
+            }
         }
     }
 }
@@ -474,7 +477,7 @@ impl<'py> FromPyObject<'_, 'py> for Truth {
 }
 
 /// What ``LuaRuntime.nogc()`` gives: no garbage collection in Lua inside of the ``with`` block.
-#[pyclass(name = "_LuaNoGC", frozen)]
+#[pyclass(name = "_LuaNoGC", module = "lupa", frozen)]
 pub(crate) struct LuaNoGc {
     state: Py<PyAny>,
 }

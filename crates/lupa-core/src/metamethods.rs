@@ -34,14 +34,12 @@ pub(crate) fn python_argument<'py, B: LuaBackend>(
         None => None,
     };
     match found {
-        None => Err(Failure::Argument(index, function, "not a python object")),
+        None => Err(Failure::Argument(index, function, "not a python object".into())),
         Some((object, _)) if object.is_null() => {
-            Err(Failure::Argument(index, function, "deleted python object"))
+            Err(Failure::Argument(index, function, "deleted python object".into()))
         }
         // SAFETY: the box owns its object.
-        Some((object, view)) => {
-            Ok((unsafe { Bound::from_borrowed_ptr(entry.py, object) }, view))
-        }
+        Some((object, view)) => Ok((unsafe { Bound::from_borrowed_ptr(entry.py, object) }, view)),
     }
 }
 
@@ -154,9 +152,8 @@ pub(crate) fn call<'py, B: LuaBackend>(
         }
         call_with_keywords(callable, many)?
     } else if count > FEW {
-        let pointers: Vec<_> = std::iter::once(std::ptr::null_mut())
-            .chain(many.iter().map(|a| a.as_ptr()))
-            .collect();
+        let pointers: Vec<_> =
+            std::iter::once(std::ptr::null_mut()).chain(many.iter().map(|a| a.as_ptr())).collect();
         vectorcall(callable, pointers)?
     } else {
         let mut pointers = [std::ptr::null_mut(); FEW + 1];

@@ -16,8 +16,7 @@ use crate::guard::guard;
 use crate::iterator::{TableIterator, Yields};
 use crate::object;
 
-type Method =
-    unsafe extern "C" fn(*mut ffi::PyObject, *mut ffi::PyObject) -> *mut ffi::PyObject;
+type Method = unsafe extern "C" fn(*mut ffi::PyObject, *mut ffi::PyObject) -> *mut ffi::PyObject;
 
 fn method(
     name: &'static CStr,

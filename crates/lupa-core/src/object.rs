@@ -108,9 +108,7 @@ pub(crate) unsafe fn reference_in(
 /// # Safety
 /// [`is_lua_object`] holds, and the object outlives the result.
 #[inline(always)]
-pub(crate) unsafe fn parts<'a, B: LuaBackend>(
-    object: *mut ffi::PyObject,
-) -> (&'a Runtime<B>, Ref) {
+pub(crate) unsafe fn parts<'a, B: LuaBackend>(object: *mut ffi::PyObject) -> (&'a Runtime<B>, Ref) {
     // SAFETY: as the caller promises; the owner is a runtime object of this module.
     unsafe {
         let wrapper = object.cast::<LuaObject>();
@@ -313,11 +311,7 @@ pub(crate) fn plain_repr<B: LuaBackend>(entry: &Entry<'_, B>, reference: Ref) ->
         _ => state.to_pointer(-1),
     };
     state.pop(1);
-    if address.is_null() {
-        format!("<Lua {name}>")
-    } else {
-        format!("<Lua {name} at {address:p}>")
-    }
+    if address.is_null() { format!("<Lua {name}>") } else { format!("<Lua {name} at {address:p}>") }
 }
 
 unsafe extern "C" fn str<B: LuaBackend>(object: *mut ffi::PyObject) -> *mut ffi::PyObject {

@@ -6,7 +6,7 @@ use pyo3::types::PyString;
 use crate::boxes::View;
 
 /// An object with the protocol that Lua shall index it by.
-#[pyclass(name = "_PyProtocolWrapper", frozen)]
+#[pyclass(name = "_PyProtocolWrapper", module = "lupa", frozen)]
 pub(crate) struct ProtocolWrapper {
     object: Py<PyAny>,
     view: View,

@@ -21,7 +21,7 @@ fn only_argument<'py, B: LuaBackend>(
     function: &'static str,
 ) -> Result<Bound<'py, PyAny>, Failure> {
     if state.top() > 1 {
-        return Err(Failure::Argument(2, function, "invalid arguments"));
+        return Err(Failure::Argument(2, function, "invalid arguments".into()));
     }
     Ok(python_argument(entry, state, 1, function)?.0)
 }
@@ -116,7 +116,7 @@ pub(crate) struct Enumerate;
 impl<B: LuaBackend> Callback<B> for Enumerate {
     fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
         if state.top() > 2 {
-            return Err(Failure::Argument(3, "enumerate", "invalid arguments"));
+            return Err(Failure::Argument(3, "enumerate", "invalid arguments".into()));
         }
         let (object, _) = python_argument(entry, state, 1, "enumerate")?;
         let start = if state.top() == 2 { integer(state, 2)? } else { 0 };
@@ -139,9 +139,9 @@ fn integer<B: LuaBackend>(state: State<B>, index: i32) -> Result<i64, Failure> {
             Ok(number as i64)
         }
         Some(_) => {
-            Err(Failure::Argument(2, "enumerate", "number has no integer representation"))
+            Err(Failure::Argument(2, "enumerate", "number has no integer representation".into()))
         }
-        None => Err(Failure::Argument(2, "enumerate", "number expected")),
+        None => Err(Failure::Argument(2, "enumerate", "number expected".into())),
     }
 }
 
@@ -214,17 +214,21 @@ pub(crate) struct Args;
 impl<B: LuaBackend> Callback<B> for Args {
     fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
         if state.type_of(1) != value::TABLE {
-            return Err(Failure::Argument(1, "args", "table expected"));
+            let found =
+                if state.type_of(1) == value::NONE { "no value" } else { state.type_name(1) };
+            return Err(Failure::Argument(
+                1,
+                "args",
+                format!("table expected, got {found}").into(),
+            ));
         }
         state.push_value(1);
         let Ok(table) = entry.instance.take_ref(state) else { return Err(Error::Memory.into()) };
         let unpacked = arguments::unpack(entry, table);
         entry.instance.release(table);
         let (args, kwargs) = unpacked?;
-        let object = Bound::new(
-            entry.py,
-            PyArguments { args: args.unbind(), kwargs: kwargs.unbind() },
-        )?;
+        let object =
+            Bound::new(entry.py, PyArguments { args: args.unbind(), kwargs: kwargs.unbind() })?;
         push_view(entry, state, object.as_any(), View::ATTRIBUTES)
     }
 }
@@ -244,7 +248,7 @@ impl<B: LuaBackend> Callback<B> for SetOverflowHandler {
             _ => {
                 python_argument(entry, state, 1, "set_overflow_handler").map_err(|_| {
                     let expected = "nil, a Lua function or a callable Python object expected";
-                    Failure::Argument(1, "set_overflow_handler", expected)
+                    Failure::Argument(1, "set_overflow_handler", expected.into())
                 })?;
                 state.push_value(1);
             }

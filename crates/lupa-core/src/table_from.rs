@@ -439,8 +439,9 @@ fn nested<'py, B: LuaBackend>(
     seen.tables.insert(object.as_ptr() as usize, table);
     seen._objects.push(object.clone());
     // SAFETY: attached; paired below.
-    if unsafe { ffi::Py_EnterRecursiveCall(c" while converting nested data to Lua tables".as_ptr()) }
-        != 0
+    if unsafe {
+        ffi::Py_EnterRecursiveCall(c" while converting nested data to Lua tables".as_ptr())
+    } != 0
     {
         return Err(PyErr::fetch(entry.py).into());
     }
@@ -513,4 +514,3 @@ fn is_a(object: &Bound<'_, PyAny>, abc: Abc) -> PyResult<bool> {
     })?;
     object.is_instance(class.bind(py))
 }
-

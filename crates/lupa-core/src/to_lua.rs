@@ -76,7 +76,10 @@ pub(crate) fn prepare<'py, B: LuaBackend>(
             return Ok((Prepared::Bool(pointer == ffi::Py_True()), None));
         }
         if object::is_lua_object(pointer) {
-            return Ok((Prepared::Reference(object::reference_in(pointer, runtime.owner())?), None));
+            return Ok((
+                Prepared::Reference(object::reference_in(pointer, runtime.owner())?),
+                None,
+            ));
         }
         if ffi::PyBytes_Check(pointer) != 0 {
             return Ok((bytes(pointer), None));
@@ -194,7 +197,9 @@ fn integer<'py, B: LuaBackend>(
     }
     match overflow_handler(entry, object)? {
         Some(handled) => Ok(handled),
-        None => Err(PyOverflowError::new_err("Python int too large to convert to a Lua integer").into()),
+        None => {
+            Err(PyOverflowError::new_err("Python int too large to convert to a Lua integer").into())
+        }
     }
 }
 

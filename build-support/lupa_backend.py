@@ -35,9 +35,7 @@ PACKAGE = lupa_modules.ROOT / "python" / "lupa"
 Settings = dict[str, Any]
 
 
-def prepare_metadata_for_build_wheel(
-    metadata_directory: str, config_settings: Settings | None = None
-) -> str:
+def prepare_metadata_for_build_wheel(metadata_directory: str, config_settings: Settings | None = None) -> str:
     """Writes the dist-info folder; its name."""
     _find_tools()
     return str(maturin.prepare_metadata_for_build_wheel(metadata_directory, config_settings))

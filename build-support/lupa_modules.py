@@ -112,9 +112,7 @@ def _environment() -> dict[str, str]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description="Compile lupa's extension modules for this Python."
-    )
+    parser = argparse.ArgumentParser(description="Compile lupa's extension modules for this Python.")
     parser.add_argument("backends", nargs="*", metavar="BACKEND", help="as lua54; default: all")
     parser.add_argument("--debug", action="store_true", help="without optimisation")
     parser.add_argument("--into", type=Path, metavar="DIRECTORY", help="copy the modules there")

@@ -1,2 +1,120 @@
-//! tasks
-fn main() {}
+//! `cargo xtask TASK`: every task that a person or CI runs. Without a task it lists them.
+
+mod arguments;
+mod bench;
+mod bindgen;
+mod demo;
+mod develop;
+mod dist;
+mod fixture;
+mod lint;
+mod rules;
+mod test;
+mod tidy;
+mod tools;
+mod vendor;
+mod venv;
+
+use std::env;
+use std::process::ExitCode;
+
+use arguments::Arguments;
+use tools::Result;
+
+/// A task: its name, its arguments, what it does, and the function that does it.
+struct Task {
+    name: &'static str,
+    usage: &'static str,
+    about: &'static str,
+    run: fn(Arguments) -> Result,
+}
+
+const TASKS: &[Task] = &[
+    Task {
+        name: "demo",
+        usage: "[--python EXE]",
+        about: "build, install into target/demo-venv and run the examples",
+        run: demo::run,
+    },
+    Task {
+        name: "test",
+        usage: "[--python EXE] [--only rust|pytest|doctest|upstream] [--no-build]",
+        about: "build and test everything, lupa 2.8's own suite included",
+        run: test::run,
+    },
+    Task {
+        name: "develop",
+        usage: "[BACKEND...] [--debug] [--python EXE]",
+        about: "build modules and put them beside the sources in python/lupa",
+        run: develop::run,
+    },
+    Task {
+        name: "wheel",
+        usage: "[--python EXE]",
+        about: "make a wheel in dist/",
+        run: dist::wheel,
+    },
+    Task {
+        name: "sdist",
+        usage: "[--python EXE]",
+        about: "make the source distribution in dist/",
+        run: dist::sdist,
+    },
+    Task {
+        name: "vendor",
+        usage: "[--check]",
+        about: "fetch the pinned Lua sources into vendor/sources, or verify what is there",
+        run: vendor::run,
+    },
+    Task {
+        name: "bindgen",
+        usage: "[--check] [--python EXE]",
+        about: "write each Lua's bindings from its headers, or say which are out of date",
+        run: bindgen::run,
+    },
+    Task {
+        name: "lint",
+        usage: "[--python EXE]",
+        about: "rustfmt, clippy, ruff and mypy",
+        run: lint::run,
+    },
+    Task {
+        name: "tidy",
+        usage: "",
+        about: "the project's own rules for its files",
+        run: tidy::run,
+    },
+    Task {
+        name: "bench",
+        usage: "[--python EXE] [ARGUMENT...]",
+        about: "measure against lupa 2.8; arguments go to benches/compare.py",
+        run: bench::run,
+    },
+];
+
+fn main() -> ExitCode {
+    let mut given = env::args().skip(1);
+    let Some(name) = given.next() else {
+        list();
+        return ExitCode::SUCCESS;
+    };
+    let Some(task) = TASKS.iter().find(|task| task.name == name) else {
+        eprintln!("error: there is no task {name:?}\n");
+        list();
+        return ExitCode::from(2);
+    };
+    match (task.run)(Arguments::new(given.collect())) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn list() {
+    println!("usage: cargo xtask TASK [ARGUMENT...]\n");
+    for task in TASKS {
+        println!("  {}\n      {}", format!("{} {}", task.name, task.usage).trim_end(), task.about);
+    }
+}

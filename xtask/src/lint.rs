@@ -1,0 +1,27 @@
+//! `lint`: formatters and linters, each with the version that is pinned here.
+
+use crate::arguments::Arguments;
+use crate::tools::{self, Result, cargo, root};
+use crate::venv::Venv;
+
+const TOOLS: &[&str] = &["ruff==0.17.5", "mypy==2.4.1"];
+
+/// Runs the task.
+pub(crate) fn run(mut arguments: Arguments) -> Result {
+    let python = arguments.python()?;
+    arguments.end()?;
+    tools::run(cargo().args(["fmt", "--all", "--check"]))?;
+    tools::run(
+        cargo()
+            .args(["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"])
+            .env("PYO3_BUILD_EXTENSION_MODULE", "1"),
+    )?;
+    let venv = Venv::new("tools-venv", &python)?;
+    venv.install(TOOLS)?;
+    let in_root = |arguments: &[&str]| {
+        tools::run(venv.python().arg("-m").args(arguments).current_dir(root()))
+    };
+    in_root(&["ruff", "check"])?;
+    in_root(&["ruff", "format", "--check"])?;
+    in_root(&["mypy"])
+}

@@ -59,10 +59,12 @@ def build_wheel(
     libraries = _build_modules()
     available = lupa_modules.available_backends()
     left_out = {f"{name}.pyi" for name in available if name not in libraries}
+    # An editable installation leaves its modules here.
+    binary = (*lupa_modules.LIBRARY_SUFFIXES, ".pyd", ".pyc")
     with _wheel(wheel_directory, config_settings) as wheel:
         for file in sorted(PACKAGE.rglob("*")):
-            source = file.suffix in (".py", ".pyi") or file.name == "py.typed"
-            if source and file.name not in left_out:
+            hidden = file.name.startswith(".") or file.name in left_out
+            if file.is_file() and file.suffix not in binary and not hidden:
                 wheel.add_file(file, file.relative_to(PACKAGE.parent))
         for name, library in libraries.items():
             path = Path(PACKAGE.name, lupa_modules.file_name(name))

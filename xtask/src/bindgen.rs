@@ -30,7 +30,11 @@ pub(crate) fn run(mut arguments: Arguments) -> Result {
     {
         generate.env("BINDGEN_EXTRA_CLANG_ARGS", format!("-isystem {include}"));
     }
-    tools::run(&mut generate)
+    tools::run(&mut generate)?;
+    if check {
+        println!("the bindings are those of the headers");
+    }
+    Ok(())
 }
 
 /// The folder of libclang, installed first if it is not there.

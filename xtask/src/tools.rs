@@ -86,7 +86,11 @@ fn shown(command: &Command) -> String {
     let root = root();
     let short = |word: &OsStr| {
         let path = Path::new(word);
-        path.strip_prefix(&root).unwrap_or(path).display().to_string()
+        match path.strip_prefix(&root) {
+            Ok(inside) if inside == Path::new("") => ".".to_owned(),
+            Ok(inside) => inside.display().to_string(),
+            Err(_) => path.display().to_string(),
+        }
     };
     let words: Vec<String> = std::iter::once(command.get_program())
         .chain(command.get_args())

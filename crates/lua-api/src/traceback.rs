@@ -57,10 +57,10 @@ pub(crate) fn traceback<B: LuaBackend>(state: State<B>, first: c_int) -> Vec<u8>
             lines.push(b"...".to_vec());
             level = last - LAST + 1;
         }
-        if let Some(frame) = state.frame(level) {
-            if !is_entry::<B>(&frame) {
-                lines.push(describe::<B>(&frame));
-            }
+        if let Some(frame) = state.frame(level)
+            && !is_entry::<B>(&frame)
+        {
+            lines.push(describe::<B>(&frame));
         }
         level += 1;
     }

@@ -20,8 +20,7 @@ unsafe impl LuaBackend for Lua53 {
     const VERSION: (u8, u8) = (5, 3);
     const REGISTRY_INDEX: c_int = bindings::LUA_REGISTRYINDEX;
     const HAS_INTEGERS: bool = true;
-    const INTEGER_RANGE: (i64, i64) =
-        (bindings::lua_Integer::MIN as i64, bindings::lua_Integer::MAX as i64);
+    const INTEGER_RANGE: (i64, i64) = (bindings::lua_Integer::MIN, bindings::lua_Integer::MAX);
     const TABLE_HAS_LEN: bool = true;
     const TRACEBACK_NAMES_KIND: bool = true;
     const TRACEBACK_FOR_NIL: bool = true;

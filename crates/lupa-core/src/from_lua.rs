@@ -42,10 +42,10 @@ pub(crate) fn from_lua<'py, B: LuaBackend>(
             None => object::wrap(runtime, py, state, index, types::get().object),
         },
         value::FUNCTION => {
-            if is_as_function(state, index) {
-                if let Some(object) = unbox_function(runtime, state, index) {
-                    return boxed(py, object);
-                }
+            if is_as_function(state, index)
+                && let Some(object) = unbox_function(runtime, state, index)
+            {
+                return boxed(py, object);
             }
             object::wrap(runtime, py, state, index, types::get().function)
         }

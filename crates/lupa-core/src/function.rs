@@ -20,10 +20,6 @@ pub(crate) fn slots<B: LuaBackend>() -> Vec<ffi::PyType_Slot> {
     vec![slot(ffi::Py_tp_methods, crate::methods::function::<B>().cast())]
 }
 
-pub(crate) fn coroutine_slots<B: LuaBackend>() -> Vec<ffi::PyType_Slot> {
-    Vec::new()
-}
-
 /// Calling a `_LuaCoroutineFunction`.
 pub(crate) unsafe extern "C" fn start<B: LuaBackend>(
     object: *mut ffi::PyObject,

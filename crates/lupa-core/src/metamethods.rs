@@ -49,10 +49,10 @@ pub(crate) fn push_result<'py, B: LuaBackend>(
     state: State<B>,
     result: &Bound<'py, PyAny>,
 ) -> Outcome {
-    if entry.options.unpack_returned_tuples {
-        if let Ok(tuple) = result.cast::<PyTuple>() {
-            return push_tuple(entry, state, tuple, Mode::Value, None);
-        }
+    if entry.options.unpack_returned_tuples
+        && let Ok(tuple) = result.cast::<PyTuple>()
+    {
+        return push_tuple(entry, state, tuple, Mode::Value, None);
     }
     push_object(entry, state, result, Mode::Value)
 }
@@ -137,13 +137,12 @@ pub(crate) fn call<'py, B: LuaBackend>(
     let mut few: [Option<Bound<'py, PyAny>>; FEW] = Default::default();
     let mut many = Vec::new();
     let mut special = false;
-    for index in 0..count {
-        let argument = from_lua(entry.runtime(), entry.py, state, first + index as i32)?;
+    for (number, index) in (first..).take(count).enumerate() {
+        let argument = from_lua(entry.runtime(), entry.py, state, index)?;
         special |= argument.is_exact_instance_of::<PyArguments>();
-        if count > FEW {
-            many.push(argument);
-        } else {
-            few[index] = Some(argument);
+        match few.get_mut(number) {
+            Some(place) if count <= FEW => *place = Some(argument),
+            _ => many.push(argument),
         }
     }
     let result = if special {
@@ -179,12 +178,11 @@ fn vectorcall<'py>(
     // SAFETY: attached; live objects; the place before the arguments may be written meanwhile,
     // which is what the offset flag says.
     unsafe {
-        if count > 0 {
-            if let Some((function, instance)) = crate::compat::bound_method(target) {
-                if instance == pointers[1] {
-                    target = function;
-                }
-            }
+        if count > 0
+            && let Some((function, instance)) = crate::compat::bound_method(target)
+            && instance == pointers[1]
+        {
+            target = function;
         }
         let result = ffi::PyObject_Vectorcall(
             target,
@@ -221,13 +219,12 @@ fn call_with_keywords<'py>(
     let mut target = callable.clone();
     if let Some(first) = args.first() {
         // SAFETY: attached; a live object.
-        if let Some((function, instance)) =
-            unsafe { crate::compat::bound_method(callable.as_ptr()) }
+        let method = unsafe { crate::compat::bound_method(callable.as_ptr()) };
+        if let Some((function, instance)) = method
+            && instance == first.as_ptr()
         {
-            if instance == first.as_ptr() {
-                // SAFETY: borrowed from the method.
-                target = unsafe { Bound::from_borrowed_ptr(py, function) };
-            }
+            // SAFETY: borrowed from the method.
+            target = unsafe { Bound::from_borrowed_ptr(py, function) };
         }
     }
     target.call(PyTuple::new(py, args)?, Some(&kwargs))

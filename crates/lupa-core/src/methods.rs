@@ -105,10 +105,11 @@ unsafe extern "C" fn getattr<B: LuaBackend>(
         // SAFETY: called by Python with a live wrapper and argument.
         unsafe {
             let name = Bound::from_borrowed_ptr(py, name);
-            if let Ok(text) = name.extract::<String>() {
-                if text.starts_with("__") && text.ends_with("__") {
-                    return Err(PyAttributeError::new_err(text).into());
-                }
+            if let Ok(text) = name.extract::<String>()
+                && text.starts_with("__")
+                && text.ends_with("__")
+            {
+                return Err(PyAttributeError::new_err(text).into());
             }
             object::get_attribute::<B>(py, this, &name)
         }

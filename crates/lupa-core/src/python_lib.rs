@@ -181,10 +181,10 @@ impl<B: LuaBackend> Callback<B> for Next {
             Bound::from_owned_ptr_or_opt(entry.py, item)
         };
         let Some(item) = item else {
-            if let Some(error) = PyErr::take(entry.py) {
-                if !error.is_instance_of::<PyStopIteration>(entry.py) {
-                    return Err(error.into());
-                }
+            if let Some(error) = PyErr::take(entry.py)
+                && !error.is_instance_of::<PyStopIteration>(entry.py)
+            {
+                return Err(error.into());
             }
             state.push_nil();
             return Ok(1);
@@ -196,10 +196,10 @@ impl<B: LuaBackend> Callback<B> for Next {
             let last = state.to_integer(2).unwrap_or_else(|| state.to_number(2) as i64);
             last.wrapping_add(1)
         });
-        if view.has(View::UNPACK) {
-            if let Ok(tuple) = item.cast::<PyTuple>() {
-                return push_tuple(entry, state, tuple, mode, number);
-            }
+        if view.has(View::UNPACK)
+            && let Ok(tuple) = item.cast::<PyTuple>()
+        {
+            return push_tuple(entry, state, tuple, mode, number);
         }
         if let Some(number) = number {
             state.push_integer(number);

@@ -300,14 +300,12 @@ impl<B: LuaBackend> RuntimeObject<B> {
             }
             let runtime = &*runtime;
             let options = &runtime.options;
-            for held in
-                [&options.attribute_filter, &options.attribute_getter, &options.attribute_setter]
-            {
-                if let Some(held) = held {
-                    let result = visit(held.as_ptr(), arg);
-                    if result != 0 {
-                        return result;
-                    }
+            let handlers =
+                [&options.attribute_filter, &options.attribute_getter, &options.attribute_setter];
+            for held in handlers.into_iter().flatten() {
+                let result = visit(held.as_ptr(), arg);
+                if result != 0 {
+                    return result;
                 }
             }
             runtime.boxes.traverse(visit, arg)

@@ -22,14 +22,14 @@ pub(crate) const DOC: &CStr = c"A Lua table.\n\n\
 /// The slots that tables add to those of every wrapper.
 pub(crate) fn slots<B: LuaBackend>() -> Vec<ffi::PyType_Slot> {
     vec![
-        slot(ffi::Py_tp_iter, iter::<B> as *mut c_void),
+        slot(ffi::Py_tp_iter, iter as *mut c_void),
         slot(ffi::Py_tp_setattro, setattro::<B> as *mut c_void),
         slot(ffi::Py_mp_ass_subscript, ass_subscript::<B> as *mut c_void),
         slot(ffi::Py_tp_methods, crate::methods::table::<B>().cast()),
     ]
 }
 
-unsafe extern "C" fn iter<B: LuaBackend>(object: *mut ffi::PyObject) -> *mut ffi::PyObject {
+unsafe extern "C" fn iter(object: *mut ffi::PyObject) -> *mut ffi::PyObject {
     // SAFETY: called by Python with a live table.
     guard(|py| unsafe { TableIterator::create(py, object, Yields::Keys) })
 }

@@ -6,7 +6,6 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::mem::MaybeUninit;
 
 use lua_api::{LuaBackend, Ref};
 use pyo3::exceptions::PyRuntimeError;
@@ -99,44 +98,6 @@ fn fill<'py, B: LuaBackend>(
     filler.flush()
 }
 
-/// Some objects of a container, owned while they go into the table.
-struct Block<'py> {
-    objects: [MaybeUninit<Bound<'py, PyAny>>; CHUNK],
-    len: usize,
-}
-
-impl<'py> Block<'py> {
-    fn new() -> Self {
-        Block { objects: [const { MaybeUninit::uninit() }; CHUNK], len: 0 }
-    }
-
-    /// Whether there is no room for another pair.
-    fn is_full(&self) -> bool {
-        self.len + 2 > CHUNK
-    }
-
-    fn len(&self) -> usize {
-        self.len
-    }
-
-    fn push(&mut self, object: Bound<'py, PyAny>) {
-        self.objects[self.len].write(object);
-        self.len += 1;
-    }
-
-    fn objects(&self) -> &[Bound<'py, PyAny>] {
-        // SAFETY: so many were written.
-        unsafe { self.objects[..self.len].assume_init_ref() }
-    }
-}
-
-impl Drop for Block<'_> {
-    fn drop(&mut self) {
-        // SAFETY: so many were written, and are dropped once.
-        unsafe { self.objects[..self.len].assume_init_drop() }
-    }
-}
-
 #[derive(Default)]
 struct Chunk<'py> {
     /// Keys and values in turn; a key that is `Nil` stands for the next index.
@@ -159,9 +120,11 @@ impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
         if let Ok(dict) = source.cast::<PyDict>() {
             let length = dict.len();
             let mut position = 0;
+            // Keys and values in turn, owned while they go into the table.
+            let mut block = Vec::with_capacity(2 * CHUNK);
             loop {
-                let mut block = Block::new();
-                while !block.is_full() {
+                block.clear();
+                while block.len() < 2 * CHUNK {
                     let mut key = std::ptr::null_mut();
                     let mut value = std::ptr::null_mut();
                     // SAFETY: attached; a dict; the position is one that this function has given.
@@ -180,7 +143,7 @@ impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
                         block.push(Bound::from_borrowed_ptr(py, value));
                     }
                 }
-                if block.len() == 0 {
+                if block.is_empty() {
                     return Ok(());
                 }
                 self.block(&block, seen.as_deref_mut())?;
@@ -272,9 +235,12 @@ impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
         }
     }
 
-    /// Adds all of a block: keys and values in turn.
-    fn block(&mut self, block: &Block<'py>, mut seen: Option<&mut Seen<'py>>) -> Result<()> {
-        let objects = block.objects();
+    /// Adds keys and values, which come in turn.
+    fn block(
+        &mut self,
+        objects: &[Bound<'py, PyAny>],
+        mut seen: Option<&mut Seen<'py>>,
+    ) -> Result<()> {
         let mut done = 0;
         while done < objects.len() {
             if self.chunk.values.is_empty() {
@@ -335,11 +301,11 @@ impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
         mode: Mode,
         seen: Option<&mut Seen<'py>>,
     ) -> Result<()> {
-        if let Some(seen) = seen {
-            if let Some(table) = nested(self.entry, object, seen)? {
-                self.put(Prepared::Reference(table));
-                return Ok(());
-            }
+        if let Some(seen) = seen
+            && let Some(table) = nested(self.entry, object, seen)?
+        {
+            self.put(Prepared::Reference(table));
+            return Ok(());
         }
         let (prepared, owner) = prepare(self.entry, object, mode)?;
         self.chunk.owners.extend(owner);

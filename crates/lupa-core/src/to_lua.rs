@@ -388,9 +388,10 @@ pub(crate) fn push<B: LuaBackend>(
         return;
     }
     match prepared {
-        // SAFETY: borrowed from an object that the caller of `prepare` keeps alive.
         Prepared::Bytes(start, len) => {
-            raising.push_bytes(unsafe { std::slice::from_raw_parts(start, len) });
+            // SAFETY: borrowed from an object that the caller of `prepare` keeps alive.
+            let bytes = unsafe { std::slice::from_raw_parts(start, len) };
+            raising.push_bytes(bytes);
         }
         Prepared::Object(object, view) => push_new(runtime, raising, object, view),
         _ => raising.push_nil(),

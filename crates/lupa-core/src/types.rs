@@ -68,7 +68,7 @@ pub(crate) fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> 
                 function::COROUTINE_DOC,
                 wrapper,
                 Some(function),
-                function::coroutine_slots::<B>(),
+                Vec::new(),
             )?,
             coroutine: under(
                 "_LuaThread",

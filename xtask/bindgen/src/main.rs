@@ -45,7 +45,10 @@ fn main() -> ExitCode {
     if stale.is_empty() {
         return ExitCode::SUCCESS;
     }
-    eprintln!("the bindings of {} are not those of the headers; run `cargo xtask bindgen`", stale.join(", "));
+    eprintln!(
+        "the bindings of {} are not those of the headers; run `cargo xtask bindgen`",
+        stale.join(", ")
+    );
     ExitCode::FAILURE
 }
 
@@ -54,7 +57,8 @@ fn generate(version: &Version) -> String {
     if folder.join("src").is_dir() {
         folder = folder.join("src");
     }
-    let made = env::temp_dir().join(format!("lupa-bindgen-{}-{}", version.name, std::process::id()));
+    let made =
+        env::temp_dir().join(format!("lupa-bindgen-{}-{}", version.name, std::process::id()));
     fs::create_dir_all(&made).expect("a temporary folder can be made");
     let mut wrapper = String::new();
     for header in version.headers {

@@ -5,7 +5,21 @@ use crate::fixture;
 use crate::tools::{self, Result, cargo, root, target};
 use crate::venv::Venv;
 
-const PARTS: [&str; 4] = ["rust", "pytest", "doctest", "upstream"];
+/// A part of the tests: its name, and what runs it.
+type Part = (&'static str, Run);
+
+#[derive(Clone, Copy)]
+enum Run {
+    Rust(fn() -> Result),
+    Python(fn(&Venv) -> Result),
+}
+
+const PARTS: [Part; 4] = [
+    ("rust", Run::Rust(rust)),
+    ("pytest", Run::Python(pytest)),
+    ("doctest", Run::Python(doctest)),
+    ("upstream", Run::Python(upstream)),
+];
 
 /// Where code is that has unit tests: the rest is a Python module, and is tested as one.
 const RUST_TESTS: [&str; 3] = ["lua-api", "lua-build", "xtask"];
@@ -17,34 +31,50 @@ pub(crate) fn run(mut arguments: Arguments) -> Result {
     let no_build = arguments.flag("--no-build");
     arguments.end()?;
     if let Some(part) = &only
-        && !PARTS.contains(&part.as_str())
+        && !PARTS.iter().any(|(name, _)| name == part)
     {
-        return Err(format!("--only takes one of {}", PARTS.join(", ")).into());
+        let names = PARTS.map(|(name, _)| name);
+        return Err(format!("--only takes one of {}", names.join(", ")).into());
     }
-    let wanted = |part: &str| only.as_deref().is_none_or(|only| only == part);
+    let wanted: Vec<Part> =
+        PARTS.into_iter().filter(|part| only.as_ref().is_none_or(|only| only == part.0)).collect();
 
-    if wanted("rust") {
-        rust()?;
+    // The test environment, unless Rust's tests are all that is wanted: those need no Python.
+    let mut venv = None;
+    let mut failures = Vec::new();
+    for (name, run) in &wanted {
+        let result = match run {
+            Run::Rust(run) => run(),
+            Run::Python(run) => {
+                if venv.is_none() {
+                    venv = Some(environment(&python, !no_build)?);
+                }
+                venv.as_ref().map_or(Ok(()), run)
+            }
+        };
+        // One part's failure does not hide another's.
+        if let Err(error) = result {
+            eprintln!("error: {error}");
+            failures.push(*name);
+        }
     }
-    if !PARTS[1..].iter().any(|part| wanted(part)) {
-        return Ok(());
+    if !failures.is_empty() {
+        return Err(format!("failed: {}", failures.join(", ")).into());
     }
-    let venv = Venv::new("test-venv", &python)?;
-    if !no_build {
+    let names: Vec<&str> = wanted.iter().map(|part| part.0).collect();
+    println!("\npassed: {}", names.join(", "));
+    Ok(())
+}
+
+/// The environment of the Python parts, with the package installed.
+fn environment(python: &str, build: bool) -> Result<Venv> {
+    let venv = Venv::new("test-venv", python)?;
+    if build {
         venv.install(&["pytest>=8"])?;
         venv.install_project()?;
     }
     installed(&venv)?;
-    if wanted("pytest") {
-        pytest(&venv)?;
-    }
-    if wanted("doctest") {
-        doctest(&venv)?;
-    }
-    if wanted("upstream") {
-        upstream(&venv)?;
-    }
-    Ok(())
+    Ok(venv)
 }
 
 fn rust() -> Result {

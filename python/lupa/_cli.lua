@@ -39,7 +39,7 @@ local function stack(message, own_frames)
   return text .. "\n\t[C]: in ?"
 end
 
--- The message for an error value, ready to be shown; nil if there is nothing to show.
+-- The message for an error value, ready to be shown; false if there is nothing to show.
 local function describe(value, own_frames)
   if type(value) == "string" or type(value) == "number" then
     return host.prefix .. stack(tostring(value), own_frames)
@@ -47,7 +47,7 @@ local function describe(value, own_frames)
   if type(value) == "userdata" then
     local shows_stack = on_exception(value, host.prefix)
     if shows_stack ~= nil then
-      return shows_stack and sub(stack("", own_frames), 2) or nil
+      return shows_stack and sub(stack("", own_frames), 2)
     end
   end
   local metatable = getmetatable(value)
@@ -139,10 +139,13 @@ end
 
 -- Runs what was typed and prints its results. True if more has to follow.
 local function interpret(code, is_all)
-  code = gsub(code, "^=", "return ")
-  local chunk, message = load("return " .. code, "=stdin")
+  code = gsub(code, "^=", "")
+  -- Behind another value a call is no tail call, so that an error in it knows its line.
+  local chunk, message = load("return nil, " .. code, "=stdin")
+  local first = 2
   if not chunk then
     chunk, message = load(code, "=stdin")
+    first = 1
   end
   if not chunk then
     if not is_all and find(message, "<eof>'?$") then
@@ -151,8 +154,8 @@ local function interpret(code, is_all)
     return report(message)
   end
   local ok, results = call(chunk)
-  if ok and results.n > 0 then
-    call(globals.print, unpack(results, 1, results.n))
+  if ok and results.n >= first then
+    call(globals.print, unpack(results, first, results.n))
   end
   return false
 end
@@ -167,6 +170,7 @@ end
 
 -- Reads a line and takes it; false at the end of the input.
 function host.feed_from_input()
+  host.write(host.prompt())
   local line = stdin:read("*l")
   if line then
     host.feed(line)

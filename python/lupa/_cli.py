@@ -262,14 +262,13 @@ class Command:
 
     def feed_line(self, read: Callable[[str], str] | None) -> bool:
         """Read one line and run what is complete with it; False at the end of the input."""
+        if read is None:
+            return bool(self.host.feed_from_input())
         try:
             prompt = self.host.prompt()
         except UnicodeDecodeError as error:
             prompt = error.object.decode("utf-8", "replace")
-        if read is None:
-            self.host.write(prompt)
-            return bool(self.host.feed_from_input())
-        self.host.write("")
+        self.host.write("")  # flushes
         try:
             line = read(prompt)
         except EOFError:

@@ -30,11 +30,6 @@ pub(crate) struct LuaObject {
     reference: Ref,
 }
 
-/// Whether a type of this size is a wrapper, which can be called.
-pub(crate) fn is_wrapper(size: usize) -> bool {
-    size == size_of::<LuaObject>() || size == size_of::<crate::coroutine::Coroutine>()
-}
-
 /// Wraps the value at `index` in a new object of the type `kind`.
 #[inline]
 pub(crate) fn wrap<'py, B: LuaBackend>(

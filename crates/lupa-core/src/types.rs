@@ -47,8 +47,17 @@ pub(crate) fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> 
     let py = module.py();
     if TYPES.get().is_none() {
         let wrapper = size_of::<LuaObject>();
-        let object = make::<B>(py, "_LuaObject", object::DOC, wrapper, None, object::slots::<B>())?;
-        let under = |name, doc, size, slots| make::<B>(py, name, doc, size, Some(object), slots);
+        let object = make::<B>(
+            py,
+            "_LuaObject",
+            object::DOC,
+            wrapper,
+            Role::Wrapper(None),
+            object::slots::<B>(),
+        )?;
+        let under = |name, doc, size, slots| {
+            make::<B>(py, name, doc, size, Role::Wrapper(Some(object)), slots)
+        };
         let function = under("_LuaFunction", function::DOC, wrapper, function::slots::<B>())?;
         let types = Types {
             runtime: make::<B>(
@@ -56,7 +65,7 @@ pub(crate) fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> 
                 "_LuaState",
                 c"Owns a Lua state.",
                 size_of::<RuntimeObject<B>>(),
-                None,
+                Role::Other,
                 RuntimeObject::<B>::slots(),
             )?,
             object,
@@ -67,7 +76,7 @@ pub(crate) fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> 
                 "_LuaCoroutineFunction",
                 function::COROUTINE_DOC,
                 wrapper,
-                Some(function),
+                Role::Wrapper(Some(function)),
                 Vec::new(),
             )?,
             coroutine: under(
@@ -81,7 +90,7 @@ pub(crate) fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> 
                 "_LuaIter",
                 c"An iterator over the keys, values or items of a Lua table.",
                 size_of::<TableIterator>(),
-                None,
+                Role::Other,
                 TableIterator::slots::<B>(),
             )?,
         };
@@ -104,30 +113,39 @@ pub(crate) fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> 
     Ok(())
 }
 
+/// What a type is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// Its memory begins as a [`LuaObject`]: it can be called. With a base, of the same role.
+    Wrapper(Option<*mut ffi::PyTypeObject>),
+    /// Anything else.
+    Other,
+}
+
 fn make<B: LuaBackend>(
     py: Python<'_>,
     name: &str,
     doc: &'static CStr,
     size: usize,
-    base: Option<*mut ffi::PyTypeObject>,
+    role: Role,
     mut slots: Vec<ffi::PyType_Slot>,
 ) -> PyResult<*mut ffi::PyTypeObject> {
     let name = CString::new(format!("lupa.{}.{name}", B::NAME))?;
     slots.push(slot(ffi::Py_tp_doc, doc.as_ptr().cast_mut().cast()));
     slots.push(slot(ffi::Py_tp_new, refuse_new as *mut c_void));
-    if object::is_wrapper(size) {
+    if let Role::Wrapper(base) = role {
         for common in object::common_slots::<B>() {
             if slots.iter().all(|own| own.slot != common.slot) {
                 slots.push(common);
             }
         }
-    }
-    if let Some(base) = base {
-        slots.push(slot(ffi::Py_tp_base, base.cast()));
+        if let Some(base) = base {
+            slots.push(slot(ffi::Py_tp_base, base.cast()));
+        }
     }
     slots.push(slot(0, std::ptr::null_mut()));
     let mut flags = ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_HAVE_GC;
-    if object::is_wrapper(size) {
+    if role != Role::Other {
         flags |= ffi::Py_TPFLAGS_HAVE_VECTORCALL;
     }
     if name.to_bytes().ends_with(b"Object") || name.to_bytes().ends_with(b"Function") {

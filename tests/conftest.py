@@ -3,7 +3,6 @@
 ``LUPA_TEST_BACKENDS=lua54,luajit21`` restricts a run to these; each of them has to be there.
 """
 
-import gc
 import importlib
 import os
 import subprocess
@@ -104,16 +103,3 @@ def isolated(backend):
         return run_isolated(backend, code, *arguments, env=env)
 
     return run
-
-
-def count_instances(cls) -> int:
-    """How many objects of exactly this class are alive and known to the collector, after a collection."""
-    for _ in range(3):
-        gc.collect()
-    return sum(type(thing) is cls for thing in gc.get_objects())
-
-
-@pytest.fixture
-def first_line():
-    """The first line of an exception's message, where Lua's traceback follows on further lines."""
-    return lambda error: str(getattr(error, "value", error)).split("\n")[0]

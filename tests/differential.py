@@ -39,9 +39,14 @@ def load_snippets(topics: list[str]) -> list[tuple[str, str]]:
     return snippets
 
 
-def blank_addresses(text: str) -> str:
-    """Replace what differs from run to run: addresses, and the prefix that Lua 5.2 gives a function at random."""
-    return re.sub(r"'_G\.", "'", re.sub(r"0x[0-9a-f]{6,}", "0x?", text))
+def normalise(text: str) -> str:
+    """Replace what differs from run to run: addresses, and the prefix that Lua 5.2 gives a function at random.
+
+    The words with which a wrong number or name of arguments is refused belong to the tools that made a module.
+    """
+    text = re.sub(r"lupa\.lua(jit)?\d\d\.", "lupa.", text)
+    text = re.sub(r"'_G\.", "'", re.sub(r"0x[0-9a-f]{6,}", "0x?", text))
+    return re.sub(r"^(raise builtins.TypeError: ).*\bargument.*$", r"\1(arguments)", text)
 
 
 def run_snippet(code: str, lupa, full: bool) -> str:
@@ -55,13 +60,13 @@ def run_snippet(code: str, lupa, full: bool) -> str:
         value = None
         if last is not None:
             value = eval(compile(ast.Expression(last.value), "<snippet>", "eval"), namespace)
-        return blank_addresses(f"value {value!r}")
+        return normalise(f"value {value!r}")
     except BaseException as error:
         message = str(error)
         if not full:
             message = message.split("\n")[0]
         kind = type(error)
-        return blank_addresses(f"raise {kind.__module__}.{kind.__qualname__}: {message}")
+        return normalise(f"raise {kind.__module__}.{kind.__qualname__}: {message}")
 
 
 def worker(backend: str, start: int, topics: list[str], full: bool) -> None:

@@ -59,7 +59,11 @@ ENOUGH = 2.0
 def main() -> int:
     arguments = parse_arguments()
     size, depth = arguments.size, arguments.depth
-    print(f"Mandelbrot set, {size} x {size} pixels, up to {depth} iterations a pixel, {os.cpu_count()} cores\n")
+    print(f"Mandelbrot set, {size} x {size} pixels, up to {depth} iterations a pixel, {os.cpu_count()} cores")
+    busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    if busy > 0.5:
+        print(f"Other programs are running (load {busy:.1f}): a second thread gains only what they leave.")
+    print()
     print(f"{'implementation':<20} {'1 thread':>9} {'2 threads':>9} {'speed-up':>9}")
     images = {}
     for module in built_modules():

@@ -22,7 +22,16 @@ CLASSES = (
     "_LuaIter",
 )
 # What any class of Python has, or what C types have for the machinery of calls.
-ANY_CLASS = {"__doc__", "__module__", "__new__", "__weakref__", "__vectorcalloffset__", "__getattribute__"}
+# `copy` and `pickle` leave `__slotnames__` on a class that they have tried.
+ANY_CLASS = {
+    "__doc__",
+    "__module__",
+    "__new__",
+    "__weakref__",
+    "__vectorcalloffset__",
+    "__getattribute__",
+    "__slotnames__",
+}
 
 
 def parse(name):

@@ -303,7 +303,8 @@ pub(crate) fn plain_repr<B: LuaBackend>(entry: &Entry<'_, B>, reference: Ref) ->
     let name = state.type_name(-1);
     let address = match state.type_of(-1) {
         value::USERDATA | value::LIGHTUSERDATA => state.to_userdata(-1).cast_const(),
-        _ => state.to_pointer(-1),
+        value::TABLE | value::FUNCTION | value::THREAD => state.to_pointer(-1),
+        _ => std::ptr::null(),
     };
     state.pop(1);
     if address.is_null() { format!("<Lua {name}>") } else { format!("<Lua {name} at {address:p}>") }

@@ -4,12 +4,14 @@
 //!
 //! # Environment
 //! `LUPA_SYSTEM=1`, or `LUPA_SYSTEM_LUA54=1`, links an installed Lua instead of compiling one; a
-//! value other than `1` names its pkg-config package (`lua5.4`). `LUPA_LUA54_LIB`
-//! names a library file directly. `LUPA_APICHECK=1` compiles
+//! value other than `1` names its pkg-config package (`lua5.4`). `LUPA_LUA54_LIB` and
+//! `LUPA_LUA54_INCLUDE` name a library file and a header folder directly. `LUPA_APICHECK=1` compiles
 //! Lua with its own checks of how it is used. `LUPA_VENDOR_DIR` names a folder with the sources.
+//! `CC`, `CFLAGS` and `AR` are read as the `cc` crate reads them, also for one target only.
 
 mod link;
 mod luajit;
+mod probe;
 mod puc;
 mod system;
 pub mod version;
@@ -31,8 +33,6 @@ pub fn build(name: &str) {
     }
     let source = source(version);
     println!("cargo:rerun-if-env-changed=LUPA_APICHECK");
-    println!("cargo:rerun-if-env-changed=CC");
-    println!("cargo:rerun-if-env-changed=CFLAGS");
     let library = match version.kind {
         Kind::Puc => puc::compile(version, &source),
         Kind::LuaJit { .. } => luajit::compile(version, &source),
@@ -46,7 +46,12 @@ pub fn source(version: &Version) -> PathBuf {
 }
 
 /// The folder with all pinned sources.
+///
+/// # Panics
+/// When there are none: what went wrong is said here, by the build that needs them.
 pub fn sources() -> PathBuf {
+    let problem = include_str!(concat!(env!("OUT_DIR"), "/problem.txt"));
+    assert!(problem.is_empty(), "{problem}");
     PathBuf::from(env!("LUPA_LUA_SOURCES"))
 }
 

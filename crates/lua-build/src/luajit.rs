@@ -1,5 +1,6 @@
 //! Building LuaJIT with its own makefile.
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
 use std::{env, fs};
@@ -48,27 +49,51 @@ pub(crate) fn compile(version: &Version, source: &Path) -> Library {
     for program in PREBUILT {
         let _ = fs::remove_file(build.join(program));
     }
+    // The optimisation is the makefile's; of the environment's flags it gets all.
     let mut config = cc::Build::new();
-    config.warnings(false).opt_level(3).pic(true).cargo_metadata(false);
-    let compiler = config.get_compiler();
-    let compiler = compiler.path().display().to_string();
+    config.no_default_flags(true).inherit_rustflags(false);
+    let tool = config.get_compiler();
+    let compiler = command_line(&tool);
+    let flags = words(tool.args());
     let archiver = config.get_archiver();
     let archiver = archiver.get_program().to_string_lossy().into_owned();
     let loader: String =
         LOADER.iter().map(|function| format!(" -D{function}=lupa_{function}")).collect();
-    run(make(&build).arg("clean"));
-    run(make(&build)
-        .arg("BUILDMODE=static")
-        .arg(format!("XCFLAGS=-fPIC -D{UNWINDING}{loader}{}", checks()))
-        .arg(format!("STATIC_CC={compiler}"))
-        .arg(format!("TARGET_LD={compiler}"))
-        .arg(format!("TARGET_AR={archiver} rcus"))
-        .arg(format!("-j{}", env::var("NUM_JOBS").unwrap_or_else(|_| "1".into())))
-        .arg("libluajit.a"));
+    let variables = [
+        "BUILDMODE=static".to_owned(),
+        format!("XCFLAGS=-fPIC -D{UNWINDING}{loader}{}", checks()),
+        format!("HOST_CC={}", host_compiler()),
+        format!("STATIC_CC={compiler}"),
+        format!("TARGET_CFLAGS={flags}"),
+        format!("TARGET_LD={compiler}"),
+        format!("TARGET_AR={archiver} rcus"),
+    ];
+    run(make(&build).args(&variables).arg("clean"));
+    let jobs = env::var("NUM_JOBS").unwrap_or_else(|_| "1".into());
+    run(make(&build).args(&variables).arg(format!("-j{jobs}")).arg("libluajit.a"));
     let name = format!("lupa_{}", version.name);
     let library = out_dir().join(format!("lib{name}.a"));
     fs::copy(build.join("src/libluajit.a"), library).expect("the library was made");
     Library { name, directory: out_dir() }
+}
+
+/// The compiler of the programs that run during the build; without this the makefile wants gcc.
+fn host_compiler() -> String {
+    let host = env::var("HOST").expect("called from a build script");
+    let mut config = cc::Build::new();
+    config.no_default_flags(true).inherit_rustflags(false).host(&host).target(&host);
+    command_line(&config.get_compiler())
+}
+
+/// A compiler with the wrapper that it may have (`ccache cc`).
+fn command_line(tool: &cc::Tool) -> String {
+    let wrapped = tool.cc_env();
+    if wrapped.is_empty() { tool.path().display().to_string() } else { words(&[wrapped]) }
+}
+
+fn words(list: &[OsString]) -> String {
+    let list: Vec<_> = list.iter().map(|word| word.to_string_lossy()).collect();
+    list.join(" ")
 }
 
 fn checks() -> &'static str {
@@ -82,8 +107,18 @@ fn make(build: &Path) -> Command {
     make.arg("-C").arg(build.join("src"));
     // Cargo's own job server and flags for another make would only confuse this one.
     make.env_remove("MAKEFLAGS").env_remove("MFLAGS").env_remove("CFLAGS");
-    if target("OS") == "linux" {
-        make.arg("TARGET_SYS=Linux");
+    match target("OS").as_str() {
+        "linux" => {
+            make.arg("TARGET_SYS=Linux");
+        }
+        "macos" => {
+            make.arg("TARGET_SYS=Darwin");
+            // LuaJIT refuses to be built without it; this is the oldest that rustc's ARM code runs on.
+            if env::var_os("MACOSX_DEPLOYMENT_TARGET").is_none() {
+                make.env("MACOSX_DEPLOYMENT_TARGET", "11.0");
+            }
+        }
+        _ => {}
     }
     make
 }

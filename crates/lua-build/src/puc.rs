@@ -34,6 +34,8 @@ pub(crate) fn compile(version: &Version, source: &Path) -> Library {
         }
     }
     let mut loader = build.clone();
+    // Of a build that makes no library, cargo is only told which variables it depends on.
+    loader.cargo_metadata(true);
     if unix {
         for function in LOADER {
             loader.define(function, format!("lupa_{function}").as_str());
@@ -53,8 +55,8 @@ pub(crate) fn compile(version: &Version, source: &Path) -> Library {
             build.file(path);
         }
     }
-    let loader = loader.compile_intermediates();
-    for object in loader {
+    loader.get_archiver();
+    for object in loader.compile_intermediates() {
         build.object(object);
     }
     build.compile(&name);

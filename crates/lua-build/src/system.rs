@@ -1,8 +1,9 @@
 //! Linking an installed Lua instead of compiling one.
 
 use std::env;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use crate::probe;
 use crate::version::Version;
 
 /// Links an installed Lua if the environment asks for it; says whether it did.
@@ -16,9 +17,13 @@ fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty() && value != "0")
 }
 
-/// `LUPA_LUA54_LIB=/path/liblua5.4.so`
+/// `LUPA_LUA54_LIB=/path/liblua5.4.so LUPA_LUA54_INCLUDE=/path/include`
 fn explicit(version: &Version, upper: &str) -> bool {
     let Some(library) = variable(&format!("LUPA_{upper}_LIB")) else { return false };
+    let Some(headers) = variable(&format!("LUPA_{upper}_INCLUDE")) else {
+        panic!("LUPA_{upper}_LIB needs LUPA_{upper}_INCLUDE too: the folder of its lua.h");
+    };
+    probe::check(version, &[PathBuf::from(headers)]);
     let path = Path::new(&library);
     let (Some(directory), Some(stem)) = (path.parent(), path.file_stem()) else {
         panic!("LUPA_{upper}_LIB must be the path of a library file, not {library}");
@@ -49,6 +54,7 @@ fn packaged(version: &Version, upper: &str) -> bool {
     for name in names {
         match pkg_config::Config::new().range_version(least..below).probe(name) {
             Ok(found) => {
+                probe::check(version, &found.include_paths);
                 println!(
                     "cargo:warning={} uses the installed {name} {}",
                     version.name, found.version

@@ -4,9 +4,10 @@
 //!
 //! # Environment
 //! `LUPA_SYSTEM=1`, or `LUPA_SYSTEM_LUA54=1`, links an installed Lua instead of compiling one; a
-//! value other than `1` names its pkg-config package (`lua5.4`). `LUPA_LUA54_LIB` and
-//! `LUPA_LUA54_INCLUDE` name a library file and a header folder directly. `LUPA_APICHECK=1` compiles
-//! Lua with its own checks of how it is used. `LUPA_VENDOR_DIR` names a folder with the sources.
+//! value other than `1` names its pkg-config package (`lua5.4`). `LUPA_LUA54_LIB` names a library
+//! file directly; with `LUPA_LUA54_INCLUDE`, the folder of its `lua.h`, it is compared with the
+//! bindings as one that pkg-config finds is. `LUPA_APICHECK=1` compiles Lua with its own checks of
+//! how it is used. `LUPA_VENDOR_DIR` names a folder with the sources.
 //! `CC`, `CFLAGS` and `AR` are read as the `cc` crate reads them, also for one target only.
 
 mod link;

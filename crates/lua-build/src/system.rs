@@ -17,13 +17,16 @@ fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty() && value != "0")
 }
 
-/// `LUPA_LUA54_LIB=/path/liblua5.4.so LUPA_LUA54_INCLUDE=/path/include`
+/// `LUPA_LUA54_LIB=/path/liblua5.4.so`, checked if there is `LUPA_LUA54_INCLUDE=/path/include`
 fn explicit(version: &Version, upper: &str) -> bool {
     let Some(library) = variable(&format!("LUPA_{upper}_LIB")) else { return false };
-    let Some(headers) = variable(&format!("LUPA_{upper}_INCLUDE")) else {
-        panic!("LUPA_{upper}_LIB needs LUPA_{upper}_INCLUDE too: the folder of its lua.h");
-    };
-    probe::check(version, &[PathBuf::from(headers)]);
+    match variable(&format!("LUPA_{upper}_INCLUDE")) {
+        Some(headers) => probe::check(version, &[PathBuf::from(headers)]),
+        None => println!(
+            "cargo:warning={library} is not compared with the bindings; LUPA_{upper}_INCLUDE names \
+             the folder of its lua.h"
+        ),
+    }
     let path = Path::new(&library);
     let (Some(directory), Some(stem)) = (path.parent(), path.file_stem()) else {
         panic!("LUPA_{upper}_LIB must be the path of a library file, not {library}");

@@ -47,7 +47,7 @@ impl<B: LuaBackend> Deref for Raising<'_, B> {
 struct Job<B: LuaBackend, F, R> {
     head: JobHead<B>,
     work: MaybeUninit<F>,
-    result: MaybeUninit<R>,
+    result: Option<R>,
 }
 
 #[repr(C)]
@@ -79,7 +79,7 @@ where
         let job = job.cast::<Job<B, F, R>>();
         let work = (*job).work.assume_init_read();
         let (result, count) = work(raising);
-        (*job).result.write(result);
+        (*job).result = Some(result);
         count
     }
 }
@@ -152,7 +152,7 @@ impl<B: LuaBackend> State<B> {
         let mut job = Job {
             head: JobHead { run: run_job::<B, F, R> },
             work: MaybeUninit::new(work),
-            result: MaybeUninit::uninit(),
+            result: None,
         };
         let instance = self.instance();
         let (handler, entry) = instance.entry_refs();
@@ -167,11 +167,16 @@ impl<B: LuaBackend> State<B> {
         // the job at once; an error ends in the status.
         let status = unsafe { B::pcall(self.raw(), 0, results, base + 1) };
         instance.memory().set_lenient(false);
-        if status == OK {
-            // SAFETY: the job ran to its end, so it has written its result.
-            Ok(unsafe { job.result.assume_init() })
-        } else {
-            Err(Raised(status))
+        match job.result {
+            Some(result) if status == OK => Ok(result),
+            // A script has put something else in the place of the entry function, with
+            // `debug.getregistry`.
+            _ if status == OK => {
+                self.set_top(base + 1);
+                self.push_nil();
+                Err(Raised(crate::ERRRUN))
+            }
+            _ => Err(Raised(status)),
         }
     }
 }
@@ -255,6 +260,15 @@ impl<'f, B: LuaBackend> Raising<'f, B> {
     pub fn push_bytes(self, bytes: &[u8]) {
         // SAFETY: as for `raising!`.
         unsafe { B::push_bytes(self.raw(), bytes.as_ptr().cast::<c_char>(), bytes.len()) }
+    }
+
+    /// Raises unless there is a table at `index`, where a reference to one has been pushed: a script
+    /// can change what references stand for (`debug.getregistry`).
+    #[inline]
+    pub fn expect_table(self, index: c_int) {
+        if self.type_of(index) != crate::value::TABLE {
+            self.error(c"lost reference");
+        }
     }
 
     /// Turns the number at `index` into a string, in place.

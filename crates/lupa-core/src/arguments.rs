@@ -51,6 +51,7 @@ pub(crate) fn unpack<'py, B: LuaBackend>(
     let result = loop {
         let found = state.protect_values(|raising| {
             raising.push_ref(table);
+            raising.expect_table(1);
             match last {
                 Some(key) => raising.push_ref(key),
                 None => raising.push_nil(),

@@ -177,16 +177,16 @@ impl Boxes {
     }
 
     /// For `tp_clear` and closing: every box loses its object; the references are the caller's.
-    pub(crate) fn take_all(&self) -> Vec<*mut ffi::PyObject> {
+    /// `alive` says whether Lua's memory is still there.
+    pub(crate) fn take_all(&self, alive: bool) -> Vec<*mut ffi::PyObject> {
         // SAFETY: attached; the runtime is garbage or closed, so nobody holds its lock.
         let slots = unsafe { &mut *self.slots.get() };
         let mut objects = Vec::new();
         for slot in slots.iter_mut() {
             let object = std::mem::replace(&mut slot.object, null_mut());
-            if !slot.home.is_null() {
+            if alive && !slot.home.is_null() {
                 // SAFETY: `home` is cleared when its userdata is finalized, so it is alive.
                 unsafe { (*slot.home).object = null_mut() };
-                slot.home = null_mut();
             }
             if !object.is_null() {
                 objects.push(object);

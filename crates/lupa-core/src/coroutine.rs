@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use crate::call::{self, Arguments, push_all};
-use crate::error::{Origin, Result, classes, from_stack, raised};
+use crate::error::{Error, Origin, Result, classes, from_stack, raised};
 use crate::guard::{guard_next, guard_status};
 use crate::object::{self, LuaObject};
 use crate::runtime::{Entry, Runtime};
@@ -139,8 +139,13 @@ unsafe extern "C" fn truth<B: LuaBackend>(object: *mut ffi::PyObject) -> c_int {
         let entry = runtime.enter(py)?;
         let state = entry.state();
         state.push_ref(reference);
+        let raw = state.to_thread(-1);
+        if raw.is_null() {
+            state.pop(1);
+            return Err(Error::LostReference);
+        }
         // SAFETY: a coroutine on the stack.
-        let thread = unsafe { state.with_raw(state.to_thread(-1)) };
+        let thread = unsafe { state.with_raw(raw) };
         let alive = !matches!(status(state, thread), Status::Finished | Status::Failed);
         state.pop(1);
         Ok(c_int::from(alive))
@@ -214,8 +219,13 @@ unsafe fn resume<'py, B: LuaBackend>(
     let state = entry.state();
     let base = state.top();
     state.push_ref(reference);
+    let raw = state.to_thread(-1);
+    if raw.is_null() {
+        state.set_top(base);
+        return Err(Error::LostReference);
+    }
     // SAFETY: a coroutine that the wrapper's reference keeps alive.
-    let thread = unsafe { state.with_raw(state.to_thread(-1)) };
+    let thread = unsafe { state.with_raw(raw) };
     let found = status(state, thread);
     state.set_top(base);
     match found {
@@ -294,7 +304,7 @@ fn transfer<B: LuaBackend>(
     Ok((status.get(), count))
 }
 
-fn refuse(py: Python<'_>, message: &'static str) -> crate::error::Error {
+fn refuse(py: Python<'_>, message: &'static str) -> Error {
     PyErr::from_type(classes(py).error.bind(py).clone(), message).into()
 }
 

@@ -139,6 +139,7 @@ impl TableIterator {
         let base = state.top();
         let found = state.protect_above(|raising| {
             raising.push_ref(table);
+            raising.expect_table(1);
             match last {
                 Some(key) => raising.push_ref(key),
                 None => raising.push_nil(),

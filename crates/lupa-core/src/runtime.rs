@@ -163,7 +163,7 @@ impl<B: LuaBackend> Runtime<B> {
         if self.instance.is_open() {
             self.instance.close();
         }
-        for object in self.boxes.take_all() {
+        for object in self.boxes.take_all(false) {
             // SAFETY: attached; the references came from the slots.
             unsafe { ffi::Py_DECREF(object) };
         }
@@ -317,7 +317,7 @@ impl<B: LuaBackend> RuntimeObject<B> {
         unsafe {
             let runtime = (*object.cast::<Self>()).runtime;
             if !runtime.is_null() {
-                for held in (*runtime).boxes.take_all() {
+                for held in (*runtime).boxes.take_all((*runtime).instance.is_open()) {
                     ffi::Py_DECREF(held);
                 }
             }

@@ -109,7 +109,7 @@ unsafe fn assign<B: LuaBackend>(
     let state = entry.state();
     let base = state.top();
     state.push_ref(reference);
-    if push_plain(runtime, state, key) {
+    if state.type_of(-1) == value::TABLE && push_plain(runtime, state, key) {
         state.push_value(-1);
         state.raw_get(-3);
         let present = state.type_of(-1) != value::NIL;

@@ -214,6 +214,7 @@ impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
         let held_in = &held;
         let put = state.protect(|raising| {
             raising.push_ref(table);
+            raising.expect_table(1);
             let mut done = 0;
             while let Some(item) = borrowed_item(source, start + done) {
                 let Some(prepared) = prepare_plain(entry, &item, Mode::Value) else { break };
@@ -263,6 +264,7 @@ impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
         let table = self.table;
         let put = state.protect(|raising| {
             raising.push_ref(table);
+            raising.expect_table(1);
             let mut done = 0;
             while done + 1 < objects.len() {
                 let key = prepare_plain(entry, &objects[done], Mode::NotNil);
@@ -339,6 +341,7 @@ impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
         let values = self.chunk.values.as_slice();
         let put = state.protect(|raising| {
             raising.push_ref(table);
+            raising.expect_table(1);
             let mut next = first;
             let mut index = 0;
             while index + 1 < values.len() {
@@ -375,6 +378,8 @@ impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
         let copied = state.protect(|raising| {
             raising.push_ref(to);
             raising.push_ref(from);
+            raising.expect_table(1);
+            raising.expect_table(2);
             raising.push_nil();
             while raising.next(2) {
                 raising.push_value(-2);

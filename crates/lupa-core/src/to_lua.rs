@@ -354,10 +354,14 @@ fn push_known<B: LuaBackend>(
 ) -> bool {
     let Some(cache) = cache(runtime, view) else { return false };
     state.push_ref(cache);
+    // What a script can reach with `debug.getregistry` is not trusted, here and elsewhere.
+    if state.type_of(-1) != value::TABLE {
+        state.pop(1);
+        return false;
+    }
     state.push_integer(address(object));
     state.raw_get(-2);
     state.remove(-2);
-    // What a script may have put there with `debug.getregistry` is not trusted.
     let found = crate::from_lua::find_box(runtime, state, -1);
     // SAFETY: a box of ours, on the stack.
     if found.is_some_and(|found| unsafe { (*found).object == object && (*found).view == view }) {
@@ -408,17 +412,23 @@ fn push_new<B: LuaBackend>(
     // Until it is filled, the box has no finalizer and is in no list, so an error may come.
     if let Some(cache) = cache(runtime, view) {
         raising.push_ref(cache);
-        raising.push_integer(address(object));
-        raising.push_value(-3);
-        raising.raw_set(-3);
+        if raising.type_of(-1) == value::TABLE {
+            raising.push_integer(address(object));
+            raising.push_value(-3);
+            raising.raw_set(-3);
+        }
         raising.pop(1);
+    }
+    let Some(metatable) = runtime.anchors.metatable.get() else {
+        raising.error(c"the metatable of Python objects is gone");
+    };
+    raising.push_ref(metatable);
+    if raising.to_pointer(-1) as usize != runtime.anchors.metatable_address.get() {
+        raising.error(c"the metatable of Python objects is gone");
     }
     // SAFETY: attached, with the lock held; there is room for a slot; the memory is new.
     unsafe { runtime.boxes.fill(home, object, view) };
-    if let Some(metatable) = runtime.anchors.metatable.get() {
-        raising.push_ref(metatable);
-        raising.set_metatable(-2);
-    }
+    raising.set_metatable(-2);
 }
 
 /// Pushes a prepared value from ordinary code, in a protected call if it needs one.

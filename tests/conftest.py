@@ -3,6 +3,8 @@
 ``LUPA_TEST_BACKENDS=lua54,luajit21`` restricts a run to these; each of them has to be there.
 """
 
+from __future__ import annotations
+
 import importlib
 import os
 import subprocess
@@ -101,5 +103,41 @@ def isolated(backend):
 
     def run(code: str, *arguments: str, env: dict[str, str] | None = None) -> str:
         return run_isolated(backend, code, *arguments, env=env)
+
+    return run
+
+
+# What hostile snippets use: it swallows every exception that is allowed, and checks that the runtime works on.
+HOSTILE_PRELUDE = """
+import copy, pickle, sys, threading
+
+class Thing:
+    x = 1
+    def method(self, *args): return args
+
+def attempt(*functions, check=True, allowed=(lupa.LuaError, TypeError, ValueError, AttributeError, KeyError, IndexError,
+                                  MemoryError, RecursionError, OverflowError, ReferenceError, StopIteration)):
+    outcomes = []
+    for function in functions:
+        try:
+            outcomes.append(function())
+        except allowed as error:
+            outcomes.append(error)
+    assert not check or lua.eval("1 + 1") == 2
+    return outcomes
+
+def fails(function, kind=lupa.LuaError):
+    (outcome,) = attempt(function)
+    assert isinstance(outcome, kind), outcome
+    return outcome
+"""
+
+
+@pytest.fixture
+def hostile(isolated):
+    """Like ``isolated``, with ``attempt`` and ``fails`` at hand: nothing that is attempted may crash."""
+
+    def run(code: str) -> str:
+        return isolated(HOSTILE_PRELUDE + textwrap.dedent(code))
 
     return run

@@ -180,7 +180,7 @@ def test_iterators(lua):
     coroutine = lua.eval("function() coroutine.yield(1) end").coroutine()
     assert iter(coroutine) is coroutine
     count = lua.eval("function(n) for i = 1, n do coroutine.yield(i) end end")
-    assert list(zip("ab", count.coroutine(2), strict=True)) == [("a", 1), ("b", 2)]
+    assert list(zip("ab", count.coroutine(2))) == [("a", 1), ("b", 2)]
 
 
 def test_coroutines_in_coroutines(lua):

@@ -24,7 +24,7 @@ def test_no_keyword_arguments(lua):
     function = lua.eval("function() end")
     with pytest.raises(TypeError, match="unexpected keyword argument|no keyword arguments"):
         function(x=1)
-    assert function(**{}) is None
+    assert function() is None
 
 
 def test_closures(lua):

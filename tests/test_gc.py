@@ -125,7 +125,9 @@ def test_options_that_hold_the_runtime_are_freed(lupa):
 
     def cycle():
         held = []
-        lua = lupa.LuaRuntime(attribute_handlers=(lambda o, n: held, lambda o, n, v: held), overflow_handler=held.append)
+        lua = lupa.LuaRuntime(
+            attribute_handlers=(lambda o, n: held, lambda o, n, v: held), overflow_handler=held.append
+        )
         held.append(lua)
         return watch(lua)
 

@@ -120,7 +120,7 @@ def test_public_names(lupa):
 
 def test_lua_version(backend, lupa, lua):
     version, implementation = VERSIONS[backend]
-    assert lupa.LUA_VERSION == version
+    assert version == lupa.LUA_VERSION
     assert lua.lua_version == version
     assert lua.lua_implementation.startswith(implementation)
 
@@ -169,9 +169,7 @@ def test_load_order_does_not_matter(order):
         f"print(importlib.import_module('lupa.{name}').LuaRuntime().lua_implementation.split('-')[0])" for name in names
     )
     lines = printed(code).splitlines()
-    assert [line[: len(VERSIONS[name][1])] for name, line in zip(names, lines, strict=True)] == [
-        VERSIONS[name][1] for name in names
-    ]
+    assert [line[: len(VERSIONS[name][1])] for name, line in zip(names, lines)] == [VERSIONS[name][1] for name in names]
 
 
 def test_probing_for_a_missing_module_finds_none():

@@ -129,7 +129,7 @@ def test_sorted_sum_zip(lua):
     table = lua.eval("{3, 1, 2}")
     assert sorted(table.values()) == [1, 2, 3]
     assert sum(table.values()) == 6
-    assert list(zip(table, table.values(), strict=True)) == [(1, 3), (2, 1), (3, 2)]
+    assert list(zip(table, table.values())) == [(1, 3), (2, 1), (3, 2)]
 
 
 def test_nested_tables_arrive_as_tables(lua):

@@ -71,12 +71,14 @@ def sweep(setup, operation, expected=()):
     return failures
 '''
 
+
 def parse(text):
     """Paragraphs of a name, an expression for the set-up (its value is ``m``) and the operation that is swept."""
     return {name: (setup, operation) for name, setup, operation in (map(str.strip, p.split("\n")) for p in text)}
 
 
-OPERATIONS = parse(r"""
+OPERATIONS = parse(
+    r"""
 eval
     None
     lua.eval('1, "abc", {}')
@@ -284,10 +286,12 @@ lua_version
 new_wrappers
     lua.eval('function() return {}, {}, print, io.stdout, coroutine.running() end')
     [m() for _ in range(20)]
-""".strip().split("\n\n"))
+""".strip().split("\n\n")
+)
 
 # Operations that end in an exception of their own when memory is sufficient.
-FAILING = parse(r"""
+FAILING = parse(
+    r"""
 python_error
     lua.eval('function(f) f() end')
     m(fail)
@@ -311,7 +315,8 @@ python_error_in_iter
 python_error_in_table_from
     None
     lua.table_from(['x' * 40, [1]], (fail() for _ in [1]))
-""".strip().split("\n\n"))
+""".strip().split("\n\n")
+)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

@@ -1,0 +1,70 @@
+"""The examples of the documentation: README.md, and the docstrings of the package and of each Lua's module."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import inspect
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.beyond
+
+ROOT = Path(__file__).resolve().parent.parent
+OPTIONS = doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL
+CLASSES = ("LuaRuntime", "LuaError", "LuaSyntaxError", "LuaMemoryError", "FastRLock")
+FUNCTIONS = ("lua_type", "as_attrgetter", "as_itemgetter", "unpacks_lua_table", "unpacks_lua_table_method")
+
+
+def run_examples(text: str, name: str, namespace: dict) -> int:
+    """Run the examples in a text and return their number; the first failures are in the assertion."""
+    test = doctest.DocTestParser().get_doctest(text, namespace, name, name, 0)
+    report: list[str] = []
+    failed, attempted = doctest.DocTestRunner(optionflags=OPTIONS).run(test, out=report.append)
+    assert failed == 0, "".join(report)
+    return attempted
+
+
+def documented(lupa):
+    """The public things of a module that have, or should have, a docstring: (name, thing)."""
+    for name in (*CLASSES, *FUNCTIONS):
+        thing = getattr(lupa, name)
+        yield name, thing
+        if inspect.isclass(thing) and not issubclass(thing, Exception):
+            for member, value in vars(thing).items():
+                if not member.startswith("_"):
+                    yield f"{name}.{member}", value
+
+
+def test_readme():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert run_examples(text, "README.md", {}) > 20
+
+
+def test_package():
+    package = importlib.import_module("lupa")
+    assert run_examples(package.__doc__, "lupa", {}) > 0
+
+
+def test_docstrings_of_a_module(lupa):
+    """Each example works on each Lua, whatever ``import lupa`` would have given."""
+    texts = [(lupa.__name__, lupa.__doc__)]
+    texts += [(f"{lupa.__name__}.{name}", thing.__doc__) for name, thing in documented(lupa)]
+    total = sum(run_examples(text or "", name, {"lupa": lupa}) for name, text in texts)
+    assert total > 0
+
+
+def test_everything_public_is_documented(lupa):
+    assert lupa.__doc__
+    assert [name for name, thing in documented(lupa) if not thing.__doc__] == []
+
+
+def test_wrappers_are_documented(lupa):
+    """The classes that users meet as results have docstrings, and so have their methods."""
+    lua = lupa.LuaRuntime()
+    for thing in (lua.table(), lua.eval("function() end"), lua.eval("function() end").coroutine()):
+        assert type(thing).__doc__
+        for name in dir(type(thing)):
+            if not name.startswith("_"):
+                assert getattr(type(thing), name).__doc__, name

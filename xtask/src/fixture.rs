@@ -1,5 +1,6 @@
 //! The binary Lua module of `crates/lua-module-fixture`, built for each Lua that it can be built for.
 
+use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::fs;
 use std::path::PathBuf;
 
@@ -9,7 +10,10 @@ use crate::tools::{Result, cargo, fresh_folder, output, run, target};
 
 const PACKAGE: &str = "lua-module-fixture";
 
-/// Builds the module, and puts it into `target/fixtures/<backend>/fixture.so`; that folder.
+/// The name under which Lua finds the module: `.so` on all systems but Windows.
+const MODULE: &str = if cfg!(windows) { "fixture.dll" } else { "fixture.so" };
+
+/// Builds the module, and puts it into `target/fixtures/<feature>/fixture.so`; that folder.
 /// `None` if the workspace has no such crate.
 pub(crate) fn build() -> Result<Option<PathBuf>> {
     let metadata =
@@ -22,23 +26,17 @@ pub(crate) fn build() -> Result<Option<PathBuf>> {
     let folder = target("fixtures");
     fresh_folder(&folder)?;
     let features = package["features"].as_object().ok_or("a package without features")?;
-    for backend in features.keys().filter(|feature| feature.starts_with("lua")) {
-        // The features exclude each other, so each build has a target folder.
-        let built = target("fixture-build").join(backend);
-        run(cargo()
-            .args(["build", "--locked", "--release", "--package", PACKAGE])
-            .args(["--no-default-features", "--features", backend, "--target-dir"])
-            .arg(&built))?;
-        let name = format!(
-            "{}{}{}",
-            std::env::consts::DLL_PREFIX,
-            PACKAGE.replace('-', "_"),
-            std::env::consts::DLL_SUFFIX
-        );
-        fs::create_dir_all(folder.join(backend))?;
-        // Lua looks for .so on all systems but Windows.
-        let module = if cfg!(windows) { "fixture.dll" } else { "fixture.so" };
-        fs::copy(built.join("release").join(name), folder.join(backend).join(module))?;
+    let library = PACKAGE.replace('-', "_");
+    let library = format!("{DLL_PREFIX}{library}{DLL_SUFFIX}");
+    for feature in features.keys().filter(|feature| feature.starts_with("lua")) {
+        run(cargo().args(["build", "--locked", "--release", "--package", PACKAGE]).args([
+            "--no-default-features",
+            "--features",
+            feature,
+        ]))?;
+        // The features exclude each other, and the next build puts its library in the same place.
+        fs::create_dir_all(folder.join(feature))?;
+        fs::copy(target("release").join(&library), folder.join(feature).join(MODULE))?;
     }
     Ok(Some(folder))
 }

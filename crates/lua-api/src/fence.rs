@@ -4,10 +4,10 @@ use core::ffi::{CStr, c_char, c_int, c_void};
 use core::marker::PhantomData;
 use core::mem::{MaybeUninit, needs_drop};
 use core::ops::Deref;
-use core::ptr::NonNull;
+use core::ptr::{NonNull, null_mut};
 
 use crate::backend::{Gc, LuaBackend, MULTRET, OK};
-use crate::instance::Instance;
+use crate::instance::{Instance, set_thread_instance, thread_instance};
 use crate::raw::{lua_CFunction, lua_State};
 use crate::state::State;
 
@@ -57,13 +57,15 @@ pub(crate) struct JobHead<B: LuaBackend> {
 
 /// The C function that every protected call enters by; tracebacks leave it out.
 pub(crate) unsafe extern "C-unwind" fn enter<B: LuaBackend>(l: *mut lua_State) -> c_int {
-    // SAFETY: a closure made by `Instance::open` with the instance as its upvalue; only `State::run`
-    // calls it, right after it has left a job there.
+    // SAFETY: `State::run` calls this right after it has left a job; a script that gets hold of this
+    // function finds none.
     unsafe {
-        let instance = B::lua_touserdata(l, B::upvalue_index(1)).cast::<Instance<B>>();
-        let instance = NonNull::new_unchecked(instance);
+        let Some(instance) = thread_instance::<B>() else { return 0 };
         instance.as_ref().memory().set_lenient(false);
-        let job = instance.as_ref().job.get();
+        let job = instance.as_ref().job.replace(null_mut());
+        if job.is_null() {
+            return 0;
+        }
         ((*job).run)(job, Raising::in_callback(l, instance))
     }
 }
@@ -155,6 +157,7 @@ impl<B: LuaBackend> State<B> {
             result: None,
         };
         let instance = self.instance();
+        let before = set_thread_instance(self.instance_ptr().as_ptr().cast());
         let (handler, entry) = instance.entry_refs();
         let base = self.top();
         self.push_ref(handler);
@@ -167,6 +170,7 @@ impl<B: LuaBackend> State<B> {
         // the job at once; an error ends in the status.
         let status = unsafe { B::pcall(self.raw(), 0, results, base + 1) };
         instance.memory().set_lenient(false);
+        set_thread_instance(before);
         match job.result {
             Some(result) if status == OK => Ok(result),
             // A script has put something else in the place of the entry function, with
@@ -203,6 +207,16 @@ impl<'f, B: LuaBackend> Raising<'f, B> {
     pub unsafe fn in_callback(l: *mut lua_State, instance: NonNull<Instance<B>>) -> Self {
         // SAFETY: the caller's promise.
         Raising { state: unsafe { State::new(l, instance) }, scope: PhantomData }
+    }
+
+    /// The token for a C function that Lua has called, with the instance that this thread works on.
+    ///
+    /// # Safety
+    /// As for [`Raising::in_callback`].
+    #[inline(always)]
+    pub unsafe fn of_thread(l: *mut lua_State) -> Option<Self> {
+        // SAFETY: the caller's promise.
+        unsafe { Some(Self::in_callback(l, thread_instance::<B>()?)) }
     }
 
     raising! {

@@ -3,7 +3,7 @@
 use core::cell::{Cell, RefCell};
 use core::ffi::c_int;
 use core::marker::PhantomData;
-use core::ptr::{NonNull, null_mut};
+use core::ptr::{NonNull, null, null_mut};
 
 use crate::alloc::Memory;
 use crate::backend::{Gc, LuaBackend, OK, value};
@@ -18,6 +18,28 @@ use crate::traceback;
 #[repr(transparent)]
 pub struct Ref(pub c_int);
 
+thread_local! {
+    static CURRENT: Cell<*const ()> = const { Cell::new(null()) };
+}
+
+/// Makes an instance the one that this thread works on; gives the one before, to be put back.
+///
+/// C functions find their instance by this. An upvalue would be simpler, but scripts can change
+/// upvalues (`debug.setupvalue`).
+#[inline(always)]
+pub fn set_thread_instance(instance: *const ()) -> *const () {
+    CURRENT.replace(instance)
+}
+
+/// The instance that this thread works on.
+///
+/// # Safety
+/// Called from a C function that Lua runs: so an instance of this backend is being worked on.
+#[inline(always)]
+pub(crate) unsafe fn thread_instance<B: LuaBackend>() -> Option<NonNull<Instance<B>>> {
+    NonNull::new(CURRENT.get().cast_mut().cast())
+}
+
 /// How many references are reserved at a time.
 const BATCH: usize = 32;
 
@@ -29,6 +51,7 @@ pub struct Instance<B: LuaBackend> {
     entry: Cell<c_int>,
     pub(crate) job: Cell<*mut JobHead<B>>,
     debug_names: Cell<(c_int, c_int)>,
+    host: Cell<*const ()>,
     memory: Memory,
     // Keys of the registry that are reserved and free. Each is present there with the value
     // `false`: assigning a present key never allocates, so taking a reference never raises.
@@ -68,6 +91,7 @@ impl<B: LuaBackend> Instance<B> {
             entry: Cell::new(0),
             job: Cell::new(null_mut()),
             debug_names: Cell::new((0, 0)),
+            host: Cell::new(null()),
             memory: Memory::default(),
             free: RefCell::new(Vec::new()),
             reserved: Cell::new(0),
@@ -121,6 +145,17 @@ impl<B: LuaBackend> Instance<B> {
     #[inline(always)]
     pub fn is_open(&self) -> bool {
         !self.main.get().is_null()
+    }
+
+    /// Notes what this instance is part of, for [`Instance::host`].
+    pub fn set_host(&self, host: *const ()) {
+        self.host.set(host);
+    }
+
+    /// What this instance is part of.
+    #[inline(always)]
+    pub fn host(&self) -> *const () {
+        self.host.get()
     }
 
     /// The account of memory.
@@ -242,6 +277,7 @@ impl<B: LuaBackend> Instance<B> {
             return;
         }
         self.current.set(main);
+        let before = set_thread_instance((&raw const *self).cast());
         // SAFETY: the state is live; the finalizers that run may still use this instance, which
         // counts as open until they are done.
         unsafe {
@@ -249,6 +285,7 @@ impl<B: LuaBackend> Instance<B> {
             self.memory.detach::<B>(main);
             B::lua_close(main);
         }
+        set_thread_instance(before);
         self.main.set(null_mut());
         self.current.set(null_mut());
     }
@@ -269,11 +306,9 @@ unsafe extern "C-unwind" fn set_up<B: LuaBackend>(l: *mut lua_State) -> c_int {
         let instance = NonNull::new_unchecked(address);
         let raising = Raising::<B>::in_callback(l, instance);
         let instance = instance.as_ref();
-        raising.push_pointer(address.cast());
-        raising.push_closure(Some(traceback::handle::<B>), 1);
+        raising.push_closure(Some(traceback::handle::<B>), 0);
         instance.handler.set(B::luaL_ref(l, B::REGISTRY_INDEX));
-        raising.push_pointer(address.cast());
-        raising.push_closure(Some(enter::<B>), 1);
+        raising.push_closure(Some(enter::<B>), 0);
         instance.entry.set(B::luaL_ref(l, B::REGISTRY_INDEX));
         raising.push_bytes(b"debug");
         let debug = B::luaL_ref(l, B::REGISTRY_INDEX);

@@ -37,7 +37,7 @@ pub use backend::{
     CommonApi, ERRMEM, ERRRUN, ERRSYNTAX, Frame, Gc, LuaBackend, MULTRET, OK, YIELD, value,
 };
 pub use fence::{Raised, Raising};
-pub use instance::{Instance, Ref};
+pub use instance::{Instance, Ref, set_thread_instance};
 pub use state::State;
 
 /// Free stack slots that a C function starts with (`LUA_MINSTACK`, 20), less what this crate uses

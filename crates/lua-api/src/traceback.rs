@@ -9,7 +9,7 @@ use core::panic::AssertUnwindSafe;
 
 use crate::backend::{Frame, LuaBackend, value};
 use crate::fence::enter;
-use crate::instance::Instance;
+use crate::instance::thread_instance;
 use crate::raw::lua_State;
 use crate::state::State;
 
@@ -17,13 +17,12 @@ use crate::state::State;
 const FIRST: c_int = 10;
 const LAST: c_int = 11;
 
-/// The message handler; its upvalue is the address of the [`Instance`].
+/// The message handler of every protected call.
 pub(crate) unsafe extern "C-unwind" fn handle<B: LuaBackend>(l: *mut lua_State) -> c_int {
-    // SAFETY: the closure was made by `Instance::open` with this upvalue; the frame owns nothing
-    // when it returns, and nothing in it raises.
+    // SAFETY: Lua runs this in a protected call of ours; the frame owns nothing when it returns, and
+    // nothing in it raises.
     unsafe {
-        let instance = B::lua_touserdata(l, B::upvalue_index(1)).cast::<Instance<B>>();
-        let Some(instance) = core::ptr::NonNull::new(instance) else { return 1 };
+        let Some(instance) = thread_instance::<B>() else { return 1 };
         let state = State::new(l, instance);
         state.set_top(1);
         note(state);

@@ -9,7 +9,7 @@
 //! The garbage collector of Python, which may look at the slots at any time while attached, sees
 //! an object until then.
 
-use std::cell::{RefCell, UnsafeCell};
+use std::cell::{Cell, RefCell, UnsafeCell};
 use std::ffi::{c_int, c_void};
 use std::ptr::null_mut;
 
@@ -39,18 +39,23 @@ impl View {
     }
 }
 
-/// The memory of the userdata.
+/// The memory of the userdata. It names a slot and owns nothing, so that it does no harm when Lua
+/// frees it unseen (a script can remove the finalizer).
 #[repr(C)]
 pub(crate) struct PyBox {
-    /// Borrowed from the slot; null once the finalizer has run or the runtime was cleared.
-    pub(crate) object: *mut ffi::PyObject,
+    /// Which use of the slot this is.
+    stamp: u64,
     slot: u32,
-    pub(crate) view: View,
+    view: View,
 }
 
 struct Slot {
+    /// The object, owned; null in a free slot.
     object: *mut ffi::PyObject,
-    home: *mut PyBox,
+    /// The stamp of the box that the object is in; 0 when there is none any more.
+    stamp: u64,
+    /// Where that box is. Only compared.
+    home: usize,
 }
 
 /// All boxes of one runtime.
@@ -62,6 +67,7 @@ pub(crate) struct Boxes {
     slots: UnsafeCell<Vec<Slot>>,
     free: RefCell<Vec<u32>>,
     dead: RefCell<Vec<u32>>,
+    stamps: Cell<u64>,
 }
 
 impl Boxes {
@@ -93,7 +99,9 @@ impl Boxes {
         unsafe {
             ffi::Py_INCREF(object);
             let slots = &mut *self.slots.get();
-            let slot = Slot { object, home };
+            let stamp = self.stamps.get() + 1;
+            self.stamps.set(stamp);
+            let slot = Slot { object, stamp, home: home as usize };
             let number = match self.free.borrow_mut().pop() {
                 Some(number) => {
                     slots[number as usize] = slot;
@@ -104,40 +112,39 @@ impl Boxes {
                     slots.len() as u32 - 1
                 }
             };
-            home.write(PyBox { object, slot: number, view });
+            home.write(PyBox { stamp, slot: number, view });
         }
     }
 
-    /// Whether `memory`, which has our metatable and is large enough, really is one of our boxes
-    /// and not a userdata that a script has dressed up with `debug.setmetatable`.
-    pub(crate) fn owns(&self, memory: *mut c_void) -> bool {
-        let candidate = memory.cast::<PyBox>();
+    /// The object and the view of a box; `None` once it was finalized, or if this is no box at all
+    /// but a userdata that a script has dressed up with `debug.setmetatable`.
+    ///
+    /// `candidate` has our metatable and the size of a [`PyBox`].
+    #[inline]
+    pub(crate) fn look_up(&self, candidate: *mut PyBox) -> Option<(*mut ffi::PyObject, View)> {
         // SAFETY: large enough, and aligned as all userdata; the slots are only read.
         unsafe {
-            let number = (*candidate).slot as usize;
-            (&*self.slots.get()).get(number).is_some_and(|slot| slot.home == candidate)
+            let slot = (&*self.slots.get()).get((*candidate).slot as usize)?;
+            let genuine = slot.home == candidate as usize
+                && slot.stamp == (*candidate).stamp
+                && slot.stamp != 0
+                && !slot.object.is_null();
+            genuine.then(|| (slot.object, (*candidate).view))
         }
-    }
-
-    /// Whether `memory` is a box that was finalized: it has no object, so it is safe to look at.
-    pub(crate) fn is_buried(&self, memory: *mut c_void) -> bool {
-        // SAFETY: large enough, and aligned as all userdata.
-        unsafe { (*memory.cast::<PyBox>()).object.is_null() }
     }
 
     /// The finalizer's part: gives the box up. No Python, no allocation.
     ///
     /// # Safety
-    /// The lock is held; `home` is a box of this list.
-    pub(crate) unsafe fn bury(&self, home: *mut PyBox) {
-        // SAFETY: a box of ours; `home` of its slot is read by nobody without the lock.
+    /// The lock is held; `candidate` is as for [`Boxes::look_up`].
+    pub(crate) unsafe fn bury(&self, candidate: *mut PyBox) {
+        if self.look_up(candidate).is_none() {
+            return;
+        }
+        // SAFETY: a genuine box; the stamp of its slot is read by nobody without the lock.
         unsafe {
-            if (*home).object.is_null() {
-                return;
-            }
-            (*home).object = null_mut();
-            let number = (*home).slot;
-            (&mut *self.slots.get())[number as usize].home = null_mut();
+            let number = (*candidate).slot;
+            (&mut *self.slots.get())[number as usize].stamp = 0;
             self.dead.borrow_mut().push(number);
         }
     }
@@ -177,22 +184,11 @@ impl Boxes {
     }
 
     /// For `tp_clear` and closing: every box loses its object; the references are the caller's.
-    /// `alive` says whether Lua's memory is still there.
-    pub(crate) fn take_all(&self, alive: bool) -> Vec<*mut ffi::PyObject> {
+    pub(crate) fn take_all(&self) -> Vec<*mut ffi::PyObject> {
         // SAFETY: attached; the runtime is garbage or closed, so nobody holds its lock.
         let slots = unsafe { &mut *self.slots.get() };
-        let mut objects = Vec::new();
-        for slot in slots.iter_mut() {
-            let object = std::mem::replace(&mut slot.object, null_mut());
-            if alive && !slot.home.is_null() {
-                // SAFETY: `home` is cleared when its userdata is finalized, so it is alive.
-                unsafe { (*slot.home).object = null_mut() };
-            }
-            if !object.is_null() {
-                objects.push(object);
-            }
-        }
-        slots.clear();
+        let objects = slots.drain(..).map(|slot| slot.object).filter(|object| !object.is_null());
+        let objects = objects.collect();
         self.free.borrow_mut().clear();
         self.dead.borrow_mut().clear();
         objects

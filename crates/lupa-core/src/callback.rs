@@ -6,7 +6,6 @@
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::ptr::NonNull;
 
 use lua_api::raw::lua_State;
 use lua_api::{LuaBackend, Raising, State};
@@ -40,19 +39,20 @@ pub(crate) trait Callback<B: LuaBackend>: 'static {
     fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome;
 }
 
-/// The outer layer. Upvalue 1 is the runtime.
+/// The outer layer.
 pub(crate) unsafe extern "C-unwind" fn outer<B: LuaBackend, C: Callback<B>>(
     l: *mut lua_State,
 ) -> i32 {
-    // SAFETY: the closure was made by `push_callback` with the runtime, which lives as long as its
-    // Lua, as upvalue; this frame holds plain values only.
+    // SAFETY: Lua runs only while an instance is entered, and that is the one whose function this
+    // is; its host is the runtime, which outlives it. This frame holds plain values only.
     unsafe {
-        let runtime = B::lua_touserdata(l, B::upvalue_index(1)).cast::<Runtime<B>>();
+        let Some(raising) = Raising::<B>::of_thread(l) else { return 0 };
+        let runtime = raising.instance().host().cast::<Runtime<B>>();
         let count = inner::<B, C>(&*runtime, l);
         if count >= 0 {
             return count;
         }
-        Raising::<B>::in_callback(l, NonNull::from(&*(*runtime).instance)).raise()
+        raising.raise()
     }
 }
 
@@ -116,18 +116,9 @@ fn push_text<B: LuaBackend>(state: State<B>, text: &str) {
     });
 }
 
-/// Pushes a callback as a function with the runtime, and the value on top as a second upvalue if
-/// there shall be one.
-pub(crate) fn push_callback<B: LuaBackend, C: Callback<B>>(
-    runtime: *const Runtime<B>,
-    raising: Raising<'_, B>,
-    with_value: bool,
-) {
-    raising.push_pointer(runtime.cast_mut().cast());
-    if with_value {
-        raising.insert(-2);
-    }
-    raising.push_closure(Some(outer::<B, C>), 1 + i32::from(with_value));
+/// Pushes a callback as a function; with `upvalues`, so many values from the top become its own.
+pub(crate) fn push_callback<B: LuaBackend, C: Callback<B>>(raising: Raising<'_, B>, upvalues: i32) {
+    raising.push_closure(Some(outer::<B, C>), upvalues);
 }
 
 /// Whether the function at `index` was made by `python.as_function`.

@@ -90,19 +90,19 @@ fn boxed(py: Python<'_>, object: *mut ffi::PyObject) -> Result<Bound<'_, PyAny>>
     Ok(unsafe { Bound::from_borrowed_ptr(py, object) })
 }
 
-/// The object in the box at `index`: `None` when that is no box of this runtime, null when the box
-/// was finalized.
+/// The object in the box at `index`: `None` when that is no box, null when the box was finalized.
 #[inline]
 pub(crate) fn unbox<B: LuaBackend>(
     runtime: &Runtime<B>,
     state: State<B>,
     index: i32,
 ) -> Option<*mut ffi::PyObject> {
-    // SAFETY: a box that `find_box` accepts is one of ours, alive on the stack.
-    find_box(runtime, state, index).map(|found| unsafe { (*found).object })
+    let found = find_box(runtime, state, index)?;
+    Some(runtime.boxes.look_up(found).map_or(std::ptr::null_mut(), |(object, _)| object))
 }
 
-/// The box at `index`, if it is one.
+/// What looks like a box of this runtime, at `index`. A script with `debug.setmetatable` can make
+/// any userdata look so: only [`crate::boxes::Boxes::look_up`] tells.
 #[inline]
 pub(crate) fn find_box<B: LuaBackend>(
     runtime: &Runtime<B>,
@@ -115,12 +115,10 @@ pub(crate) fn find_box<B: LuaBackend>(
     }
     let ours = state.to_pointer(-1) as usize == runtime.anchors.metatable_address.get();
     state.pop(1);
-    // A script with `debug.setmetatable` can put our metatable on any userdata, so look closer.
-    let genuine = ours
+    let alike = ours
         && state.type_of(index) == value::USERDATA
-        && state.raw_len(index) == size_of::<PyBox>()
-        && (runtime.boxes.owns(memory) || runtime.boxes.is_buried(memory));
-    genuine.then_some(memory.cast())
+        && state.raw_len(index) == size_of::<PyBox>();
+    alike.then_some(memory.cast())
 }
 
 /// The object behind a function made by `python.as_function`.
@@ -129,7 +127,7 @@ pub(crate) fn unbox_function<B: LuaBackend>(
     state: State<B>,
     index: i32,
 ) -> Option<*mut ffi::PyObject> {
-    if !state.push_upvalue(index, 2) {
+    if !state.push_upvalue(index, 1) {
         return None;
     }
     let object = unbox(runtime, state, -1);

@@ -26,8 +26,9 @@ pub(crate) fn python_argument<'py, B: LuaBackend>(
 ) -> Result<(Bound<'py, PyAny>, View), Failure> {
     let runtime = entry.runtime();
     let found = match find_box(runtime, state, index) {
-        // SAFETY: a box of ours, on the stack.
-        Some(found) => Some(unsafe { ((*found).object, (*found).view) }),
+        Some(found) => {
+            Some(runtime.boxes.look_up(found).unwrap_or((std::ptr::null_mut(), View::ATTRIBUTES)))
+        }
         None if crate::callback::is_as_function(state, index) => {
             unbox_function(runtime, state, index).map(|object| (object, View::ATTRIBUTES))
         }
@@ -314,12 +315,11 @@ impl<B: LuaBackend> Callback<B> for ToString {
 
 /// `__gc`: touches no Python object and never raises, so it needs no inner layer.
 pub(crate) unsafe extern "C-unwind" fn collect<B: LuaBackend>(l: *mut lua_State) -> i32 {
-    // SAFETY: the closure has the runtime as its upvalue; the thread holds the lock, as always
-    // when Lua runs.
+    // SAFETY: as for `callback::outer`; the thread holds the lock, as always when Lua runs.
     unsafe {
-        let runtime = &*B::lua_touserdata(l, B::upvalue_index(1)).cast::<Runtime<B>>();
-        let state = State::new(l, std::ptr::NonNull::from(&*runtime.instance));
-        if let Some(found) = find_box(runtime, state, 1) {
+        let Some(raising) = lua_api::Raising::<B>::of_thread(l) else { return 0 };
+        let runtime = &*raising.instance().host().cast::<Runtime<B>>();
+        if let Some(found) = find_box(runtime, raising.state(), 1) {
             runtime.boxes.bury(found);
         }
     }

@@ -62,12 +62,11 @@ pub(crate) struct AsFunction;
 impl<B: LuaBackend> Callback<B> for AsFunction {
     fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
         only_argument(entry, state, "as_function")?;
-        let runtime: *const _ = entry.runtime();
         state.push_value(1);
         let Ok(held) = entry.instance.take_ref(state) else { return Err(Error::Memory.into()) };
         let made = state.protect_values(|raising| {
             raising.push_ref(held);
-            push_callback::<B, CallAsFunction>(runtime, raising, true);
+            push_callback::<B, CallAsFunction>(raising, 1);
             1
         });
         entry.instance.release(held);
@@ -78,12 +77,12 @@ impl<B: LuaBackend> Callback<B> for AsFunction {
     }
 }
 
-/// What `python.as_function` gives; upvalue 2 is the box of the object.
+/// What `python.as_function` gives; its upvalue is the box of the object.
 pub(crate) struct CallAsFunction;
 
 impl<B: LuaBackend> Callback<B> for CallAsFunction {
     fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
-        state.push_value(B::upvalue_index(2));
+        state.push_value(B::upvalue_index(1));
         state.insert(1);
         let (callable, _) = python_argument(entry, state, 1, "?")?;
         call(entry, state, &callable, 2)

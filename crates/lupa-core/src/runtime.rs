@@ -8,7 +8,7 @@ use std::ptr::null_mut;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use lua_api::{Instance, LuaBackend, Ref, State};
+use lua_api::{Instance, LuaBackend, Ref, State, set_thread_instance};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
@@ -88,7 +88,7 @@ impl<B: LuaBackend> Runtime<B> {
     #[inline]
     pub(crate) fn enter<'a>(&'a self, py: Python<'a>) -> Result<Entry<'a, B>> {
         self.lock.acquire(py);
-        let entry = Entry { runtime: self, py };
+        let entry = self.entry(py);
         if !self.instance.is_open() {
             return Err(Error::Closed);
         }
@@ -98,12 +98,18 @@ impl<B: LuaBackend> Runtime<B> {
         Ok(entry)
     }
 
+    #[inline(always)]
+    fn entry<'a>(&'a self, py: Python<'a>) -> Entry<'a, B> {
+        let instance: *const Instance<B> = &raw const *self.instance;
+        Entry { runtime: self, py, before: set_thread_instance(instance.cast()) }
+    }
+
     /// An entry for a callback: its thread has the lock already.
     #[inline]
     pub(crate) fn reenter<'a>(&'a self, py: Python<'a>) -> Entry<'a, B> {
         let entered = self.lock.try_acquire();
         debug_assert!(entered);
-        Entry { runtime: self, py }
+        self.entry(py)
     }
 
     #[cold]
@@ -163,7 +169,7 @@ impl<B: LuaBackend> Runtime<B> {
         if self.instance.is_open() {
             self.instance.close();
         }
-        for object in self.boxes.take_all(false) {
+        for object in self.boxes.take_all() {
             // SAFETY: attached; the references came from the slots.
             unsafe { ffi::Py_DECREF(object) };
         }
@@ -174,6 +180,8 @@ impl<B: LuaBackend> Runtime<B> {
 pub(crate) struct Entry<'a, B: LuaBackend> {
     runtime: &'a Runtime<B>,
     pub(crate) py: Python<'a>,
+    // The instance that this thread worked on before.
+    before: *const (),
 }
 
 impl<B: LuaBackend> Deref for Entry<'_, B> {
@@ -203,6 +211,7 @@ impl<B: LuaBackend> Drop for Entry<'_, B> {
     #[inline]
     fn drop(&mut self) {
         self.runtime.drop_dead();
+        set_thread_instance(self.before);
         self.runtime.lock.release();
     }
 }
@@ -222,6 +231,7 @@ impl<B: LuaBackend> RuntimeObject<B> {
             let object = ffi::PyType_GenericAlloc(types::get().runtime, 0);
             let object = Bound::from_owned_ptr_or_err(py, object)?;
             runtime.owner.set(object.as_ptr());
+            runtime.instance.set_host((&raw const *runtime).cast());
             (*object.as_ptr().cast::<Self>()).runtime = Box::into_raw(runtime);
             Ok(object)
         }
@@ -317,7 +327,7 @@ impl<B: LuaBackend> RuntimeObject<B> {
         unsafe {
             let runtime = (*object.cast::<Self>()).runtime;
             if !runtime.is_null() {
-                for held in (*runtime).boxes.take_all((*runtime).instance.is_open()) {
+                for held in (*runtime).boxes.take_all() {
                     ffi::Py_DECREF(held);
                 }
             }

@@ -14,7 +14,7 @@ use crate::metamethods::{Call, Index, NewIndex, ToString, collect, push_box};
 use crate::python_lib::{
     Args, AsAttrGetter, AsFunction, AsItemGetter, Enumerate, Iter, IterEx, Next, SetOverflowHandler,
 };
-use crate::runtime::{Entry, Runtime};
+use crate::runtime::Entry;
 
 /// The name that the metatable of Python objects has in the registry.
 const METATABLE: &CStr = c"POBJECT";
@@ -31,7 +31,7 @@ pub(crate) fn fill<B: LuaBackend>(
         raising.open_libs();
         0
     })?;
-    let metatable = anchor(entry, |raising| metatable(runtime, raising))?;
+    let metatable = anchor(entry, metatable)?;
     state.push_ref(metatable);
     runtime.anchors.metatable_address.set(state.to_pointer(-1) as usize);
     state.pop(1);
@@ -45,7 +45,7 @@ pub(crate) fn fill<B: LuaBackend>(
             raising.set_metatable(-2);
         })?));
     }
-    let next = anchor(entry, |raising| push_callback::<B, Next>(runtime, raising, false))?;
+    let next = anchor(entry, |raising| push_callback::<B, Next>(raising, 0))?;
     runtime.anchors.iterator.set(Some(next));
     runtime.anchors.overflow.set(Some(anchor(entry, |raising| raising.push_bool(false))?));
     if !runtime.boxes.reserve_many(4) {
@@ -61,7 +61,7 @@ pub(crate) fn fill<B: LuaBackend>(
     let eval = eval.map(Bound::as_ptr);
     let builtins = builtins.map(Bound::as_ptr);
     step(entry, |raising| {
-        library(runtime, raising);
+        library(raising);
         raising.push_ref(runtime.anchors.none.get().unwrap_or(metatable));
         raising.set_field(-2, c"none");
         for (name, object) in [(c"eval", eval), (c"builtins", builtins)] {
@@ -102,14 +102,13 @@ fn anchor<B: LuaBackend>(
     kept.map_err(|failure| raised(entry, state, failure))
 }
 
-fn metatable<B: LuaBackend>(runtime: &Runtime<B>, raising: Raising<'_, B>) {
+fn metatable<B: LuaBackend>(raising: Raising<'_, B>) {
     raising.new_table(0, 8);
-    field::<B, Call>(runtime, raising, c"__call");
-    field::<B, Index>(runtime, raising, c"__index");
-    field::<B, NewIndex>(runtime, raising, c"__newindex");
-    field::<B, ToString>(runtime, raising, c"__tostring");
-    raising.push_pointer(std::ptr::from_ref(runtime).cast_mut().cast());
-    raising.push_closure(Some(collect::<B>), 1);
+    field::<B, Call>(raising, c"__call");
+    field::<B, Index>(raising, c"__index");
+    field::<B, NewIndex>(raising, c"__newindex");
+    field::<B, ToString>(raising, c"__tostring");
+    raising.push_closure(Some(collect::<B>), 0);
     raising.set_field(-2, c"__gc");
     raising.push_bytes(METATABLE.to_bytes());
     raising.set_field(-2, c"__name");
@@ -118,16 +117,16 @@ fn metatable<B: LuaBackend>(runtime: &Runtime<B>, raising: Raising<'_, B>) {
 }
 
 /// Makes the table `python`, as a global and as a loaded module, and leaves it on top.
-fn library<B: LuaBackend>(runtime: &Runtime<B>, raising: Raising<'_, B>) {
+fn library<B: LuaBackend>(raising: Raising<'_, B>) {
     raising.new_table(0, 12);
-    field::<B, AsAttrGetter>(runtime, raising, c"as_attrgetter");
-    field::<B, AsItemGetter>(runtime, raising, c"as_itemgetter");
-    field::<B, AsFunction>(runtime, raising, c"as_function");
-    field::<B, Iter>(runtime, raising, c"iter");
-    field::<B, IterEx>(runtime, raising, c"iterex");
-    field::<B, Enumerate>(runtime, raising, c"enumerate");
-    field::<B, Args>(runtime, raising, c"args");
-    field::<B, SetOverflowHandler>(runtime, raising, c"set_overflow_handler");
+    field::<B, AsAttrGetter>(raising, c"as_attrgetter");
+    field::<B, AsItemGetter>(raising, c"as_itemgetter");
+    field::<B, AsFunction>(raising, c"as_function");
+    field::<B, Iter>(raising, c"iter");
+    field::<B, IterEx>(raising, c"iterex");
+    field::<B, Enumerate>(raising, c"enumerate");
+    field::<B, Args>(raising, c"args");
+    field::<B, SetOverflowHandler>(raising, c"set_overflow_handler");
     raising.push_globals();
     raising.push_value(-2);
     raising.set_field(-2, c"python");
@@ -138,11 +137,7 @@ fn library<B: LuaBackend>(runtime: &Runtime<B>, raising: Raising<'_, B>) {
     raising.pop(1);
 }
 
-fn field<B: LuaBackend, C: Callback<B>>(
-    runtime: &Runtime<B>,
-    raising: Raising<'_, B>,
-    name: &CStr,
-) {
-    push_callback::<B, C>(runtime, raising, false);
+fn field<B: LuaBackend, C: Callback<B>>(raising: Raising<'_, B>, name: &CStr) {
+    push_callback::<B, C>(raising, 0);
     raising.set_field(-2, name);
 }

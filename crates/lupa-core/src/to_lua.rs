@@ -264,8 +264,8 @@ fn replacement<'py, B: LuaBackend>(
         }
         value::USERDATA if crate::from_lua::find_box(runtime, state, -1).is_some() => {
             let view = crate::from_lua::find_box(runtime, state, -1)
-                // SAFETY: a box of ours, on the stack.
-                .map_or(View::ATTRIBUTES, |found| unsafe { (*found).view });
+                .and_then(|found| runtime.boxes.look_up(found))
+                .map_or(View::ATTRIBUTES, |(_, view)| view);
             let held = from_lua(runtime, py, state, -1)?;
             (Prepared::Object(held.as_ptr(), view), Some(held))
         }
@@ -363,8 +363,7 @@ fn push_known<B: LuaBackend>(
     state.raw_get(-2);
     state.remove(-2);
     let found = crate::from_lua::find_box(runtime, state, -1);
-    // SAFETY: a box of ours, on the stack.
-    if found.is_some_and(|found| unsafe { (*found).object == object && (*found).view == view }) {
+    if found.and_then(|found| runtime.boxes.look_up(found)) == Some((object, view)) {
         return true;
     }
     state.pop(1);

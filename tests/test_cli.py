@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.beyond
+
 SECONDS = 300
 
 

@@ -51,7 +51,7 @@ def test_docstrings_of_a_module(lupa):
     """Each example works on each Lua, whatever ``import lupa`` would have given."""
     texts = [(lupa.__name__, lupa.__doc__)]
     texts += [(f"{lupa.__name__}.{name}", thing.__doc__) for name, thing in documented(lupa)]
-    total = sum(run_examples(text or "", name, {"lupa": lupa}) for name, text in texts)
+    total = sum(run_examples(text or "", name, {**vars(lupa), "lupa": lupa}) for name, text in texts)
     assert total > 0
 
 

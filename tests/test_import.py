@@ -178,6 +178,7 @@ def test_probing_for_a_missing_module_finds_none():
     assert printed(code) == "None False"
 
 
+@pytest.mark.beyond
 @pytest.mark.parametrize("statement", ["import lupa.lua99", "from lupa import lua99", "lupa.lua99"])
 def test_every_way_to_a_missing_module_names_those_there_are(statement):
     code = f"import lupa\ntry: {statement}\nexcept (ImportError, AttributeError) as error: print(error)"

@@ -7,6 +7,8 @@ import pathlib
 import lupa as package
 import pytest
 
+pytestmark = pytest.mark.beyond
+
 PACKAGE = pathlib.Path(package.__file__).parent
 CLASSES = (
     "LuaRuntime",

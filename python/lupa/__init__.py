@@ -112,9 +112,7 @@ def __dir__():
 def _imported():
     prefix = __name__ + "."
     return {
-        name: module
-        for name, module in sys.modules.items()
-        if name.startswith(prefix) and hasattr(module, "_promote")
+        name: module for name, module in sys.modules.items() if name.startswith(prefix) and hasattr(module, "_promote")
     }
 
 

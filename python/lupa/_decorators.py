@@ -1,18 +1,25 @@
 """Python functions that take keyword arguments from Lua."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from functools import wraps
+from typing import Any, TypeVar
+
+_Result = TypeVar("_Result")
 
 
-def _unpack(args):
+def _unpack(args: tuple[Any, ...]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arguments of a call from Lua; a table as the only one is taken apart."""
     if len(args) == 1:
         to_args = getattr(type(args[0]), "__lua_args__", None)
         if to_args is not None:
-            return to_args(args[0])
+            unpacked: tuple[tuple[Any, ...], dict[str, Any]] = to_args(args[0])
+            return unpacked
     return args, {}
 
 
-def unpacks_lua_table(func):
+def unpacks_lua_table(func: Callable[..., _Result]) -> Callable[..., _Result]:
     """Make a function take keyword arguments from Lua, in a table: ``func{1, b=2}``.
 
     Lua has no keyword arguments; a table as the only argument is the custom instead.  Its sequence
@@ -32,14 +39,14 @@ def unpacks_lua_table(func):
     """
 
     @wraps(func)
-    def wrapper(*args):
-        args, kwargs = _unpack(args)
-        return func(*args, **kwargs)
+    def wrapper(*args: Any) -> _Result:
+        positional, kwargs = _unpack(args)
+        return func(*positional, **kwargs)
 
     return wrapper
 
 
-def unpacks_lua_table_method(meth):
+def unpacks_lua_table_method(meth: Callable[..., _Result]) -> Callable[..., _Result]:
     """The same as :func:`unpacks_lua_table` for methods.
 
     >>> import lupa
@@ -53,8 +60,8 @@ def unpacks_lua_table_method(meth):
     """
 
     @wraps(meth)
-    def wrapper(self, *args):
-        args, kwargs = _unpack(args)
-        return meth(self, *args, **kwargs)
+    def wrapper(self: Any, *args: Any) -> _Result:
+        positional, kwargs = _unpack(args)
+        return meth(self, *positional, **kwargs)
 
     return wrapper

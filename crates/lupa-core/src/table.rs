@@ -6,8 +6,7 @@ use lua_api::{LuaBackend, Ref, value};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use crate::call;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, raised};
 use crate::guard::{guard, guard_status};
 use crate::iterator::{TableIterator, Yields};
 use crate::object::{attribute_key, is_own_name, parts};
@@ -107,8 +106,50 @@ unsafe fn assign<B: LuaBackend>(
         prepare(entry, &value, Mode::Value)?
     };
     let state = entry.state();
+    if !matches!(key, Prepared::Bytes(..) | Prepared::Object(..))
+        && assign_present(entry, reference, key, value)
+    {
+        return Ok(0);
+    }
+    let boxes = usize::from(matches!(key, Prepared::Object(..)))
+        + usize::from(matches!(value, Prepared::Object(..)));
+    if boxes > 0 && !runtime.boxes.reserve_many(boxes) {
+        return Err(Error::Memory);
+    }
+    let assigned = state.protect(|raising| {
+        raising.push_ref(reference);
+        push(runtime, raising, key);
+        push(runtime, raising, value);
+        if raising.type_of(1) == value::TABLE && !raising.push_metatable(1) {
+            // With no metamethod in the way nothing runs, and the GIL can stay.
+            raising.raw_set(1);
+        } else {
+            raising.set_top(3);
+            runtime.detach();
+            raising.set(1);
+            runtime.attach();
+        }
+    });
+    // An error may have come while detached.
+    entry.attach();
+    match assigned {
+        Ok(()) => Ok(0),
+        Err(failure) => Err(raised(entry, state, failure)),
+    }
+}
+
+/// Assigns to a key that is in the table already, which takes no protection; says whether it did.
+fn assign_present<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    reference: Ref,
+    key: Prepared,
+    value: Prepared,
+) -> bool {
+    let runtime = entry.runtime();
+    let state = entry.state();
     let base = state.top();
     state.push_ref(reference);
+    let mut assigned = false;
     if state.type_of(-1) == value::TABLE && push_plain(runtime, state, key) {
         state.push_value(-1);
         state.raw_get(-3);
@@ -117,29 +158,9 @@ unsafe fn assign<B: LuaBackend>(
         if present && push_plain(runtime, state, value) {
             // SAFETY: the key is present; so no metamethod is asked either.
             unsafe { state.raw_set_present(-3) };
-            state.set_top(base);
-            return Ok(0);
+            assigned = true;
         }
     }
     state.set_top(base);
-    let boxes = usize::from(matches!(key, Prepared::Object(..)))
-        + usize::from(matches!(value, Prepared::Object(..)));
-    if boxes > 0 && !runtime.boxes.reserve_many(boxes) {
-        return Err(Error::Memory);
-    }
-    call::run(entry, |raising| {
-        raising.push_ref(reference);
-        push(runtime, raising, key);
-        push(runtime, raising, value);
-        if raising.push_metatable(1) {
-            raising.pop(1);
-            runtime.detach();
-            raising.set(1);
-            runtime.attach();
-        } else {
-            raising.set(1);
-        }
-        0
-    })?;
-    Ok(0)
+    assigned
 }

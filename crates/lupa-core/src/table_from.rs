@@ -12,7 +12,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyInt, PyList, PyString, PyTuple};
 
 use crate::error::{Error, Result, raised};
 use crate::object;
@@ -65,7 +65,11 @@ fn new_table<B: LuaBackend>(entry: &Entry<'_, B>, sources: &[Bound<'_, PyAny>]) 
         } else if let Ok(tuple) = source.cast::<PyTuple>() {
             array += tuple.len();
         } else if let Ok(dict) = source.cast::<PyDict>() {
-            hash += dict.len();
+            // Integer keys may belong to the array part, which Lua finds out by growing.
+            let first = dict.iter().next();
+            if first.is_some_and(|(key, _)| !key.is_instance_of::<PyInt>()) {
+                hash += dict.len();
+            }
         }
     }
     // A hint only, so that a table which then does not fit in memory fails where it is filled.
@@ -451,6 +455,19 @@ fn borrowed_item<'a, 'py>(
     // SAFETY: a list or tuple; the index is checked against its length of this moment.
     unsafe {
         let pointer = source.as_ptr();
+        #[cfg(not(any(Py_LIMITED_API, Py_GIL_DISABLED, PyPy, GraalPy)))]
+        let item = if ffi::PyList_Check(pointer) != 0 {
+            if index >= ffi::PyList_GET_SIZE(pointer) {
+                return None;
+            }
+            ffi::PyList_GET_ITEM(pointer, index)
+        } else {
+            if index >= ffi::PyTuple_GET_SIZE(pointer) {
+                return None;
+            }
+            ffi::PyTuple_GET_ITEM(pointer, index)
+        };
+        #[cfg(any(Py_LIMITED_API, Py_GIL_DISABLED, PyPy, GraalPy))]
         let item = if ffi::PyList_Check(pointer) != 0 {
             if index >= ffi::PyList_Size(pointer) {
                 return None;

@@ -106,8 +106,6 @@ macro_rules! with_common_api {
             fn lua_xmove(from: *mut lua_State, to: *mut lua_State, n: c_int);
             /// `[-0, +0, -]` Whether the value is a C function.
             fn lua_iscfunction(l: *mut lua_State, index: c_int) -> c_int;
-            /// `[-0, +0, -]` Whether the value is a number or a string that converts to one.
-            fn lua_isnumber(l: *mut lua_State, index: c_int) -> c_int;
             /// `[-0, +0, -]` The type of a value.
             fn lua_type(l: *mut lua_State, index: c_int) -> c_int;
             /// `[-0, +0, -]` The name of a type.
@@ -134,8 +132,6 @@ macro_rules! with_common_api {
             fn lua_pushcclosure(l: *mut lua_State, f: lua_CFunction, n: c_int);
             /// `[-0, +1, -]`
             fn lua_pushboolean(l: *mut lua_State, b: c_int);
-            /// `[-0, +1, -]`
-            fn lua_pushlightuserdata(l: *mut lua_State, p: *mut c_void);
             /// `[-0, +1, m]`
             fn lua_createtable(l: *mut lua_State, narr: c_int, nrec: c_int);
             /// `[-0, +(0|1), -]` Pushes the metatable if there is one.
@@ -230,6 +226,8 @@ pub unsafe trait LuaBackend: CommonApi + Copy + 'static {
     const HAS_INTEGERS: bool;
     /// The smallest and the largest `lua_Integer`.
     const INTEGER_RANGE: (i64, i64);
+    /// The smallest and the largest position that `raw_geti` and `raw_seti` take.
+    const POSITION_RANGE: (i64, i64);
     /// `#t` asks a table's `__len` (5.2 and later, not LuaJIT).
     const TABLE_HAS_LEN: bool;
     /// Tracebacks of this Lua say what a name is (`in field 'f'`, 5.3 and later).
@@ -238,15 +236,11 @@ pub unsafe trait LuaBackend: CommonApi + Copy + 'static {
     const TRACEBACK_FOR_NIL: bool;
     /// An allocation that fails is tried again after a full collection (5.2 and later, not LuaJIT).
     const COLLECTS_WHEN_FULL: bool;
-    /// A finalizer's error can surface in whatever allocates: then every allocation may raise it.
-    const FINALIZERS_RAISE: bool;
     /// `lua_checkstack` may raise instead of returning false (5.1 and LuaJIT 2.0).
     const CHECKSTACK_RAISES: bool;
     /// Loading can be restricted to source or to bytecode (not in 5.1; then [`crate::State::load`]
     /// does it).
     const LOAD_HAS_MODE: bool;
-    /// The functions of the standard library that load C modules can be hooked: built from source.
-    const BUNDLED: bool;
 
     /// The address of this Lua's `lua_pushnil`, to tell Luas of one process apart.
     fn lua_pushnil_address() -> *mut c_void;
@@ -274,6 +268,10 @@ pub unsafe trait LuaBackend: CommonApi + Copy + 'static {
     unsafe fn raw_get(l: *mut lua_State, index: c_int);
     /// `[-0, +1, -]`
     unsafe fn raw_geti(l: *mut lua_State, index: c_int, n: i64);
+    /// `[-1, +1, -]` As `raw_get`; gives the type of what it has pushed.
+    unsafe fn raw_get_type(l: *mut lua_State, index: c_int) -> c_int;
+    /// `[-0, +1, -]` As `raw_geti`; gives the type of what it has pushed.
+    unsafe fn raw_geti_type(l: *mut lua_State, index: c_int, n: i64) -> c_int;
     /// `[-1, +0, m]` Does not allocate when the key is present.
     unsafe fn raw_seti(l: *mut lua_State, index: c_int, n: i64);
     /// `[-1, +1, e]` `t[k]`, with metamethods.

@@ -64,11 +64,38 @@ macro_rules! shared_methods {
     };
 }
 
+/// Lua before 5.3: `lua_rawgeti` takes an `int` and gives no type.
+#[macro_export]
+macro_rules! untyped_get_methods {
+    ($bindings:ident) => {
+        const POSITION_RANGE: (i64, i64) = (c_int::MIN as i64, c_int::MAX as i64);
+
+        #[inline(always)]
+        unsafe fn raw_get_type(l: *mut lua_State, index: c_int) -> c_int {
+            // SAFETY: the caller keeps the manual's rules for these functions.
+            unsafe {
+                $bindings::lua_rawget(l, index);
+                $bindings::lua_type(l, -1)
+            }
+        }
+
+        #[inline(always)]
+        unsafe fn raw_geti_type(l: *mut lua_State, index: c_int, n: i64) -> c_int {
+            // SAFETY: as above; references and positions fit.
+            unsafe {
+                $bindings::lua_rawgeti(l, index, n as _);
+                $bindings::lua_type(l, -1)
+            }
+        }
+    };
+}
+
 /// Lua 5.1 and both LuaJITs, but for `load`.
 #[macro_export]
 macro_rules! classic_methods {
     ($bindings:ident) => {
         $crate::shared_methods!($bindings);
+        $crate::untyped_get_methods!($bindings);
 
         #[inline(always)]
         fn upvalue_index(n: c_int) -> c_int {
@@ -241,6 +268,20 @@ macro_rules! later_methods {
 macro_rules! modern_methods {
     ($bindings:ident) => {
         $crate::later_methods!($bindings);
+
+        const POSITION_RANGE: (i64, i64) = (i64::MIN, i64::MAX);
+
+        #[inline(always)]
+        unsafe fn raw_get_type(l: *mut lua_State, index: c_int) -> c_int {
+            // SAFETY: the caller keeps the manual's rules for this function.
+            unsafe { $bindings::lua_rawget(l, index) }
+        }
+
+        #[inline(always)]
+        unsafe fn raw_geti_type(l: *mut lua_State, index: c_int, n: i64) -> c_int {
+            // SAFETY: as above.
+            unsafe { $bindings::lua_rawgeti(l, index, n) }
+        }
 
         #[inline(always)]
         unsafe fn to_integer(l: *mut lua_State, index: c_int) -> Option<i64> {

@@ -7,7 +7,7 @@ use core::ops::Deref;
 use core::ptr::{NonNull, null_mut};
 
 use crate::backend::{Gc, LuaBackend, MULTRET, OK};
-use crate::instance::{Instance, set_thread_instance, thread_instance};
+use crate::instance::{Instance, Ref, thread_instance};
 use crate::raw::{lua_CFunction, lua_State};
 use crate::state::State;
 
@@ -86,6 +86,10 @@ where
     }
 }
 
+/// How many results leave room enough: a C function has room for 20 values, and what a call gives
+/// takes the place of its frame.
+const FEW: c_int = 6;
+
 impl<B: LuaBackend> State<B> {
     /// Runs `work` in a protected call, in a stack frame of its own.
     ///
@@ -131,9 +135,6 @@ impl<B: LuaBackend> State<B> {
         self,
         work: impl for<'f> FnOnce(Raising<'f, B>) -> c_int,
     ) -> Result<c_int, Raised> {
-        // A C function has room for 20 values, and what it leaves takes the place of its frame, so
-        // a few results leave room enough.
-        const FEW: c_int = 6;
         self.run(MULTRET, move |raising| {
             let count = work(raising);
             if count > FEW {
@@ -141,6 +142,45 @@ impl<B: LuaBackend> State<B> {
             }
             (count, count)
         })
+    }
+
+    /// Begins a call of the value behind a reference: pushes the message handler and it. What
+    /// follows is its arguments, of those that [`State`] can push, and [`State::end_call`].
+    #[inline(always)]
+    pub fn begin_call(self, function: Ref) {
+        self.begin_load();
+        self.push_ref(function);
+    }
+
+    /// As [`State::begin_call`], for a function that the caller is about to push.
+    #[inline(always)]
+    pub fn begin_load(self) {
+        self.push_ref(self.instance().entry_refs().0);
+    }
+
+    /// Calls the function that has been pushed with the arguments above it, in protected mode; the
+    /// handler is at `base + 1`. Gives the number of results, which are above that, with room for
+    /// [`crate::MIN_ROOM`] more.
+    ///
+    /// # Errors
+    /// [`Raised`], and the error value is on top of the stack.
+    #[inline(always)]
+    pub fn end_call(self, base: c_int, nargs: c_int) -> Result<c_int, Raised> {
+        // SAFETY: handler, function and arguments are on the stack; an error ends in the status.
+        let status = unsafe { B::pcall(self.raw(), nargs, MULTRET, base + 1) };
+        if status != OK {
+            return Err(Raised(status));
+        }
+        let count = self.top() - base - 1;
+        if count > FEW {
+            self.make_room()?;
+        }
+        Ok(count)
+    }
+
+    #[cold]
+    fn make_room(self) -> Result<(), Raised> {
+        self.protect(|raising| raising.reserve(crate::MIN_ROOM))
     }
 
     /// Leaves the handler, and above it the results or the error value.
@@ -157,7 +197,6 @@ impl<B: LuaBackend> State<B> {
             result: None,
         };
         let instance = self.instance();
-        let before = set_thread_instance(self.instance_ptr().as_ptr().cast());
         let (handler, entry) = instance.entry_refs();
         let base = self.top();
         self.push_ref(handler);
@@ -170,7 +209,6 @@ impl<B: LuaBackend> State<B> {
         // the job at once; an error ends in the status.
         let status = unsafe { B::pcall(self.raw(), 0, results, base + 1) };
         instance.memory().set_lenient(false);
-        set_thread_instance(before);
         match job.result {
             Some(result) if status == OK => Ok(result),
             // A script has put something else in the place of the entry function, with

@@ -18,17 +18,30 @@ use crate::traceback;
 #[repr(transparent)]
 pub struct Ref(pub c_int);
 
-thread_local! {
-    static CURRENT: Cell<*const ()> = const { Cell::new(null()) };
+/// What there is once for each thread. Its address tells threads apart.
+///
+/// C functions find their instance here. An upvalue would be simpler, but scripts can change
+/// upvalues (`debug.setupvalue`).
+pub struct Thread {
+    instance: Cell<*const ()>,
 }
 
-/// Makes an instance the one that this thread works on; gives the one before, to be put back.
-///
-/// C functions find their instance by this. An upvalue would be simpler, but scripts can change
-/// upvalues (`debug.setupvalue`).
-#[inline(always)]
-pub fn set_thread_instance(instance: *const ()) -> *const () {
-    CURRENT.replace(instance)
+thread_local! {
+    static THREAD: Thread = const { Thread { instance: Cell::new(null()) } };
+}
+
+impl Thread {
+    /// That of the calling thread; good for as long as the thread lives.
+    #[inline(always)]
+    pub fn this() -> NonNull<Thread> {
+        THREAD.with(|thread| NonNull::from(thread))
+    }
+
+    /// Makes an instance the one that this thread works on; gives the one before, to be put back.
+    #[inline(always)]
+    pub fn set_instance(&self, instance: *const ()) -> *const () {
+        self.instance.replace(instance)
+    }
 }
 
 /// The instance that this thread works on.
@@ -37,7 +50,7 @@ pub fn set_thread_instance(instance: *const ()) -> *const () {
 /// Called from a C function that Lua runs: so an instance of this backend is being worked on.
 #[inline(always)]
 pub(crate) unsafe fn thread_instance<B: LuaBackend>() -> Option<NonNull<Instance<B>>> {
-    NonNull::new(CURRENT.get().cast_mut().cast())
+    NonNull::new(THREAD.with(|thread| thread.instance.get()).cast_mut().cast())
 }
 
 /// How many references are reserved at a time.
@@ -277,7 +290,9 @@ impl<B: LuaBackend> Instance<B> {
             return;
         }
         self.current.set(main);
-        let before = set_thread_instance((&raw const *self).cast());
+        // SAFETY: the calling thread's.
+        let thread = unsafe { Thread::this().as_ref() };
+        let before = thread.set_instance((&raw const *self).cast());
         // SAFETY: the state is live; the finalizers that run may still use this instance, which
         // counts as open until they are done.
         unsafe {
@@ -285,7 +300,7 @@ impl<B: LuaBackend> Instance<B> {
             self.memory.detach::<B>(main);
             B::lua_close(main);
         }
-        set_thread_instance(before);
+        thread.set_instance(before);
         self.main.set(null_mut());
         self.current.set(null_mut());
     }

@@ -13,7 +13,7 @@
 //! 4. **Room.** Whoever holds a [`State`] has at least [`MIN_ROOM`] free stack slots, and leaves the
 //!    stack as high as it was.
 //! 5. **One thread at a time.** An [`Instance`] and all its states belong to the thread that holds
-//!    the lock of the layer above.
+//!    the lock of the layer above, and that has said so ([`Thread::set_instance`]).
 //!
 //! Rust is compiled with `panic = "unwind"` and all of Lua's functions are `C-unwind`: with `abort`
 //! or plain `C`, an error in LuaJIT would end the process.
@@ -37,7 +37,7 @@ pub use backend::{
     CommonApi, ERRMEM, ERRRUN, ERRSYNTAX, Frame, Gc, LuaBackend, MULTRET, OK, YIELD, value,
 };
 pub use fence::{Raised, Raising};
-pub use instance::{Instance, Ref, set_thread_instance};
+pub use instance::{Instance, Ref, Thread};
 pub use state::State;
 
 /// Free stack slots that a C function starts with (`LUA_MINSTACK`, 20), less what this crate uses

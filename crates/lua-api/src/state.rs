@@ -81,8 +81,6 @@ impl<B: LuaBackend> State<B> {
         push_number = lua_pushnumber(n: f64);
         /// Pushes an integer, or a float where there is no such subtype.
         push_integer = push_integer(n: i64);
-        /// Pushes a bare pointer.
-        push_pointer = lua_pushlightuserdata(p: *mut c_void);
         /// The address of a userdata, or null.
         to_userdata = lua_touserdata(index: c_int) -> *mut c_void;
         /// The coroutine at `index`, or null.
@@ -101,6 +99,10 @@ impl<B: LuaBackend> State<B> {
         raw_get = raw_get(index: c_int);
         /// Pushes `t[n]`, without metamethods.
         raw_geti = raw_geti(index: c_int, n: i64);
+        /// As [`State::raw_get`]; gives the type of what it has pushed.
+        raw_get_type = raw_get_type(index: c_int) -> c_int;
+        /// As [`State::raw_geti`]; gives the type of what it has pushed.
+        raw_geti_type = raw_geti_type(index: c_int, n: i64) -> c_int;
         /// Moves the top value to `index`.
         insert = insert(index: c_int);
         /// Removes the value at `index`.
@@ -203,6 +205,12 @@ impl<B: LuaBackend> State<B> {
         self.raw_geti(B::REGISTRY_INDEX, i64::from(reference.0));
     }
 
+    /// Pushes what a reference stands for, and gives its type.
+    #[inline(always)]
+    pub fn push_ref_type(self, reference: Ref) -> c_int {
+        self.raw_geti_type(B::REGISTRY_INDEX, i64::from(reference.0))
+    }
+
     /// The bytes of the string at `index`, or `None` when it is no string (a number is none: to
     /// convert one may raise). The slice is good while the string stays on the stack.
     #[inline(always)]
@@ -210,11 +218,23 @@ impl<B: LuaBackend> State<B> {
         if self.type_of(index) != value::STRING {
             return None;
         }
+        // SAFETY: a string.
+        Some(unsafe { self.string(index) })
+    }
+
+    /// The bytes of the string at `index`, as [`State::bytes`] gives them.
+    ///
+    /// # Safety
+    /// There is a string at `index`.
+    #[inline(always)]
+    pub unsafe fn string<'a>(self, index: c_int) -> &'a [u8] {
         let mut len = 0;
-        // SAFETY: for a string this neither converts nor allocates.
-        let start = unsafe { B::lua_tolstring(self.raw, index, &mut len) };
-        // SAFETY: Lua gives the string's own bytes and their number.
-        Some(unsafe { core::slice::from_raw_parts(start.cast::<u8>(), len) })
+        // SAFETY: for a string this neither converts nor allocates; Lua gives its own bytes and
+        // their number.
+        unsafe {
+            let start = B::lua_tolstring(self.raw, index, &mut len);
+            core::slice::from_raw_parts(start.cast::<u8>(), len)
+        }
     }
 
     /// Loads a chunk and pushes it as a function; on another status than `OK` pushes the error.

@@ -26,12 +26,11 @@ unsafe impl LuaBackend for Lua52 {
     const TRACEBACK_NAMES_KIND: bool = false;
     const TRACEBACK_FOR_NIL: bool = true;
     const COLLECTS_WHEN_FULL: bool = true;
-    const FINALIZERS_RAISE: bool = true;
     const CHECKSTACK_RAISES: bool = false;
     const LOAD_HAS_MODE: bool = true;
-    const BUNDLED: bool = !cfg!(lupa_system_lua);
 
     lua_api::later_methods!(bindings);
+    lua_api::untyped_get_methods!(bindings);
 
     #[inline(always)]
     unsafe fn to_integer(_l: *mut lua_State, _index: c_int) -> Option<i64> {

@@ -25,10 +25,8 @@ unsafe impl LuaBackend for Lua54 {
     const TRACEBACK_NAMES_KIND: bool = true;
     const TRACEBACK_FOR_NIL: bool = true;
     const COLLECTS_WHEN_FULL: bool = true;
-    const FINALIZERS_RAISE: bool = false;
     const CHECKSTACK_RAISES: bool = false;
     const LOAD_HAS_MODE: bool = true;
-    const BUNDLED: bool = !cfg!(lupa_system_lua);
 
     lua_api::modern_methods!(bindings);
 

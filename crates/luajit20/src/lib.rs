@@ -26,10 +26,8 @@ unsafe impl LuaBackend for LuaJit20 {
     const TRACEBACK_NAMES_KIND: bool = false;
     const TRACEBACK_FOR_NIL: bool = false;
     const COLLECTS_WHEN_FULL: bool = false;
-    const FINALIZERS_RAISE: bool = true;
     const CHECKSTACK_RAISES: bool = true;
     const LOAD_HAS_MODE: bool = true;
-    const BUNDLED: bool = !cfg!(lupa_system_lua);
 
     lua_api::classic_methods!(bindings);
 

@@ -67,17 +67,13 @@ pub(crate) struct Boxes {
     slots: UnsafeCell<Vec<Slot>>,
     free: RefCell<Vec<u32>>,
     dead: RefCell<Vec<u32>>,
+    dead_count: Cell<usize>,
     stamps: Cell<u64>,
 }
 
 impl Boxes {
-    /// Makes sure that the next [`Boxes::fill`] and every finalizer need no memory.
-    pub(crate) fn reserve(&self) -> bool {
-        self.reserve_many(1)
-    }
-
-    /// The same for the next `count` times.
-    pub(crate) fn reserve_many(&self, count: usize) -> bool {
+    /// Makes sure that the next `count` times of [`Boxes::fill`] and every finalizer need no memory.
+    pub(crate) fn reserve(&self, count: usize) -> bool {
         // SAFETY: attached, and the lock is held: nobody else looks at the slots.
         let slots = unsafe { &mut *self.slots.get() };
         let total = slots.len() + count;
@@ -119,7 +115,7 @@ impl Boxes {
     /// The object and the view of a box; `None` once it was finalized, or if this is no box at all
     /// but a userdata that a script has dressed up with `debug.setmetatable`.
     ///
-    /// `candidate` has our metatable and the size of a [`PyBox`].
+    /// `candidate` is a full userdata of the size of a [`PyBox`].
     #[inline]
     pub(crate) fn look_up(&self, candidate: *mut PyBox) -> Option<(*mut ffi::PyObject, View)> {
         // SAFETY: large enough, and aligned as all userdata; the slots are only read.
@@ -146,18 +142,20 @@ impl Boxes {
             let number = (*candidate).slot;
             (&mut *self.slots.get())[number as usize].stamp = 0;
             self.dead.borrow_mut().push(number);
+            self.dead_count.set(self.dead_count.get() + 1);
         }
     }
 
     /// Whether finalizers have left something to [`Boxes::take_dead`].
     #[inline(always)]
     pub(crate) fn has_dead(&self) -> bool {
-        !self.dead.borrow().is_empty()
+        self.dead_count.get() > 0
     }
 
     /// Takes one object that no box owns any more; the reference is now the caller's.
     pub(crate) fn take_dead(&self) -> Option<*mut ffi::PyObject> {
         let number = self.dead.borrow_mut().pop()?;
+        self.dead_count.set(self.dead_count.get() - 1);
         // SAFETY: attached, with the lock held.
         let slot = unsafe { &mut (&mut *self.slots.get())[number as usize] };
         let object = std::mem::replace(&mut slot.object, null_mut());
@@ -191,6 +189,7 @@ impl Boxes {
         let objects = objects.collect();
         self.free.borrow_mut().clear();
         self.dead.borrow_mut().clear();
+        self.dead_count.set(0);
         objects
     }
 }

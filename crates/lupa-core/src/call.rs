@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 
 use crate::error::{Error, Origin, Result, from_stack};
 use crate::from_lua::from_lua;
+use crate::quick;
 use crate::runtime::{Entry, Runtime};
 use crate::to_lua::{Mode, Prepared, prepare, push};
 
@@ -52,7 +53,7 @@ impl<'py> Arguments<'py> {
             }
             arguments._owners.extend(owner);
         }
-        if boxes > 0 && !entry.boxes.reserve_many(boxes) {
+        if boxes > 0 && !entry.boxes.reserve(boxes) {
             return Err(Error::Memory);
         }
         Ok(arguments)
@@ -78,6 +79,69 @@ pub(crate) fn push_all<B: LuaBackend>(
         push(runtime, raising, value);
     }
     count
+}
+
+/// Calls the Lua value behind a reference, if its arguments can go the short way; else nothing has
+/// happened.
+///
+/// # Safety
+/// The pointers are of live objects.
+#[inline(always)]
+pub(crate) unsafe fn quick<'py, B: LuaBackend>(
+    entry: &Entry<'py, B>,
+    function: Ref,
+    objects: &[*mut ffi::PyObject],
+) -> Option<Result<Bound<'py, PyAny>>> {
+    if objects.len() > FEW {
+        return None;
+    }
+    let state = entry.state();
+    let base = state.top();
+    state.begin_call(function);
+    // SAFETY: as the caller promises.
+    if !unsafe { push_quick(entry, state, objects) } {
+        state.set_top(base);
+        return None;
+    }
+    Some(end(entry, state, base, objects.len()))
+}
+
+/// Pushes arguments, at most [`FEW`], the short way; false if that cannot be done for all.
+///
+/// # Safety
+/// The pointers are of live objects.
+#[inline(always)]
+pub(crate) unsafe fn push_quick<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    state: State<B>,
+    objects: &[*mut ffi::PyObject],
+) -> bool {
+    objects.len() <= FEW
+        // SAFETY: as the caller promises.
+        && objects.iter().all(|&object| unsafe { quick::push(entry, state, object, Mode::Value) })
+}
+
+/// Makes the call that has been begun, while other Python threads may run, and takes its results.
+///
+/// # Errors
+/// What the call raises.
+#[inline(always)]
+pub(crate) fn end<'py, B: LuaBackend>(
+    entry: &Entry<'py, B>,
+    state: State<B>,
+    base: i32,
+    arguments: usize,
+) -> Result<Bound<'py, PyAny>> {
+    entry.detach();
+    let outcome = state.end_call(base, arguments as i32);
+    // An error may have come from a callback that was attached already.
+    entry.attach();
+    let result = match outcome {
+        Ok(count) => results(entry, state, base + 1, count),
+        Err(raised) => Err(from_stack(entry, state, raised, Origin::Call).into()),
+    };
+    state.set_top(base);
+    result
 }
 
 /// Calls the Lua value behind a reference and gives its results: none is `None`, one is itself,
@@ -142,7 +206,7 @@ pub(crate) fn run<'py, B: LuaBackend>(
 }
 
 /// The `count` values above `base`, as a call gives them.
-#[inline]
+#[inline(always)]
 pub(crate) fn results<'py, B: LuaBackend>(
     entry: &Entry<'py, B>,
     state: State<B>,
@@ -152,22 +216,26 @@ pub(crate) fn results<'py, B: LuaBackend>(
     match count {
         0 => Ok(entry.py.None().into_bound(entry.py)),
         1 => from_lua(entry.runtime(), entry.py, state, base + 1),
-        _ => {
-            // SAFETY: attached; the tuple is filled before anyone sees it, or dropped half full,
-            // which tuples allow.
-            unsafe {
-                let tuple = ffi::PyTuple_New(count as ffi::Py_ssize_t);
-                let tuple = Bound::from_owned_ptr_or_err(entry.py, tuple)?;
-                for index in 0..count {
-                    let value = from_lua(entry.runtime(), entry.py, state, base + 1 + index)?;
-                    ffi::PyTuple_SetItem(
-                        tuple.as_ptr(),
-                        index as ffi::Py_ssize_t,
-                        value.into_ptr(),
-                    );
-                }
-                Ok(tuple)
-            }
+        _ => several(entry, state, base, count),
+    }
+}
+
+#[inline(never)]
+fn several<'py, B: LuaBackend>(
+    entry: &Entry<'py, B>,
+    state: State<B>,
+    base: i32,
+    count: i32,
+) -> Result<Bound<'py, PyAny>> {
+    // SAFETY: attached; the tuple is filled before anyone sees it, or dropped half full,
+    // which tuples allow.
+    unsafe {
+        let tuple = ffi::PyTuple_New(count as ffi::Py_ssize_t);
+        let tuple = Bound::from_owned_ptr_or_err(entry.py, tuple)?;
+        for index in 0..count {
+            let value = from_lua(entry.runtime(), entry.py, state, base + 1 + index)?;
+            ffi::PyTuple_SetItem(tuple.as_ptr(), index as ffi::Py_ssize_t, value.into_ptr());
         }
+        Ok(tuple)
     }
 }

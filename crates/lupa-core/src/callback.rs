@@ -66,11 +66,13 @@ fn inner<B: LuaBackend, C: Callback<B>>(runtime: &Runtime<B>, l: *mut lua_State)
         // SAFETY: attached just now, or all along.
         let py = unsafe { Python::assume_attached() };
         let entry = runtime.reenter(py);
-        match catch_unwind(AssertUnwindSafe(|| C::run(&entry, state))) {
+        let count = match catch_unwind(AssertUnwindSafe(|| C::run(&entry, state))) {
             Ok(Ok(count)) => count,
             Ok(Err(failure)) => fail(&entry, state, failure),
             Err(payload) => fail(&entry, state, Failure::Error(panicked(payload.as_ref()).into())),
-        }
+        };
+        runtime.drop_dead();
+        count
     };
     runtime.instance.set_current(caller);
     if was_detached {

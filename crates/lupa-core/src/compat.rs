@@ -11,6 +11,74 @@ pub(crate) const T_PYSSIZET: c_int = 19;
 /// The flag of a read-only member.
 pub(crate) const READONLY: c_int = 1;
 
+/// The value of an `int` of one digit, without a call.
+///
+/// The layouts are those of the headers, which inline functions there make part of the binary
+/// interface: `Include/cpython/longintrepr.h`, from 3.12 on for `PyUnstable_Long_CompactValue`.
+/// A digit has 30 bits on every 64-bit system.
+///
+/// # Safety
+/// A live `int`.
+#[inline(always)]
+pub(crate) unsafe fn compact_int(object: *mut ffi::PyObject) -> Option<i64> {
+    #[cfg(all(target_pointer_width = "64", not(any(Py_3_12, Py_LIMITED_API, PyPy, GraalPy))))]
+    // SAFETY: as the caller promises; the digit of zero is there, though its value is not.
+    unsafe {
+        #[repr(C)]
+        struct Int {
+            head: ffi::PyVarObject,
+            digit: u32,
+        }
+        let int = object.cast::<Int>();
+        match (*int).head.ob_size {
+            1 => Some(i64::from((*int).digit)),
+            0 => Some(0),
+            -1 => Some(-i64::from((*int).digit)),
+            _ => None,
+        }
+    }
+    #[cfg(all(
+        target_pointer_width = "64",
+        Py_3_12,
+        not(any(Py_3_15, Py_LIMITED_API, PyPy, GraalPy))
+    ))]
+    // SAFETY: as above.
+    unsafe {
+        #[repr(C)]
+        struct Int {
+            head: ffi::PyObject,
+            tag: usize,
+            digit: u32,
+        }
+        let int = object.cast::<Int>();
+        let tag = (*int).tag;
+        (tag < 2 << 3).then(|| (1 - (tag & 3) as i64) * i64::from((*int).digit))
+    }
+    #[cfg(any(not(target_pointer_width = "64"), Py_3_15, Py_LIMITED_API, PyPy, GraalPy))]
+    {
+        let _ = object;
+        None
+    }
+}
+
+/// The value of a `float`.
+///
+/// # Safety
+/// A live `float`.
+#[inline(always)]
+pub(crate) unsafe fn float_value(object: *mut ffi::PyObject) -> f64 {
+    #[cfg(not(any(Py_LIMITED_API, PyPy, GraalPy)))]
+    // SAFETY: as the caller promises.
+    unsafe {
+        (*object.cast::<ffi::PyFloatObject>()).ob_fval
+    }
+    #[cfg(any(Py_LIMITED_API, PyPy, GraalPy))]
+    // SAFETY: as the caller promises.
+    unsafe {
+        ffi::PyFloat_AsDouble(object)
+    }
+}
+
 /// Whether the type of an object has the subscript slot, so surely a `__getitem__`.
 ///
 /// # Safety

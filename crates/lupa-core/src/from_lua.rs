@@ -5,10 +5,11 @@ use pyo3::exceptions::PyReferenceError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use crate::boxes::PyBox;
+use crate::boxes::{PyBox, View};
 use crate::callback::is_as_function;
 use crate::coroutine;
-use crate::error::{Error, Result};
+use crate::encoding::Encoding;
+use crate::error::Result;
 use crate::object;
 use crate::runtime::Runtime;
 use crate::types;
@@ -21,15 +22,67 @@ pub(crate) fn from_lua<'py, B: LuaBackend>(
     state: State<B>,
     index: i32,
 ) -> Result<Bound<'py, PyAny>> {
-    let kind = state.type_of(index);
-    // SAFETY (of the three below): attached; each gives a new reference, or null with an exception.
+    // SAFETY: the type is asked for just now.
+    unsafe { from_lua_typed(runtime, py, state, index, state.type_of(index)) }
+}
+
+/// As [`from_lua`], for a value whose type is known.
+///
+/// # Safety
+/// The value at `index` is of the type `kind`.
+#[inline(always)]
+pub(crate) unsafe fn from_lua_typed<'py, B: LuaBackend>(
+    runtime: &Runtime<B>,
+    py: Python<'py>,
+    state: State<B>,
+    index: i32,
+    kind: i32,
+) -> Result<Bound<'py, PyAny>> {
     match kind {
         value::NIL | value::NONE => Ok(py.None().into_bound(py)),
         value::NUMBER => number(py, state, index),
-        value::STRING => match state.bytes(index) {
-            Some(bytes) => Ok(runtime.options.encoding.decode(py, bytes)?),
-            None => Err(Error::LostReference),
-        },
+        // SAFETY: a string, as the caller promises.
+        value::STRING => string(runtime, py, unsafe { state.string(index) }),
+        _ => other(runtime, py, state, index, kind),
+    }
+}
+
+/// The `str` or `bytes` for a Lua string.
+#[inline(always)]
+fn string<'py, B: LuaBackend>(
+    runtime: &Runtime<B>,
+    py: Python<'py>,
+    bytes: &[u8],
+) -> Result<Bound<'py, PyAny>> {
+    if let Some(known) = runtime.strings.received(bytes) {
+        // SAFETY: a new reference to a `str`.
+        return Ok(unsafe { Bound::from_owned_ptr(py, known) });
+    }
+    new_string(runtime, py, bytes)
+}
+
+#[inline(never)]
+fn new_string<'py, B: LuaBackend>(
+    runtime: &Runtime<B>,
+    py: Python<'py>,
+    bytes: &[u8],
+) -> Result<Bound<'py, PyAny>> {
+    let object = runtime.options.encoding.decode(py, bytes)?;
+    if matches!(runtime.options.encoding, Encoding::Utf8) {
+        runtime.strings.learn_received(bytes, object.as_ptr());
+    }
+    Ok(object)
+}
+
+#[inline(never)]
+fn other<'py, B: LuaBackend>(
+    runtime: &Runtime<B>,
+    py: Python<'py>,
+    state: State<B>,
+    index: i32,
+    kind: i32,
+) -> Result<Bound<'py, PyAny>> {
+    match kind {
         value::BOOLEAN => {
             // SAFETY: attached; gives a new reference.
             let object = unsafe { ffi::PyBool_FromLong(state.to_bool(index).into()) };
@@ -54,7 +107,7 @@ pub(crate) fn from_lua<'py, B: LuaBackend>(
     }
 }
 
-#[inline]
+#[inline(always)]
 fn number<'py, B: LuaBackend>(
     py: Python<'py>,
     state: State<B>,
@@ -97,8 +150,26 @@ pub(crate) fn unbox<B: LuaBackend>(
     state: State<B>,
     index: i32,
 ) -> Option<*mut ffi::PyObject> {
-    let found = find_box(runtime, state, index)?;
-    Some(runtime.boxes.look_up(found).map_or(std::ptr::null_mut(), |(object, _)| object))
+    if let Some((object, _)) = live_box(runtime, state, index) {
+        return Some(object);
+    }
+    find_box(runtime, state, index).map(|_| std::ptr::null_mut())
+}
+
+/// The object and the view of the box at `index`, if it is one, and not finalized.
+///
+/// Its metatable is not asked for: what a slot knows as its home is a box, and stays one with
+/// whatever metatable a script may give it with `debug.setmetatable`.
+#[inline(always)]
+pub(crate) fn live_box<B: LuaBackend>(
+    runtime: &Runtime<B>,
+    state: State<B>,
+    index: i32,
+) -> Option<(*mut ffi::PyObject, View)> {
+    if state.type_of(index) != value::USERDATA || state.raw_len(index) != size_of::<PyBox>() {
+        return None;
+    }
+    runtime.boxes.look_up(state.to_userdata(index).cast())
 }
 
 /// What looks like a box of this runtime, at `index`. A script with `debug.setmetatable` can make

@@ -7,6 +7,7 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 
+use lua_api::Thread;
 use pyo3::prelude::*;
 
 /// A re-entrant lock. Waiting for it never happens while attached to Python.
@@ -26,15 +27,20 @@ unsafe impl Sync for Lock {}
 /// A number that no other living thread has; never 0.
 #[inline(always)]
 fn this_thread() -> usize {
-    thread_local!(static HERE: u8 = const { 0 });
-    HERE.with(|here| std::ptr::from_ref(here) as usize)
+    Thread::this().as_ptr() as usize
 }
 
 impl Lock {
     /// Takes the lock, waiting detached from Python if another thread has it.
     #[inline]
     pub(crate) fn acquire(&self, py: Python<'_>) {
-        if !self.try_acquire() {
+        self.acquire_as(this_thread(), py);
+    }
+
+    /// Takes the lock for the calling thread, whose number is `me`.
+    #[inline(always)]
+    pub(crate) fn acquire_as(&self, me: usize, py: Python<'_>) {
+        if !self.try_acquire_as(me) {
             self.wait(py);
         }
     }
@@ -42,7 +48,11 @@ impl Lock {
     /// Takes the lock if no other thread has it.
     #[inline]
     pub(crate) fn try_acquire(&self) -> bool {
-        let me = this_thread();
+        self.try_acquire_as(this_thread())
+    }
+
+    #[inline(always)]
+    fn try_acquire_as(&self, me: usize) -> bool {
         if self.owner.load(Ordering::Relaxed) == me {
             self.count.set(self.count.get() + 1);
             return true;
@@ -51,7 +61,7 @@ impl Lock {
     }
 
     #[cfg(not(Py_GIL_DISABLED))]
-    #[inline]
+    #[inline(always)]
     fn try_own(&self, me: usize) -> bool {
         let free = self.owner.load(Ordering::Relaxed) == 0;
         if free {
@@ -88,7 +98,7 @@ impl Lock {
     }
 
     /// Gives the lock back. The caller owns it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn release(&self) {
         debug_assert!(self.is_owned());
         let count = self.count.get() - 1;

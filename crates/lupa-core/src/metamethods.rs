@@ -11,7 +11,8 @@ use crate::boxes::View;
 use crate::callback::{Callback, Failure, Outcome};
 use crate::encoding::Encoding;
 use crate::error::Error;
-use crate::from_lua::{find_box, from_lua, unbox_function};
+use crate::from_lua::{find_box, from_lua, live_box, unbox_function};
+use crate::quick;
 use crate::runtime::{Entry, Runtime};
 use crate::to_lua::{
     Mode, Prepared, bytes, prepare, prepare_plain, push, push_plain, push_protected,
@@ -25,6 +26,10 @@ pub(crate) fn python_argument<'py, B: LuaBackend>(
     function: &'static str,
 ) -> Result<(Bound<'py, PyAny>, View), Failure> {
     let runtime = entry.runtime();
+    if let Some((object, view)) = live_box(runtime, state, index) {
+        // SAFETY: the box owns its object.
+        return Ok((unsafe { Bound::from_borrowed_ptr(entry.py, object) }, view));
+    }
     let found = match find_box(runtime, state, index) {
         Some(found) => {
             Some(runtime.boxes.look_up(found).unwrap_or((std::ptr::null_mut(), View::ATTRIBUTES)))
@@ -65,6 +70,10 @@ pub(crate) fn push_object<'py, B: LuaBackend>(
     object: &Bound<'py, PyAny>,
     mode: Mode,
 ) -> Outcome {
+    // SAFETY: a live object.
+    if unsafe { quick::push(entry, state, object.as_ptr(), mode) } {
+        return Ok(1);
+    }
     let (prepared, _owner) = prepare(entry, object, mode)?;
     push_protected(entry, state, prepared)?;
     Ok(1)
@@ -107,7 +116,7 @@ pub(crate) fn push_tuple<'py, B: LuaBackend>(
         values.push(prepared);
         owners.extend(owner);
     }
-    if !runtime.boxes.reserve_many(values.len()) {
+    if !runtime.boxes.reserve(values.len()) {
         return Err(Error::Memory.into());
     }
     let values = values.as_slice();

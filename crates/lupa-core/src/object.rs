@@ -14,7 +14,9 @@ use pyo3::types::PyString;
 
 use crate::call::{self, Arguments};
 use crate::error::{Error, Result, type_error};
+use crate::from_lua::from_lua_typed;
 use crate::guard::{guard, guard_int};
+use crate::quick;
 use crate::runtime::{Entry, Runtime, RuntimeObject};
 use crate::to_lua::{Mode, Prepared, prepare, push_plain};
 use crate::types::{self, slot};
@@ -201,10 +203,25 @@ pub(crate) unsafe extern "C" fn vectorcall<B: LuaBackend>(
             let args = positional(args, nargsf, kwnames)?;
             let (runtime, reference) = parts::<B>(object);
             let entry = runtime.enter(py)?;
-            let arguments = Arguments::prepare(&entry, args)?;
-            call::call(&entry, reference, &arguments)
+            match call::quick(&entry, reference, args) {
+                Some(result) => result,
+                None => call_prepared(&entry, reference, args),
+            }
         }
     })
+}
+
+/// # Safety
+/// The arguments are alive.
+#[inline(never)]
+unsafe fn call_prepared<'py, B: LuaBackend>(
+    entry: &Entry<'py, B>,
+    reference: Ref,
+    args: &[*mut ffi::PyObject],
+) -> Result<Bound<'py, PyAny>> {
+    // SAFETY: as the caller promises.
+    let arguments = unsafe { Arguments::prepare(entry, args)? };
+    call::call(entry, reference, &arguments)
 }
 
 /// The arguments of a vectorcall; Lua functions take no keywords.
@@ -432,6 +449,11 @@ pub(crate) unsafe fn get_attribute<'py, B: LuaBackend>(
     // SAFETY: as the caller promises.
     let (runtime, reference) = unsafe { parts::<B>(object) };
     let entry = runtime.enter(py)?;
+    // Where strings are UTF-8, an attribute is an item; else there are no strings at hand.
+    // SAFETY: a live object.
+    if let Some(found) = unsafe { get_quick(&entry, reference, name.as_ptr(), Mode::NotNil) } {
+        return found;
+    }
     let (key, _owner) = attribute_key(&entry, name)?;
     get(&entry, reference, key, true)
 }
@@ -463,16 +485,51 @@ unsafe extern "C" fn subscript<B: LuaBackend>(
         unsafe {
             let (runtime, reference) = parts::<B>(object);
             let entry = runtime.enter(py)?;
-            let key = Bound::from_borrowed_ptr(py, key);
             let mode =
                 if ffi::Py_TYPE(object) == types::get().table { Mode::NotNil } else { Mode::Value };
+            if let Some(found) = get_quick(&entry, reference, key, mode) {
+                return found;
+            }
+            let key = Bound::from_borrowed_ptr(py, key);
             let (key, _owner) = prepare(&entry, &key, mode)?;
             get(&entry, reference, key, false)
         }
     })
 }
 
+/// `table[key]` where that takes no metamethod and the key goes the short way.
+///
+/// # Safety
+/// A live key.
+#[inline(always)]
+unsafe fn get_quick<'py, B: LuaBackend>(
+    entry: &Entry<'py, B>,
+    reference: Ref,
+    key: *mut ffi::PyObject,
+    mode: Mode,
+) -> Option<Result<Bound<'py, PyAny>>> {
+    let state = entry.state();
+    if state.push_ref_type(reference) != value::TABLE {
+        state.pop(1);
+        return None;
+    }
+    // SAFETY: as the caller promises.
+    let Some(kind) = (unsafe { quick::get(entry, state, key, mode) }) else {
+        state.pop(1);
+        return None;
+    };
+    if kind == value::NIL && state.push_metatable(-2) {
+        state.pop(3);
+        return None;
+    }
+    // SAFETY: that is its type.
+    let result = unsafe { from_lua_typed(entry.runtime(), entry.py, state, -1, kind) };
+    state.pop(2);
+    Some(result)
+}
+
 /// `value[key]`, as Lua has it.
+#[inline(never)]
 fn get<'py, B: LuaBackend>(
     entry: &Entry<'py, B>,
     reference: Ref,
@@ -504,7 +561,7 @@ fn get<'py, B: LuaBackend>(
         }
         _ => state.pop(1),
     }
-    if matches!(key, Prepared::Object(..)) && !runtime.boxes.reserve_many(1) {
+    if matches!(key, Prepared::Object(..)) && !runtime.boxes.reserve(1) {
         return Err(Error::Memory);
     }
     call::run(entry, |raising| {

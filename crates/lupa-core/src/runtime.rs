@@ -4,11 +4,11 @@
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
 use std::ops::Deref;
-use std::ptr::null_mut;
+use std::ptr::{NonNull, null_mut};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use lua_api::{Instance, LuaBackend, Ref, State, set_thread_instance};
+use lua_api::{Instance, LuaBackend, Ref, State, Thread};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
@@ -16,6 +16,7 @@ use crate::boxes::Boxes;
 use crate::encoding::Encoding;
 use crate::error::{Error, Result};
 use crate::lock::Lock;
+use crate::strings::Strings;
 use crate::types;
 
 /// What a `LuaRuntime` was created with.
@@ -51,6 +52,7 @@ pub(crate) struct Runtime<B: LuaBackend> {
     // The thread state to come back with while Lua runs without the GIL; null while attached.
     detached: Cell<*mut ffi::PyThreadState>,
     pub(crate) boxes: Boxes,
+    pub(crate) strings: Strings,
     // References whose wrappers died while another thread held the lock.
     pending: Mutex<Vec<Ref>>,
     has_pending: AtomicBool,
@@ -69,6 +71,7 @@ impl<B: LuaBackend> Runtime<B> {
             lock: Lock::default(),
             detached: Cell::new(null_mut()),
             boxes: Boxes::default(),
+            strings: Strings::default(),
             pending: Mutex::default(),
             has_pending: AtomicBool::new(false),
             options,
@@ -85,31 +88,29 @@ impl<B: LuaBackend> Runtime<B> {
     }
 
     /// Takes the lock for one operation from Python.
-    #[inline]
-    pub(crate) fn enter<'a>(&'a self, py: Python<'a>) -> Result<Entry<'a, B>> {
-        self.lock.acquire(py);
-        let entry = self.entry(py);
+    #[inline(always)]
+    pub(crate) fn enter<'a>(&'a self, py: Python<'a>) -> Result<Guard<'a, B>> {
+        // The thread is this one for as long as the guard lives: neither can be sent elsewhere.
+        let thread = Thread::this();
+        self.lock.acquire_as(thread.as_ptr() as usize, py);
+        let instance: *const Instance<B> = &raw const *self.instance;
+        // SAFETY: the calling thread's.
+        let before = unsafe { thread.as_ref() }.set_instance(instance.cast());
+        let guard = Guard { entry: Entry { runtime: self, py }, thread, before };
         if !self.instance.is_open() {
             return Err(Error::Closed);
         }
-        if self.has_pending.load(Ordering::Acquire) {
+        if self.has_pending.load(Ordering::Relaxed) {
             self.release_pending();
         }
-        Ok(entry)
+        Ok(guard)
     }
 
+    /// An entry for a callback: its thread has the lock already, and works on this instance.
     #[inline(always)]
-    fn entry<'a>(&'a self, py: Python<'a>) -> Entry<'a, B> {
-        let instance: *const Instance<B> = &raw const *self.instance;
-        Entry { runtime: self, py, before: set_thread_instance(instance.cast()) }
-    }
-
-    /// An entry for a callback: its thread has the lock already.
-    #[inline]
     pub(crate) fn reenter<'a>(&'a self, py: Python<'a>) -> Entry<'a, B> {
-        let entered = self.lock.try_acquire();
-        debug_assert!(entered);
-        self.entry(py)
+        debug_assert!(self.lock.is_owned());
+        Entry { runtime: self, py }
     }
 
     #[cold]
@@ -154,8 +155,15 @@ impl<B: LuaBackend> Runtime<B> {
     }
 
     /// Drops the objects whose boxes were finalized. Runs Python code; the lock is held.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn drop_dead(&self) {
+        if self.boxes.has_dead() {
+            self.drop_all_dead();
+        }
+    }
+
+    #[cold]
+    fn drop_all_dead(&self) {
         while self.boxes.has_dead() {
             if let Some(object) = self.boxes.take_dead() {
                 // SAFETY: attached; the reference came from the slot.
@@ -169,6 +177,7 @@ impl<B: LuaBackend> Runtime<B> {
         if self.instance.is_open() {
             self.instance.close();
         }
+        self.strings.clear();
         for object in self.boxes.take_all() {
             // SAFETY: attached; the references came from the slots.
             unsafe { ffi::Py_DECREF(object) };
@@ -176,12 +185,11 @@ impl<B: LuaBackend> Runtime<B> {
     }
 }
 
-/// The lock held for one operation from Python; what is due is done when it ends.
+/// The right to work on a runtime: this thread is attached to Python and has the lock.
+#[derive(Clone, Copy)]
 pub(crate) struct Entry<'a, B: LuaBackend> {
     runtime: &'a Runtime<B>,
     pub(crate) py: Python<'a>,
-    // The instance that this thread worked on before.
-    before: *const (),
 }
 
 impl<B: LuaBackend> Deref for Entry<'_, B> {
@@ -200,19 +208,38 @@ impl<'a, B: LuaBackend> Entry<'a, B> {
         self.runtime.instance.state()
     }
 
-    /// The runtime, for longer than this guard is borrowed.
+    /// The runtime, for longer than this is borrowed.
     #[inline(always)]
     pub(crate) fn runtime(&self) -> &'a Runtime<B> {
         self.runtime
     }
 }
 
-impl<B: LuaBackend> Drop for Entry<'_, B> {
-    #[inline]
+/// The lock held for one operation from Python; what is due is done when it ends.
+pub(crate) struct Guard<'a, B: LuaBackend> {
+    entry: Entry<'a, B>,
+    thread: NonNull<Thread>,
+    // The instance that this thread worked on before.
+    before: *const (),
+}
+
+impl<'a, B: LuaBackend> Deref for Guard<'a, B> {
+    type Target = Entry<'a, B>;
+
+    #[inline(always)]
+    fn deref(&self) -> &Entry<'a, B> {
+        &self.entry
+    }
+}
+
+impl<B: LuaBackend> Drop for Guard<'_, B> {
+    #[inline(always)]
     fn drop(&mut self) {
-        self.runtime.drop_dead();
-        set_thread_instance(self.before);
-        self.runtime.lock.release();
+        let runtime = self.entry.runtime;
+        runtime.drop_dead();
+        // SAFETY: of the thread that made the guard, which is this one.
+        unsafe { self.thread.as_ref() }.set_instance(self.before);
+        runtime.lock.release();
     }
 }
 

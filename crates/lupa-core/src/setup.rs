@@ -48,7 +48,7 @@ pub(crate) fn fill<B: LuaBackend>(
     let next = anchor(entry, |raising| push_callback::<B, Next>(raising, 0))?;
     runtime.anchors.iterator.set(Some(next));
     runtime.anchors.overflow.set(Some(anchor(entry, |raising| raising.push_bool(false))?));
-    if !runtime.boxes.reserve_many(4) {
+    if !runtime.boxes.reserve(4) {
         return Err(Error::Memory);
     }
     let none = entry.py.None().into_bound(entry.py);

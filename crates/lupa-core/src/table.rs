@@ -10,8 +10,9 @@ use crate::error::{Error, Result, raised};
 use crate::guard::{guard, guard_status};
 use crate::iterator::{TableIterator, Yields};
 use crate::object::{attribute_key, is_own_name, parts};
+use crate::quick;
 use crate::runtime::Entry;
-use crate::to_lua::{Mode, Prepared, prepare, push, push_plain};
+use crate::to_lua::{Mode, Prepared, prepare, push};
 use crate::types::slot;
 
 pub(crate) const DOC: &CStr = c"A Lua table.\n\n\
@@ -49,6 +50,9 @@ unsafe extern "C" fn setattro<B: LuaBackend>(
         unsafe {
             let (runtime, reference) = parts::<B>(object);
             let entry = runtime.enter(py)?;
+            if assign_quick(&entry, reference, name, value) {
+                return Ok(0);
+            }
             let name = Bound::from_borrowed_ptr(py, name);
             let (key, _owner) = attribute_key(&entry, &name)?;
             assign(&entry, reference, key, value)
@@ -80,6 +84,9 @@ unsafe extern "C" fn ass_subscript<B: LuaBackend>(
         unsafe {
             let (runtime, reference) = parts::<B>(object);
             let entry = runtime.enter(py)?;
+            if assign_quick(&entry, reference, key, value) {
+                return Ok(0);
+            }
             let key = Bound::from_borrowed_ptr(py, key);
             let (key, _owner) = prepare(&entry, &key, Mode::NotNil)?;
             assign(&entry, reference, key, value)
@@ -87,10 +94,31 @@ unsafe extern "C" fn ass_subscript<B: LuaBackend>(
     })
 }
 
+/// `table[key] = value` where the key is present, so that no metamethod is asked, and both go the
+/// short way; says whether it was done.
+///
+/// # Safety
+/// Live objects; `value` may be null.
+#[inline(always)]
+unsafe fn assign_quick<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    reference: Ref,
+    key: *mut ffi::PyObject,
+    value: *mut ffi::PyObject,
+) -> bool {
+    let state = entry.state();
+    let is_table = state.push_ref_type(reference) == value::TABLE;
+    // SAFETY: as the caller promises.
+    let assigned = is_table && unsafe { quick::replace(entry, state, key, value) };
+    state.pop(1);
+    assigned
+}
+
 /// `table[key] = value`, as Lua has it.
 ///
 /// # Safety
 /// `value` is null or a live object.
+#[inline(never)]
 unsafe fn assign<B: LuaBackend>(
     entry: &Entry<'_, B>,
     reference: Ref,
@@ -106,14 +134,9 @@ unsafe fn assign<B: LuaBackend>(
         prepare(entry, &value, Mode::Value)?
     };
     let state = entry.state();
-    if !matches!(key, Prepared::Bytes(..) | Prepared::Object(..))
-        && assign_present(entry, reference, key, value)
-    {
-        return Ok(0);
-    }
     let boxes = usize::from(matches!(key, Prepared::Object(..)))
         + usize::from(matches!(value, Prepared::Object(..)));
-    if boxes > 0 && !runtime.boxes.reserve_many(boxes) {
+    if boxes > 0 && !runtime.boxes.reserve(boxes) {
         return Err(Error::Memory);
     }
     let assigned = state.protect(|raising| {
@@ -136,31 +159,4 @@ unsafe fn assign<B: LuaBackend>(
         Ok(()) => Ok(0),
         Err(failure) => Err(raised(entry, state, failure)),
     }
-}
-
-/// Assigns to a key that is in the table already, which takes no protection; says whether it did.
-fn assign_present<B: LuaBackend>(
-    entry: &Entry<'_, B>,
-    reference: Ref,
-    key: Prepared,
-    value: Prepared,
-) -> bool {
-    let runtime = entry.runtime();
-    let state = entry.state();
-    let base = state.top();
-    state.push_ref(reference);
-    let mut assigned = false;
-    if state.type_of(-1) == value::TABLE && push_plain(runtime, state, key) {
-        state.push_value(-1);
-        state.raw_get(-3);
-        let present = state.type_of(-1) != value::NIL;
-        state.pop(1);
-        if present && push_plain(runtime, state, value) {
-            // SAFETY: the key is present; so no metamethod is asked either.
-            unsafe { state.raw_set_present(-3) };
-            assigned = true;
-        }
-    }
-    state.set_top(base);
-    assigned
 }

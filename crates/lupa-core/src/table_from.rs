@@ -337,7 +337,7 @@ impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
             return Ok(());
         }
         let runtime = self.entry.runtime();
-        if self.chunk.boxes > 0 && !runtime.boxes.reserve_many(self.chunk.boxes) {
+        if self.chunk.boxes > 0 && !runtime.boxes.reserve(self.chunk.boxes) {
             return Err(Error::Memory);
         }
         let state = self.entry.state();

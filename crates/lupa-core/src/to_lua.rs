@@ -218,7 +218,7 @@ fn overflow_handler<'py, B: LuaBackend>(
     if unset {
         return Ok(None);
     }
-    if !runtime.boxes.reserve() {
+    if !runtime.boxes.reserve(1) {
         return Err(Error::Memory);
     }
     let prepared = Prepared::Object(object.as_ptr(), View::ATTRIBUTES);
@@ -444,7 +444,7 @@ pub(crate) fn push_protected<B: LuaBackend>(
     if push_plain(runtime, state, prepared) {
         return Ok(());
     }
-    if !runtime.boxes.reserve() {
+    if !runtime.boxes.reserve(1) {
         return Err(Error::Memory);
     }
     match state.protect_values(|raising| {

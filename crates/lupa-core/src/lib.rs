@@ -30,6 +30,7 @@ mod lua_runtime;
 mod metamethods;
 mod methods;
 mod object;
+mod plain;
 mod protocol;
 mod python_lib;
 mod quick;
@@ -40,6 +41,7 @@ mod table;
 mod table_from;
 mod to_lua;
 mod types;
+mod walk;
 
 use std::sync::atomic::{AtomicI64, Ordering};
 

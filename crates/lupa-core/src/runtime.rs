@@ -51,6 +51,8 @@ pub(crate) struct Runtime<B: LuaBackend> {
     lock: Lock,
     // The thread state to come back with while Lua runs without the GIL; null while attached.
     detached: Cell<*mut ffi::PyThreadState>,
+    // Counts what may change a table; see `epoch`.
+    epoch: Cell<u64>,
     pub(crate) boxes: Boxes,
     pub(crate) strings: Strings,
     // References whose wrappers died while another thread held the lock.
@@ -70,6 +72,7 @@ impl<B: LuaBackend> Runtime<B> {
             instance,
             lock: Lock::default(),
             detached: Cell::new(null_mut()),
+            epoch: Cell::new(1),
             boxes: Boxes::default(),
             strings: Strings::default(),
             pending: Mutex::default(),
@@ -134,9 +137,24 @@ impl<B: LuaBackend> Runtime<B> {
         }
     }
 
+    /// A number that is another one after Lua code has run, or a table was written to from Python:
+    /// as long as it is the same, what was read of a table is still true. (Finalizers, which may run
+    /// at any time, do not count: they might have run later.)
+    #[inline(always)]
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.get()
+    }
+
+    /// Notes that tables may change. Attached, with the lock held.
+    #[inline(always)]
+    pub(crate) fn change(&self) {
+        self.epoch.set(self.epoch.get() + 1);
+    }
+
     /// Lets other Python threads run while Lua does. The lock is held.
     #[inline(always)]
     pub(crate) fn detach(&self) {
+        self.change();
         debug_assert!(self.detached.get().is_null());
         // SAFETY: attached, as everywhere in Python's own calls.
         self.detached.set(unsafe { ffi::PyEval_SaveThread() });
@@ -174,6 +192,7 @@ impl<B: LuaBackend> Runtime<B> {
 
     /// Closes Lua, running its finalizers, and drops every Python object that it held.
     fn close(&self) {
+        self.change();
         if self.instance.is_open() {
             self.instance.close();
         }

@@ -5,16 +5,17 @@
 //! raise a Lua error owns nothing.
 
 use lua_api::{LuaBackend, Raising, Ref, State, value};
-use pyo3::exceptions::{PyAttributeError, PyOverflowError};
+use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
 use pyo3::{ffi, intern};
 
 use crate::boxes::{PyBox, View};
 use crate::encoding::Encoding;
 use crate::error::{Error, Result, raised};
-use crate::from_lua::from_lua;
+use crate::from_lua::{from_lua, live_box};
 use crate::object;
 use crate::protocol::ProtocolWrapper;
+use crate::quick;
 use crate::runtime::{Entry, Runtime};
 
 /// A Python object as a plain value. Pointers are borrowed: from the object that it was made of,
@@ -55,37 +56,10 @@ pub(crate) fn prepare<'py, B: LuaBackend>(
     object: &Bound<'py, PyAny>,
     mode: Mode,
 ) -> Result<Owned<'py>> {
-    let runtime = entry.runtime();
-    let pointer = object.as_ptr();
-    // SAFETY: attached; the object is alive; the exact types are checked before they are used.
-    unsafe {
-        if pointer == ffi::Py_None() {
-            let prepared = if mode == Mode::NotNil { Prepared::PyNone } else { Prepared::Nil };
-            return Ok((prepared, None));
-        }
-        if ffi::PyLong_CheckExact(pointer) != 0 {
-            return integer(entry, object);
-        }
-        if ffi::PyUnicode_CheckExact(pointer) != 0 {
-            return text(runtime, object);
-        }
-        if ffi::PyFloat_CheckExact(pointer) != 0 {
-            return Ok((Prepared::Float(ffi::PyFloat_AsDouble(pointer)), None));
-        }
-        if pointer == ffi::Py_True() || pointer == ffi::Py_False() {
-            return Ok((Prepared::Bool(pointer == ffi::Py_True()), None));
-        }
-        if object::is_lua_object(pointer) {
-            return Ok((
-                Prepared::Reference(object::reference_in(pointer, runtime.owner())?),
-                None,
-            ));
-        }
-        if ffi::PyBytes_Check(pointer) != 0 {
-            return Ok((bytes(pointer), None));
-        }
+    match prepare_plain(entry, object, mode) {
+        Some(prepared) => Ok((prepared, None)),
+        None => other(entry, object),
     }
-    other(entry, object)
 }
 
 /// Prepares an object of one of the everyday types, which takes neither Python code nor an owner;
@@ -100,11 +74,7 @@ pub(crate) fn prepare_plain<B: LuaBackend>(
     // SAFETY: attached; the object is alive; exact types are checked before they are used.
     unsafe {
         if ffi::PyLong_CheckExact(pointer) != 0 {
-            let mut overflow = 0;
-            let number = ffi::PyLong_AsLongLongAndOverflow(pointer, &raw mut overflow);
-            let (least, most) = B::INTEGER_RANGE;
-            return (overflow == 0 && (least..=most).contains(&number))
-                .then_some(Prepared::Integer(number));
+            return quick::integer::<B>(pointer).map(Prepared::Integer);
         }
         if ffi::PyUnicode_CheckExact(pointer) != 0 {
             if !matches!(entry.options.encoding, Encoding::Utf8) {
@@ -145,7 +115,7 @@ fn other<'py, B: LuaBackend>(
     object: &Bound<'py, PyAny>,
 ) -> Result<Owned<'py>> {
     let pointer = object.as_ptr();
-    // SAFETY: as in `prepare`.
+    // SAFETY: attached; the object is alive; types are checked before they are used.
     unsafe {
         if ffi::PyLong_Check(pointer) != 0 {
             return integer(entry, object);
@@ -155,6 +125,13 @@ fn other<'py, B: LuaBackend>(
         }
         if ffi::PyFloat_Check(pointer) != 0 {
             return Ok((Prepared::Float(ffi::PyFloat_AsDouble(pointer)), None));
+        }
+        if object::is_lua_object(pointer) {
+            let reference = object::reference_in(pointer, entry.runtime().owner())?;
+            return Ok((Prepared::Reference(reference), None));
+        }
+        if ffi::PyBytes_Check(pointer) != 0 {
+            return Ok((bytes(pointer), None));
         }
     }
     if let Ok(wrapper) = object.cast_exact::<ProtocolWrapper>() {
@@ -168,19 +145,9 @@ fn other<'py, B: LuaBackend>(
 pub(crate) fn default_view(object: &Bound<'_, PyAny>) -> PyResult<View> {
     // SAFETY: a live object.
     let has_items = unsafe { crate::compat::type_has_subscript(object.as_ptr()) }
-        || has_attribute(object, intern!(object.py(), "__getitem__"))?;
+        || crate::compat::optional_attribute(object, intern!(object.py(), "__getitem__"))?
+            .is_some();
     Ok(if has_items { View::ITEMS } else { View::ATTRIBUTES })
-}
-
-fn has_attribute(
-    object: &Bound<'_, PyAny>,
-    name: &Bound<'_, pyo3::types::PyString>,
-) -> PyResult<bool> {
-    match crate::compat::optional_attribute(object, name) {
-        Ok(found) => Ok(found.is_some()),
-        Err(error) if error.is_instance_of::<PyAttributeError>(object.py()) => Ok(false),
-        Err(error) => Err(error),
-    }
 }
 
 #[inline]
@@ -188,11 +155,8 @@ fn integer<'py, B: LuaBackend>(
     entry: &Entry<'py, B>,
     object: &Bound<'py, PyAny>,
 ) -> Result<Owned<'py>> {
-    let mut overflow = 0;
     // SAFETY: attached; an int.
-    let number = unsafe { ffi::PyLong_AsLongLongAndOverflow(object.as_ptr(), &raw mut overflow) };
-    let (least, most) = B::INTEGER_RANGE;
-    if overflow == 0 && (least..=most).contains(&number) {
+    if let Some(number) = unsafe { quick::integer::<B>(object.as_ptr()) } {
         return Ok((Prepared::Integer(number), None));
     }
     match overflow_handler(entry, object)? {
@@ -262,14 +226,13 @@ fn replacement<'py, B: LuaBackend>(
             // SAFETY: `bytes`, and held.
             (unsafe { bytes(held.as_ptr()) }, Some(held))
         }
-        value::USERDATA if crate::from_lua::find_box(runtime, state, -1).is_some() => {
-            let view = crate::from_lua::find_box(runtime, state, -1)
-                .and_then(|found| runtime.boxes.look_up(found))
-                .map_or(View::ATTRIBUTES, |(_, view)| view);
-            let held = from_lua(runtime, py, state, -1)?;
-            (Prepared::Object(held.as_ptr(), view), Some(held))
-        }
-        _ => {
+        kind => {
+            if kind == value::USERDATA
+                && let Some((_, view)) = live_box(runtime, state, -1)
+            {
+                let held = from_lua(runtime, py, state, -1)?;
+                return Ok((Prepared::Object(held.as_ptr(), view), Some(held)));
+            }
             let held = from_lua(runtime, py, state, -1)?;
             // SAFETY: alive; checked to be a wrapper.
             unsafe {
@@ -362,8 +325,7 @@ fn push_known<B: LuaBackend>(
     state.push_integer(address(object));
     state.raw_get(-2);
     state.remove(-2);
-    let found = crate::from_lua::find_box(runtime, state, -1);
-    if found.and_then(|found| runtime.boxes.look_up(found)) == Some((object, view)) {
+    if live_box(runtime, state, -1) == Some((object, view)) {
         return true;
     }
     state.pop(1);

@@ -117,7 +117,7 @@ RULES = {
         2: $lua.eval('collectible(...)', $value)
         3: $lua.globals()
         3: $lua.table($args)
-        1: $lua.table($args, x=$value, **{'$attribute': $value})
+        1: $lua.table($value, **{'$attribute': $value})
         5: $lua.table_from($value)
         3: $lua.table_from($value, recursive=True)
         2: $lua.table_from($value, $value, $value)
@@ -177,6 +177,7 @@ RULES = {
         1: gc.get_referents($any)
         1: sys.getsizeof($any)
         1: lupa.FastRLock()
+        1: lock.acquire(False)
         1: lock.$lockmethod($lockargs)
         1: with_lock($expr!r)
         1: $expr or $expr
@@ -248,9 +249,9 @@ RULES = {
         "__getitem__ __setitem__ __getattribute__ __iter__ __next__ __call__ __len__ __repr__ __bool__ __del__ "
         "__eq__ __hash__ send coroutine keys items eval acquire __lua_args__ __class__ __sizeof__"
     ),
-    "lockmethod": "acquire acquire release release _is_owned __enter__ __exit__",
+    "lockmethod": "release release _is_owned __exit__",
     "lockargs": """
-        3: False
+        4: False
         1:
         1: None, None, None
     """,

@@ -80,7 +80,10 @@ class Runner:
 
     def programs(self, first: int, count: int) -> list[list[str]]:
         """The statements of programs."""
-        listed = subprocess.run(self.child(first, count, "--list"), capture_output=True, check=True, env=environment())
+        command = self.child(first, count, "--list")
+        listed = subprocess.run(command, stdout=subprocess.PIPE, check=False, env=environment())
+        if listed.returncode:
+            raise SystemExit(f"error: lupa.{self.module} cannot be used with {sys.executable}; the reason is above")
         programs: list[list[str]] = json.loads(listed.stdout)
         return programs
 
@@ -190,6 +193,7 @@ def ending(status: int, errors: str) -> str:
 def fuzz(options: argparse.Namespace, module: str) -> int:
     """Run programs for a while; how many findings there were."""
     runner = Runner(module, options.into, options.watchdog, options.plant)
+    runner.programs(options.seed, 1)  # there is no point in starting without lupa
     started = time.monotonic()
     seed, programs, findings = options.seed, 0, 0
     while time.monotonic() - started < options.seconds and findings < options.findings:

@@ -52,9 +52,10 @@ RULES = {
         --[==[
     """,
     "stats": """
-        6: $stat;
-        3: $stat; $stat;
-        1: $stat; $stat; $stat; $stat;
+        4: $stat;
+        4: $stat; $stat;
+        3: $stat; $stat; $stat; $stat;
+        1: $stat; $stat; $stat; $stat; $stat; $stat; $stat; $stat;
         1:
     """,
     "stat": """

@@ -15,12 +15,13 @@ from grammar import Draw, Grammar
 
 RULES = {
     "setup": """
-        4: r0 = lupa.LuaRuntime()
-        6: r0 = lupa.LuaRuntime($options)
+        3: r0 = lupa.LuaRuntime()
+        3: r0 = lupa.LuaRuntime(max_memory=0)
+        5: r0 = lupa.LuaRuntime($options)
     """,
     "second": """
-        3: r1 = lupa.LuaRuntime($options); fill(r1, 'r1')
-        1: r1 = r0
+        5: r1 = r2 = r0
+        3: r1 = r2 = lupa.LuaRuntime($options); fill(r1, 'r1')
     """,
     "statement": """
         30: $expr
@@ -55,7 +56,9 @@ RULES = {
     "runtime": "r0 r1 r2",
     "lua": "r0 r0 r0 r0 r0 r0 r0 r0 r0 r0 r0 r0 r1 r1 r1 r2",
     "options": """
-        3:
+        1:
+        4: max_memory=0
+        1: encoding=$encoding, max_memory=0
         3: encoding=$encoding
         1: encoding=$encoding, source_encoding=$encoding
         2: unpack_returned_tuples=True
@@ -108,7 +111,10 @@ RULES = {
         1: $value
     """,
     "expr": """
-        14: $lua.eval($lua_function!r)
+        6: $lua.eval($lua_function!r)
+        14: $lua.eval($lua_function!r)($args)
+        4: $lua.eval($lua_function!r).coroutine($args)
+        4: take($lua.eval($lua_function!r).coroutine($args))
         14: $lua.eval($lua_expr!r, $args)
         16: $lua.execute($lua_chunk!r, $args)
         4: $lua.compile($lua_chunk!r)
@@ -277,9 +283,7 @@ class Generator:
 
     def program(self, draw: Draw) -> list[str]:
         """The statements of a program."""
-        statements = [self._grammar.expand("setup", draw, 2), "fill(r0, 'r0')"]
-        if draw(3) == 0:
-            statements.append(self._grammar.expand("second", draw, 2))
+        statements = [self._grammar.expand("setup", draw, 2), "fill(r0, 'r0')", self._grammar.expand("second", draw, 2)]
         for _ in range(1 + draw(MOST_STATEMENTS)):
-            statements.append(self._grammar.expand("statement", draw, 3 + draw(5)))
+            statements.append(self._grammar.expand("statement", draw, 3 + draw(7)))
         return statements

@@ -77,7 +77,7 @@ fn inner<B: LuaBackend, C: Callback<B>>(runtime: &Runtime<B>, l: *mut lua_State)
     };
     runtime.instance.set_current(caller);
     if was_detached {
-        runtime.detach();
+        runtime.detach_again();
     }
     count
 }

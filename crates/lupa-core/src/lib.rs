@@ -17,6 +17,7 @@ mod call;
 mod callback;
 mod compat;
 mod coroutine;
+mod cursor;
 mod encoding;
 mod engine;
 mod error;
@@ -92,6 +93,7 @@ pub fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> {
         py.get_type::<fast_rlock::FastRLock>(),
         py.get_type::<protocol::ProtocolWrapper>(),
         py.get_type::<arguments::PyArguments>(),
+        py.get_type::<cursor::Cursor>(),
     ] {
         class.setattr("__module__", &package_name)?;
     }

@@ -13,6 +13,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 use crate::boxes::Boxes;
+use crate::cursor::Ahead;
 use crate::encoding::Encoding;
 use crate::error::{Error, Result};
 use crate::lock::Lock;
@@ -55,6 +56,7 @@ pub(crate) struct Runtime<B: LuaBackend> {
     epoch: Cell<u64>,
     pub(crate) boxes: Boxes,
     pub(crate) strings: Strings,
+    pub(crate) ahead: Ahead,
     // References whose wrappers died while another thread held the lock.
     pending: Mutex<Vec<Ref>>,
     has_pending: AtomicBool,
@@ -75,6 +77,7 @@ impl<B: LuaBackend> Runtime<B> {
             epoch: Cell::new(1),
             boxes: Boxes::default(),
             strings: Strings::default(),
+            ahead: Ahead::default(),
             pending: Mutex::default(),
             has_pending: AtomicBool::new(false),
             options,
@@ -155,6 +158,12 @@ impl<B: LuaBackend> Runtime<B> {
     #[inline(always)]
     pub(crate) fn detach(&self) {
         self.change();
+        self.detach_again();
+    }
+
+    /// The same at the end of a callback, whose beginning has noted the change.
+    #[inline(always)]
+    pub(crate) fn detach_again(&self) {
         debug_assert!(self.detached.get().is_null());
         // SAFETY: attached, as everywhere in Python's own calls.
         self.detached.set(unsafe { ffi::PyEval_SaveThread() });
@@ -256,6 +265,9 @@ impl<B: LuaBackend> Drop for Guard<'_, B> {
     fn drop(&mut self) {
         let runtime = self.entry.runtime;
         runtime.drop_dead();
+        if runtime.ahead.is_held() {
+            runtime.ahead.clear();
+        }
         // SAFETY: of the thread that made the guard, which is this one.
         unsafe { self.thread.as_ref() }.set_instance(self.before);
         runtime.lock.release();

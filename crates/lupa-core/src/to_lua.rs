@@ -315,21 +315,67 @@ fn push_known<B: LuaBackend>(
     object: *mut ffi::PyObject,
     view: View,
 ) -> bool {
+    push_cached(runtime, state, address(object), view, |found| found == (object, view))
+}
+
+/// Pushes the box that the identity cache has under a key, if it is still there and the right one.
+#[inline(always)]
+fn push_cached<B: LuaBackend>(
+    runtime: &Runtime<B>,
+    state: State<B>,
+    key: i64,
+    view: View,
+    is_right: impl FnOnce((*mut ffi::PyObject, View)) -> bool,
+) -> bool {
     let Some(cache) = cache(runtime, view) else { return false };
-    state.push_ref(cache);
     // What a script can reach with `debug.getregistry` is not trusted, here and elsewhere.
-    if state.type_of(-1) != value::TABLE {
+    if state.push_ref_type(cache) != value::TABLE {
         state.pop(1);
         return false;
     }
-    state.push_integer(address(object));
+    state.push_integer(key);
     state.raw_get(-2);
     state.remove(-2);
-    if live_box(runtime, state, -1) == Some((object, view)) {
+    if live_box(runtime, state, -1).is_some_and(is_right) {
         return true;
     }
     state.pop(1);
     false
+}
+
+/// Pushes a method that was just read from its instance. One that is equal to it and in Lua already
+/// takes its place: `object:method()` in a loop needs one box.
+///
+/// # Errors
+/// As for [`push_protected`].
+pub(crate) fn push_method<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    state: State<B>,
+    method: &Bound<'_, PyAny>,
+    identity: (usize, usize),
+) -> Result<()> {
+    let runtime = entry.runtime();
+    // Negative, so that it is no address.
+    let key = -(((identity.0 as i64) << 4 ^ identity.1 as i64) & ((1 << 52) - 1)) - 1;
+    // SAFETY: what is in a box is alive.
+    let is_equal = |(found, _): (*mut ffi::PyObject, View)| unsafe {
+        crate::compat::method_identity(found) == Some(identity)
+    };
+    if push_cached(runtime, state, key, View::ATTRIBUTES, is_equal) {
+        return Ok(());
+    }
+    let view = default_view(method)?;
+    if !runtime.boxes.reserve(1) {
+        return Err(Error::Memory);
+    }
+    let object = method.as_ptr();
+    match state.protect_values(|raising| {
+        push_new(runtime, raising, object, view, key);
+        1
+    }) {
+        Ok(_) => Ok(()),
+        Err(failure) => Err(raised(entry, state, failure)),
+    }
 }
 
 fn cache<B: LuaBackend>(runtime: &Runtime<B>, view: View) -> Option<Ref> {
@@ -358,7 +404,9 @@ pub(crate) fn push<B: LuaBackend>(
             let bytes = unsafe { std::slice::from_raw_parts(start, len) };
             raising.push_bytes(bytes);
         }
-        Prepared::Object(object, view) => push_new(runtime, raising, object, view),
+        Prepared::Object(object, view) => {
+            push_new(runtime, raising, object, view, address(object));
+        }
         _ => raising.push_nil(),
     }
 }
@@ -368,13 +416,14 @@ fn push_new<B: LuaBackend>(
     raising: Raising<'_, B>,
     object: *mut ffi::PyObject,
     view: View,
+    key: i64,
 ) {
     let home = raising.new_userdata(size_of::<PyBox>()).cast::<PyBox>();
     // Until it is filled, the box has no finalizer and is in no list, so an error may come.
     if let Some(cache) = cache(runtime, view) {
         raising.push_ref(cache);
         if raising.type_of(-1) == value::TABLE {
-            raising.push_integer(address(object));
+            raising.push_integer(key);
             raising.push_value(-3);
             raising.raw_set(-3);
         }

@@ -13,6 +13,7 @@ import json
 import os
 import random
 import sys
+from contextlib import suppress
 from types import ModuleType
 
 import world
@@ -47,7 +48,8 @@ def features(lupa: ModuleType) -> set[str]:
     """What conditions in the grammar can ask for, apart from functions of Lua's library."""
     found = {f"lupa.{name}" for name in dir(lupa)}
     found |= {f"LuaRuntime.{name}" for name in dir(lupa.LuaRuntime)}
-    found |= {f"LuaRuntime({name})" for name in inspect.signature(lupa.LuaRuntime).parameters}
+    with suppress(ValueError):  # lupa 2.8 does not say
+        found |= {f"LuaRuntime({name})" for name in inspect.signature(lupa.LuaRuntime).parameters}
     lua = lupa.LuaRuntime()
     is_jit = lua.eval("type(jit) == 'table'")
     conditions = {

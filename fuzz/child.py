@@ -27,6 +27,7 @@ PLANTS = {
     "deadlock": "[__import__('_thread').allocate_lock()] * 2 and (lambda k: (k.acquire(), k.acquire()))"
     "(__import__('_thread').allocate_lock())",
     "SystemError": "throw(SystemError('planted'))",
+    "leak": "__import__('ctypes').pythonapi.Py_IncRef(__import__('ctypes').py_object(Canary()))",
     "panic": "__import__('os').write(2, b'thread main panicked at planted\\n')",
 }
 

@@ -240,8 +240,7 @@ RULES = {
     """,
     "slot": "$tableslot $functionslot $coroutineslot $iteratorslot $objectslot $objectslot $objectslot",
     "wrapperslot": (
-        "$tableslot $tableslot $functionslot $functionslot $coroutineslot $coroutineslot $iteratorslot "
-        "$iteratorslot"
+        "$tableslot $tableslot $functionslot $functionslot $coroutineslot $coroutineslot $iteratorslot $iteratorslot"
     ),
     "tableslot": "t0\nt1\nt2",
     "functionslot": "f0\nf1\nf2",

@@ -28,7 +28,6 @@ HERE = Path(__file__).resolve().parent
 MODULES = ("lua51", "lua52", "lua53", "lua54", "lua55", "luajit20", "luajit21")
 BATCH = 40
 TRIES = 3  # how often a finding is run again: threads and signals come at their own time
-SECONDS_TO_SHRINK = 300
 
 SCRIPT = '''"""{what}: {module}, seed {seed} of fuzz/run.py.  {how}"""
 
@@ -62,12 +61,13 @@ class Outcome:
 class Runner:
     """Runs programs of one module."""
 
-    def __init__(self, module: str, folder: Path, watchdog: float, plant: str | None):
+    def __init__(self, module: str, options: argparse.Namespace):
         self.module = module
-        self.folder = folder
-        self.watchdog = watchdog
-        self.plant = ["--plant", plant] if plant else []
-        folder.mkdir(parents=True, exist_ok=True)
+        self.folder: Path = options.into
+        self.watchdog: float = options.watchdog
+        self.shrinking: float = options.shrink
+        self.plant = ["--plant", options.plant] if options.plant else []
+        self.folder.mkdir(parents=True, exist_ok=True)
 
     def child(self, first: int, count: int, *more: str) -> list[str]:
         """The command that runs or lists programs."""
@@ -140,7 +140,7 @@ class Runner:
         """Reproduce a finding, shrink it and write it down."""
         seed = outcome.seed if outcome.seed >= first else first + count - 1
         programs = self.programs(first, count)[: seed - first + 1]
-        deadline = time.monotonic() + SECONDS_TO_SHRINK
+        deadline = time.monotonic() + self.shrinking
         how = "It could not be reproduced by running it again; these are the statements of the whole process."
         everything = [statement for program in programs for statement in program]
         statements = everything
@@ -192,11 +192,17 @@ def ending(status: int, errors: str) -> str:
 
 def fuzz(options: argparse.Namespace, module: str) -> int:
     """Run programs for a while; how many findings there were."""
-    runner = Runner(module, options.into, options.watchdog, options.plant)
+    runner = Runner(module, options)
     runner.programs(options.seed, 1)  # there is no point in starting without lupa
     started = time.monotonic()
     seed, programs, findings = options.seed, 0, 0
-    while time.monotonic() - started < options.seconds and findings < options.findings:
+
+    def is_over() -> bool:
+        if options.programs:
+            return programs >= int(options.programs)
+        return time.monotonic() - started >= float(options.seconds)
+
+    while not is_over() and findings < options.findings:
         outcome = runner.run(seed, options.batch)
         programs += options.batch
         if outcome.kind:
@@ -220,10 +226,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--module", action="append", choices=MODULES, help="all by default; can be given repeatedly")
     parser.add_argument("--seconds", type=float, default=60, help="for each module (60)")
+    parser.add_argument("--programs", type=int, help="how many for each module, however long it takes")
     parser.add_argument("--seed", type=int, default=1, help="of the first program (1)")
     parser.add_argument("--batch", type=int, default=BATCH, help=f"programs in one process ({BATCH})")
     parser.add_argument("--findings", type=int, default=10, help="after how many to stop (10)")
     parser.add_argument("--watchdog", type=float, default=120, help="seconds that one statement may take (120)")
+    parser.add_argument("--shrink", type=float, default=300, help="seconds to shorten each finding (300)")
     parser.add_argument("--into", type=Path, default=HERE.parent / "target/fuzz", help="for scripts (target/fuzz)")
     parser.add_argument("--plant", help=argparse.SUPPRESS)
     options = parser.parse_args()

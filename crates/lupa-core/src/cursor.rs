@@ -7,6 +7,8 @@
 //! Python: so a loop sees what its own body does. What other threads do meanwhile it may see later.
 
 use std::cell::{Cell, RefCell};
+use std::ffi::c_void;
+use std::ptr::null_mut;
 use std::sync::atomic::{AtomicIsize, Ordering};
 
 use lua_api::LuaBackend;
@@ -15,6 +17,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
+use crate::boxes::View;
 use crate::compat;
 use crate::runtime::Entry;
 use crate::to_lua::{Mode, Prepared, prepare_plain};
@@ -42,11 +45,8 @@ pub(crate) struct Cursor {
     position: AtomicIsize,
 }
 
-/// One step: an item, or a key with its value.
-pub(crate) enum Step<'py> {
-    Item(Bound<'py, PyAny>),
-    Pair(Bound<'py, PyAny>, Bound<'py, PyAny>),
-}
+/// One step: an item, or a key with its value (else null), borrowed; and the position after it.
+type Step = (*mut ffi::PyObject, *mut ffi::PyObject, isize);
 
 impl Cursor {
     /// A cursor over an object, if it is of a type that has one.
@@ -66,61 +66,40 @@ impl Cursor {
         Some(Cursor { source, position: AtomicIsize::new(0) })
     }
 
-    /// The step at `position`, and the position after it; `None` at the end.
-    fn read<'py>(&self, py: Python<'py>, position: isize) -> PyResult<Option<(Step<'py>, isize)>> {
+    /// The step at `position`; `None` at the end. Runs no Python code.
+    #[inline(always)]
+    fn read(&self, py: Python<'_>, position: isize) -> PyResult<Option<Step>> {
         match &self.source {
             Source::Sequence(sequence) => {
-                // SAFETY: a list or tuple; made owned at once.
-                let item = unsafe {
-                    crate::plain::borrowed_item(sequence.as_ptr(), position as usize)
-                        .map(|item| Bound::from_borrowed_ptr(py, item))
-                };
-                Ok(item.map(|item| (Step::Item(item), position + 1)))
+                // SAFETY: a list or tuple.
+                let item =
+                    unsafe { crate::plain::borrowed_item(sequence.as_ptr(), position as usize) };
+                Ok(item.map(|item| (item, null_mut(), position + 1)))
             }
             Source::Dict { dict, part, length } => {
-                if dict.bind(py).len() != *length {
-                    let message = "dictionary changed size during iteration";
-                    return Err(PyRuntimeError::new_err(message));
-                }
-                let (mut key, mut value) = (std::ptr::null_mut(), std::ptr::null_mut());
+                let (mut key, mut value) = (null_mut(), null_mut());
                 let mut after = position;
-                // SAFETY: a dict, and a position in it; both are made owned at once.
-                unsafe {
-                    let more = ffi::PyDict_Next(
-                        dict.as_ptr(),
-                        &raw mut after,
-                        &raw mut key,
-                        &raw mut value,
-                    );
-                    if more == 0 {
-                        return Ok(None);
+                // SAFETY: a dict, and a position in it.
+                let more = unsafe {
+                    if ffi::PyDict_Size(dict.as_ptr()) as usize != *length {
+                        return Err(changed(py));
                     }
-                    let key = || Bound::from_borrowed_ptr(py, key);
-                    let value = || Bound::from_borrowed_ptr(py, value);
-                    let step = match part {
-                        compat::DictPart::Keys => Step::Item(key()),
-                        compat::DictPart::Values => Step::Item(value()),
-                        compat::DictPart::Items => Step::Pair(key(), value()),
-                    };
-                    Ok(Some((step, after)))
-                }
+                    let dict = dict.as_ptr();
+                    ffi::PyDict_Next(dict, &raw mut after, &raw mut key, &raw mut value)
+                };
+                Ok((more != 0).then_some(match part {
+                    compat::DictPart::Keys => (key, null_mut(), after),
+                    compat::DictPart::Values => (value, null_mut(), after),
+                    compat::DictPart::Items => (key, value, after),
+                }))
             }
         }
     }
+}
 
-    /// The next step; `None` at the end, and from then on.
-    pub(crate) fn step<'py>(&self, py: Python<'py>) -> PyResult<Option<Step<'py>>> {
-        let position = self.position.load(Ordering::Relaxed);
-        if position < 0 {
-            return Ok(None);
-        }
-        let (step, after) = match self.read(py, position)? {
-            Some((step, after)) => (Some(step), after),
-            None => (None, -1),
-        };
-        self.position.store(after, Ordering::Relaxed);
-        Ok(step)
-    }
+#[cold]
+fn changed(_: Python<'_>) -> PyErr {
+    PyRuntimeError::new_err("dictionary changed size during iteration")
 }
 
 #[pymethods]
@@ -130,10 +109,23 @@ impl Cursor {
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        match self.step(py)? {
-            Some(Step::Item(item)) => Ok(Some(item)),
-            Some(Step::Pair(key, value)) => Ok(Some(PyTuple::new(py, [key, value])?.into_any())),
-            None => Ok(None),
+        let position = self.position.load(Ordering::Relaxed);
+        if position < 0 {
+            return Ok(None);
+        }
+        let Some((first, second, after)) = self.read(py, position)? else {
+            self.position.store(-1, Ordering::Relaxed);
+            return Ok(None);
+        };
+        self.position.store(after, Ordering::Relaxed);
+        // SAFETY: alive, as they were read just now; made owned at once.
+        unsafe {
+            let first = Bound::from_borrowed_ptr(py, first);
+            if second.is_null() {
+                return Ok(Some(first));
+            }
+            let second = Bound::from_borrowed_ptr(py, second);
+            Ok(Some(PyTuple::new(py, [first, second])?.into_any()))
         }
     }
 
@@ -148,16 +140,18 @@ impl Cursor {
     }
 }
 
-/// The values of a step that was read, as they go to Lua: one, or a pair.
-pub(crate) type Values = [Option<Prepared>; 2];
-
 /// The steps that were read of one cursor. All of it needs the runtime's lock; only to read and to
 /// clear takes being attached to Python.
-#[derive(Default)]
 pub(crate) struct Ahead {
     cursor: RefCell<Option<Py<Cursor>>>,
-    // The values, and where the cursor is after each step.
-    steps: RefCell<Vec<(Values, isize)>>,
+    // The box of the cursor, only compared; and whether its steps are counted.
+    home: Cell<*mut c_void>,
+    counts: Cell<bool>,
+    // One value for a step, or two.
+    values: RefCell<Vec<Prepared>>,
+    pairs: Cell<bool>,
+    // Where the cursor is after each step.
+    positions: RefCell<Vec<isize>>,
     given: Cell<usize>,
     epoch: Cell<u64>,
     // How many steps to read the next time.
@@ -166,33 +160,71 @@ pub(crate) struct Ahead {
     owners: RefCell<Vec<Py<PyAny>>>,
 }
 
+impl Default for Ahead {
+    fn default() -> Self {
+        Ahead {
+            cursor: RefCell::default(),
+            home: Cell::new(null_mut()),
+            counts: Cell::new(false),
+            values: RefCell::default(),
+            pairs: Cell::new(false),
+            positions: RefCell::default(),
+            given: Cell::new(0),
+            epoch: Cell::new(0),
+            size: Cell::new(0),
+            owners: RefCell::default(),
+        }
+    }
+}
+
 impl Ahead {
-    /// The next step of a cursor, if it was read and counts.
+    /// The next step of the cursor in the box at `home`, if it was read and counts: its value, or its
+    /// values.
     #[inline(always)]
-    pub(crate) fn next(&self, cursor: *mut ffi::PyObject, epoch: u64) -> Option<Values> {
-        if self.epoch.get() != epoch {
+    pub(crate) fn next(
+        &self,
+        home: *mut c_void,
+        epoch: u64,
+    ) -> Option<(Prepared, Option<Prepared>)> {
+        if self.epoch.get() != epoch || self.home.get() != home {
             return None;
         }
         let held = self.cursor.borrow();
-        let held = held.as_ref().filter(|held| held.as_ptr() == cursor)?;
+        let held = held.as_ref()?;
         let given = self.given.get();
-        let (values, after) = *self.steps.borrow().get(given)?;
+        let after = *self.positions.borrow().get(given)?;
+        let values = self.values.borrow();
+        let values = if self.pairs.get() {
+            (*values.get(2 * given)?, values.get(2 * given + 1).copied())
+        } else {
+            (*values.get(given)?, None)
+        };
         self.given.set(given + 1);
         held.get().position.store(after, Ordering::Relaxed);
         Some(values)
     }
 
-    /// Reads the next steps of a cursor, as many as are plain; `unpack` makes a pair two values.
+    /// Whether the steps come with a number before them.
+    #[inline(always)]
+    pub(crate) fn counts(&self) -> bool {
+        self.counts.get()
+    }
+
+    /// Reads the next steps of a cursor, whose box is at `home`, as many as are plain.
     pub(crate) fn read<B: LuaBackend>(
         &self,
         entry: &Entry<'_, B>,
         cursor: &Bound<'_, Cursor>,
-        first: Mode,
-        unpack: bool,
+        home: *mut c_void,
+        view: View,
     ) {
+        let unpack = view.has(View::UNPACK);
+        // A nil would end the loop, so None comes as python.none where Lua looks for the end.
+        let counts = view.has(View::ENUMERATE);
+        let first = if counts { Mode::Value } else { Mode::NotNil };
         let py = entry.py;
         let same = self.cursor.borrow().as_ref().is_some_and(|held| held.is(cursor));
-        let wasted = self.given.get() < self.steps.borrow().len();
+        let wasted = self.given.get() < self.positions.borrow().len();
         let size = match (same, wasted) {
             (true, false) => (self.size.get() * 2).min(MOST),
             // What happens in between makes reading ahead useless.
@@ -201,34 +233,45 @@ impl Ahead {
         };
         self.clear();
         let mut position = cursor.get().position.load(Ordering::Relaxed);
-        let mut steps = self.steps.take();
+        let (mut values, mut positions) = (self.values.take(), self.positions.take());
         let mut owners = self.owners.take();
-        let mut plain = |object: Bound<'_, PyAny>, mode| {
-            let prepared = prepare_plain(entry, &object, mode)?;
+        let mut plain = |object: *mut ffi::PyObject, mode| {
+            // SAFETY: alive, since no Python code runs while it is read.
+            let prepared = unsafe { prepare_plain(entry, object, mode) }?;
             if matches!(prepared, Prepared::Bytes(..) | Prepared::Reference(_)) {
-                owners.push(object.unbind());
+                // SAFETY: as above.
+                owners.push(unsafe { Bound::from_borrowed_ptr(py, object) }.unbind());
             }
             Some(prepared)
         };
-        while position >= 0 && steps.len() < size {
-            let step = match cursor.get().read(py, position) {
-                Ok(Some(step)) => step,
-                // The end, and an error, come when it is their turn.
-                Ok(None) | Err(_) => break,
-            };
-            let values = match step.0 {
-                Step::Item(item) => plain(item, first).map(|item| [Some(item), None]),
-                Step::Pair(key, value) if unpack => plain(key, first)
-                    .and_then(|key| Some([Some(key), Some(plain(value, Mode::Value)?)])),
-                Step::Pair(..) => None,
-            };
-            let Some(values) = values else { break };
-            position = step.1;
-            steps.push((values, position));
+        let mut pairs = false;
+        // The end, and an error, come when it is their turn.
+        while position >= 0
+            && positions.len() < size
+            && let Ok(Some((one, two, after))) = cursor.get().read(py, position)
+        {
+            pairs = !two.is_null();
+            if pairs && !unpack {
+                break;
+            }
+            let Some(one) = plain(one, first) else { break };
+            if pairs {
+                let Some(two) = plain(two, Mode::Value) else { break };
+                values.push(one);
+                values.push(two);
+            } else {
+                values.push(one);
+            }
+            position = after;
+            positions.push(position);
         }
-        self.steps.replace(steps);
+        self.pairs.set(pairs);
+        self.values.replace(values);
+        self.positions.replace(positions);
         self.owners.replace(owners);
         self.cursor.replace(Some(cursor.clone().unbind()));
+        self.home.set(home);
+        self.counts.set(counts);
         self.size.set(size);
         self.epoch.set(entry.epoch());
     }
@@ -243,7 +286,8 @@ impl Ahead {
     pub(crate) fn clear(&self) {
         self.epoch.set(0);
         self.given.set(0);
-        self.steps.borrow_mut().clear();
+        self.values.borrow_mut().clear();
+        self.positions.borrow_mut().clear();
         // Taken out first: what is dropped may run code.
         let cursor = self.cursor.take();
         let mut owners = self.owners.take();

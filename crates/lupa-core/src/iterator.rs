@@ -14,7 +14,7 @@ use crate::guard::{guard, guard_next};
 use crate::object;
 use crate::runtime::Entry;
 use crate::types::{self, slot};
-use crate::walk::{self, Walk};
+use crate::walk::{self, Noted, Walk};
 
 /// What an iterator gives.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -230,7 +230,8 @@ impl TableIterator {
         let mut failed = None;
         for index in 0..count as i32 {
             let key = base + Walk::FIRST + 2 * index;
-            match convert(&entry, state, progress().yields, key) {
+            let noted = progress().walk.key(index as usize);
+            match convert(&entry, state, progress().yields, key, noted) {
                 Ok(result) => results.push(result.into_ptr()),
                 Err(error) => {
                     failed = Some(error);
@@ -267,20 +268,28 @@ impl TableIterator {
     }
 }
 
-/// The result for the entry whose key is at `key`, and whose value is above that.
+/// The result for the entry whose key is at `key`, and was noted so, and whose value is above that.
 #[inline(always)]
 fn convert<'py, B: LuaBackend>(
     entry: &Entry<'py, B>,
     state: State<B>,
     yields: Yields,
     key: c_int,
+    noted: Option<Noted>,
 ) -> Result<Bound<'py, PyAny>> {
     let (runtime, py) = (entry.runtime(), entry.py);
+    let first = || match noted {
+        // SAFETY: attached; gives a new reference, or null with an exception.
+        Some(Noted::Integer(number)) => unsafe {
+            Ok(Bound::from_owned_ptr_or_err(py, ffi::PyLong_FromLongLong(number))?)
+        },
+        _ => from_lua(runtime, py, state, key),
+    };
     match yields {
-        Yields::Keys => from_lua(runtime, py, state, key),
+        Yields::Keys => first(),
         Yields::Values => from_lua(runtime, py, state, key + 1),
         Yields::Items => {
-            let first = from_lua(runtime, py, state, key)?;
+            let first = first()?;
             let second = from_lua(runtime, py, state, key + 1)?;
             // SAFETY: attached; the new tuple takes both references, and nobody sees it before.
             unsafe {

@@ -99,7 +99,8 @@ pub(crate) fn push_tuple<'py, B: LuaBackend>(
         }
         let mut mode = first;
         let plain = tuple.iter().all(|item| {
-            let prepared = prepare_plain(entry, &item, mode);
+            // SAFETY: the tuple holds its items.
+            let prepared = unsafe { prepare_plain(entry, item.as_ptr(), mode) };
             mode = Mode::Value;
             prepared.is_some_and(|prepared| push_plain(runtime, state, prepared))
         });

@@ -12,7 +12,6 @@ use crate::boxes::View;
 use crate::callback::{Callback, Failure, Outcome, outer, push_callback};
 use crate::cursor::Cursor;
 use crate::error::{Error, raised};
-use crate::from_lua::live_box;
 use crate::metamethods::{call, push_object, push_tuple, python_argument};
 use crate::runtime::{Entry, Runtime};
 use crate::to_lua::{Mode, Prepared, prepare, push, push_protected};
@@ -178,16 +177,16 @@ pub(crate) unsafe extern "C-unwind" fn next<B: LuaBackend>(l: *mut lua_State) ->
         let Some(raising) = Raising::<B>::of_thread(l) else { return 0 };
         let runtime = &*raising.instance().host().cast::<Runtime<B>>();
         let state = raising.state();
-        if let Some((iterator, view)) = live_box(runtime, state, 1)
-            && let Some(values) = runtime.ahead.next(iterator, runtime.epoch())
-        {
-            let mut count = 0;
-            if view.has(View::ENUMERATE) {
+        let home = state.to_userdata(1);
+        if let Some((one, two)) = runtime.ahead.next(home, runtime.epoch()) {
+            let mut count = 1;
+            if runtime.ahead.counts() {
                 state.push_integer(next_number(state));
                 count += 1;
             }
-            for value in values.into_iter().flatten() {
-                push(runtime, raising, value);
+            push(runtime, raising, one);
+            if let Some(two) = two {
+                push(runtime, raising, two);
                 count += 1;
             }
             return count;
@@ -210,15 +209,16 @@ impl<B: LuaBackend> Callback<B> for Next {
     fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
         let (iterator, view) = python_argument(entry, state, 1, "iter")?;
         if let Ok(cursor) = iterator.cast_exact::<Cursor>() {
-            let first = if view.has(View::ENUMERATE) { Mode::Value } else { Mode::NotNil };
-            entry.ahead.read(entry, cursor, first, view.has(View::UNPACK));
-            if let Some(values) = entry.ahead.next(iterator.as_ptr(), entry.epoch()) {
+            let home = state.to_userdata(1);
+            entry.ahead.read(entry, cursor, home, view);
+            if let Some((one, two)) = entry.ahead.next(home, entry.epoch()) {
                 let base = state.top();
-                if view.has(View::ENUMERATE) {
+                if entry.ahead.counts() {
                     state.push_integer(next_number(state));
                 }
-                for value in values.into_iter().flatten() {
-                    push_protected(entry, state, value)?;
+                push_protected(entry, state, one)?;
+                if let Some(two) = two {
+                    push_protected(entry, state, two)?;
                 }
                 return Ok(state.top() - base);
             }

@@ -56,7 +56,8 @@ pub(crate) fn prepare<'py, B: LuaBackend>(
     object: &Bound<'py, PyAny>,
     mode: Mode,
 ) -> Result<Owned<'py>> {
-    match prepare_plain(entry, object, mode) {
+    // SAFETY: a live object.
+    match unsafe { prepare_plain(entry, object.as_ptr(), mode) } {
         Some(prepared) => Ok((prepared, None)),
         None => other(entry, object),
     }
@@ -64,14 +65,16 @@ pub(crate) fn prepare<'py, B: LuaBackend>(
 
 /// Prepares an object of one of the everyday types, which takes neither Python code nor an owner;
 /// `None` for the rest.
+///
+/// # Safety
+/// A live object.
 #[inline]
-pub(crate) fn prepare_plain<B: LuaBackend>(
+pub(crate) unsafe fn prepare_plain<B: LuaBackend>(
     entry: &Entry<'_, B>,
-    object: &Bound<'_, PyAny>,
+    pointer: *mut ffi::PyObject,
     mode: Mode,
 ) -> Option<Prepared> {
-    let pointer = object.as_ptr();
-    // SAFETY: attached; the object is alive; exact types are checked before they are used.
+    // SAFETY: as the caller promises; exact types are checked before they are used.
     unsafe {
         if ffi::PyLong_CheckExact(pointer) != 0 {
             return quick::integer::<B>(pointer).map(Prepared::Integer);

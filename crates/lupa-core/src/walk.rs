@@ -11,9 +11,9 @@ use crate::runtime::{Entry, Runtime};
 /// The most entries that are read at a time.
 pub(crate) const MOST: usize = 64;
 
-/// A key that was given.
+/// A key that was read.
 #[derive(Clone, Copy)]
-enum Noted {
+pub(crate) enum Noted {
     Integer(i64),
     Float(f64),
     /// In the table of kept keys, at this place and one.
@@ -108,6 +108,12 @@ impl Walk {
             }
         }
         Ok(count)
+    }
+
+    /// One of the keys that were read the last time.
+    #[inline(always)]
+    pub(crate) fn key(&self, index: usize) -> Option<Noted> {
+        self.noted.get(index).copied()
     }
 
     /// Where the first key is, above the top of the stack before [`Walk::read`].

@@ -117,18 +117,18 @@ class Runner:
         seed, index = (int(number) for number in where.split()) if where else (-1, 0)
         return Outcome(kind, text, seed, index)
 
-    def replays(self, statements: list[str], kind: str, tries: int) -> Outcome | None:
-        """Run statements by themselves, as the script that they will be; None if it never ends like this."""
+    def replays(self, statements: list[str], kind: str, tries: int) -> bool:
+        """Whether statements by themselves end like this, at least once."""
+        return any(self.replay(statements).kind == kind for _ in range(tries))
+
+    def replay(self, statements: list[str]) -> Outcome:
+        """Run statements by themselves, as the script that they will be."""
         script = self.folder / f"{self.module}-candidate-{os.getpid()}.py"
         try:
-            script.write_text(self.script(statements, kind, -1, ""), encoding="utf-8")
-            for _ in range(tries):
-                outcome = self._watch([sys.executable, str(script)], None)
-                if outcome.kind == kind:
-                    return outcome
+            script.write_text(self.script(statements, "", 0, ""), encoding="utf-8")
+            return self._watch([sys.executable, str(script)], None)
         finally:
             script.unlink(missing_ok=True)
-        return None
 
     def script(self, statements: list[str], kind: str, seed: int, how: str) -> str:
         """A program that needs nothing but lupa."""
@@ -140,21 +140,35 @@ class Runner:
         """Reproduce a finding, shrink it and write it down."""
         seed = outcome.seed if outcome.seed >= first else first + count - 1
         programs = self.programs(first, count)[: seed - first + 1]
-        deadline = time.monotonic() + self.shrinking
-        how = "It could not be reproduced by running it again; these are the statements of the whole process."
         everything = [statement for program in programs for statement in program]
-        statements = everything
         for candidate in (programs[-1], everything):
             if self.replays(candidate, outcome.kind, TRIES):
-                statements = shrink(
-                    candidate,
-                    lambda shorter: self.replays(shorter, outcome.kind, 1) is not None,
-                    lambda: time.monotonic() < deadline,
-                )
-                how = "It is as short as could be made."
-                break
-        text = self.script(statements, outcome.kind, seed, how)
-        name = outcome.kind.replace(" ", "-")
+                return self.shrunk(candidate, outcome.kind, seed)
+        how = "It could not be reproduced by running it again; these are the statements of the whole process."
+        return self.write(everything, outcome.kind, seed, how)
+
+    def investigate_statements(self, statements: list[str]) -> Path | None:
+        """Run statements; if that finds something, shrink them and write them down."""
+        for _ in range(TRIES):
+            outcome = self.replay(statements)
+            if outcome.kind:
+                return self.shrunk(statements, outcome.kind, 0)
+        return None
+
+    def shrunk(self, statements: list[str], kind: str, seed: int) -> Path:
+        """Shrink what ends like this, and write it down."""
+        deadline = time.monotonic() + self.shrinking
+        shorter = shrink(
+            statements,
+            lambda candidate: self.replays(candidate, kind, 1),
+            lambda: time.monotonic() < deadline,
+        )
+        return self.write(shorter, kind, seed, "It is as short as could be made.")
+
+    def write(self, statements: list[str], kind: str, seed: int, how: str) -> Path:
+        """Write a script."""
+        text = self.script(statements, kind, seed, how)
+        name = kind.replace(" ", "-")
         path = self.folder / f"{self.module}-{name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}.py"
         path.write_text(text, encoding="utf-8")
         return path

@@ -2,6 +2,7 @@
 //!
 //! Lua's C code is compiled by gcc and the rest by rustc, both for the sanitizer of gcc, which is
 //! loaded before Python. Python's own allocator is switched off: it would hide what is freed.
+//! With `--guided`, coverage guides the fuzzer; then the sanitizer is the one that atheris has.
 
 use std::fs;
 use std::path::Path;
@@ -20,6 +21,15 @@ const WITH_STACK: [&str; 4] = ["sh", "-c", "ulimit -s 262144 && exec \"$@\"", "s
 const OPTIONS: &str = "detect_leaks=0:detect_stack_use_after_return=0:handle_segv=0:handle_abort=0:\
                        allocator_may_return_null=1:max_allocation_size_mb=4096";
 
+/// Google's fuzzer for Python: libFuzzer with the choices left to Python code. Only used here.
+const ATHERIS: &str = "atheris==3.0.0";
+
+/// Flags of rustc for the sanitizer, and for the counters that libFuzzer reads.
+const SANITIZED: &str = "-Zsanitizer=address -Cforce-frame-pointers=yes";
+const COUNTED: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=3 \
+                       -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
+                       -Cllvm-args=-sanitizer-coverage-pc-table";
+
 /// Runs the task.
 pub(crate) fn run(mut arguments: Arguments) -> Result {
     if !cfg!(target_os = "linux") {
@@ -27,16 +37,20 @@ pub(crate) fn run(mut arguments: Arguments) -> Result {
     }
     let python = arguments.python()?;
     let tests = arguments.flag("--tests");
+    let guided = arguments.flag("--guided");
     let no_build = arguments.flag("--no-build");
-    let sanitizer = sanitizer()?;
-    let folder = target("asan");
+    let folder = target(if guided { "asan-guided" } else { "asan" });
     let venv = Venv::new("asan-venv", &python)?;
     if !no_build {
-        build(&venv, &folder)?;
+        build(&venv, &folder, guided)?;
         if tests {
             venv.install(&["pytest>=8"])?;
         }
+        if guided {
+            venv.install(&[ATHERIS])?;
+        }
     }
+    let sanitizer = if guided { sanitizer_of_atheris(&venv)? } else { sanitizer()? };
     let mut run = command(WITH_STACK[0]);
     run.args(&WITH_STACK[1..]).arg(venv.program("python"));
     run.env("PYTHONPATH", &folder).env("PYTHONMALLOC", "malloc");
@@ -44,9 +58,16 @@ pub(crate) fn run(mut arguments: Arguments) -> Result {
     if tests {
         run.args(["-m", "pytest", "-p", "no:cacheprovider"]);
     } else {
-        run.arg(root().join("fuzz/run.py")).arg("--into").arg(target("fuzz"));
+        let script = if guided { "fuzz/guided.py" } else { "fuzz/run.py" };
+        run.arg(root().join(script)).arg("--into").arg(target("fuzz"));
     }
     tools::run(run.args(arguments.rest()))
+}
+
+/// The library of atheris with a sanitizer and libFuzzer.
+fn sanitizer_of_atheris(venv: &Venv) -> Result<String> {
+    let folder = output(venv.python().args(["-c", "import atheris; print(atheris.path())"]))?;
+    Ok(format!("{folder}/asan_with_fuzzer.so"))
 }
 
 /// Where gcc has the library that goes with what it compiles.
@@ -60,7 +81,7 @@ fn sanitizer() -> Result<String> {
 }
 
 /// Puts the package and its instrumented modules into `folder`.
-fn build(venv: &Venv, folder: &Path) -> Result {
+fn build(venv: &Venv, folder: &Path, coverage: bool) -> Result {
     let package = folder.join("lupa");
     fresh_folder(&package)?;
     for entry in fs::read_dir(root().join("python/lupa"))? {
@@ -76,7 +97,8 @@ fn build(venv: &Venv, folder: &Path) -> Result {
     // The sanitizer of rustc is not stable, which this says is all right. With a target named, what
     // runs during the build is not instrumented.
     build.env("RUSTC_BOOTSTRAP", "1").env("CARGO_BUILD_TARGET", host()?);
-    build.env("RUSTFLAGS", "-Zsanitizer=address -Cforce-frame-pointers=yes");
+    let rust = if coverage { format!("{SANITIZED} {COUNTED}") } else { SANITIZED.to_owned() };
+    build.env("RUSTFLAGS", rust);
     build.env("CFLAGS", "-fsanitize=address -fno-omit-frame-pointer -g");
     tools::run(build.env("CARGO_TARGET_DIR", folder.join("build")))
 }

@@ -52,8 +52,8 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "asan",
-        usage: "[--python EXE] [--no-build] [--tests] [ARGUMENT...]",
-        about: "as fuzz, or pytest, with AddressSanitizer; arguments go there",
+        usage: "[--python EXE] [--no-build] [--tests|--guided] [ARGUMENT...]",
+        about: "as fuzz, or pytest, or fuzz/guided.py, with AddressSanitizer; arguments go there",
         run: asan::run,
     },
     Task {

@@ -89,7 +89,7 @@ RULES = {
         1: $library = $expr
         2: debug.sethook($expr, "$hookmask", $count)
         2: debug.sethook()
-        1: @goto local n = 0; ::again:: n = n + 1; if n < 5 then $stats goto again end
+        1: @goto do local n = 0; ::again:: n = n + 1; if n < 5 then do $stats end goto again end end
         4: @close local x <close> = setmetatable({}, {__close = $function})
         2: @close local x <close> = $expr
         1: @close for i in next, {1}, nil, setmetatable({}, {__close = $function}) do $stats end

@@ -111,7 +111,7 @@ class Runner:
             errors.seek(max(0, errors.tell() - 20_000))
             text = errors.read().decode(errors="replace")
         if hung:
-            kind = "endless" if processor > self.watchdog / 2 else "deadlock"
+            kind = "endless" if processor > self.watchdog / 10 else "deadlock"
         else:
             kind = ending(process.returncode, text)
         seed, index = (int(number) for number in where.split()) if where else (-1, 0)

@@ -30,7 +30,7 @@ from measure import summary
 from report import floor_table, geometric_mean, problems, rows_of, table
 
 HERE = Path(__file__).resolve().parent
-MODULES = ("lua51", "lua52", "lua53", "lua54", "lua55", "luajit20", "luajit21")
+LIST_MODULES = "import lupa, pkgutil; print(*(module.name for module in pkgutil.iter_modules(lupa.__path__)))"
 FLOOR_MODULE = "lua54"
 FLOOR_ROWS = r"^(call\.(noargs|int|str|3mixed)|callback\.int|table\.getitem_(int|str))$"
 
@@ -44,15 +44,17 @@ class BenchError(Exception):
 class Measured:
     """What one side has measured of one module, in all rounds so far."""
 
-    def __init__(self, command: list[str], module: str, options: list[str], path: Path | None = None) -> None:
-        self.command = [*command, str(HERE / "measure.py"), module, *options]
-        self.environment = os.environ if path is None else {**os.environ, "PYTHONPATH": str(path)}
+    def __init__(self, python: str, module: str, options: list[str]) -> None:
+        self.command = [python, str(HERE / "measure.py"), module, *options]
         self.identity: dict[str, Any] = {}
         self.rows: Rows = {}
 
     def measure(self) -> None:
         """One more round."""
-        names = self.run("--list").stdout.split()
+        listed = self.run("--list")
+        names = listed.stdout.split()
+        if not names:
+            raise BenchError(listed.stderr or "no row has such a name; `measure.py MODULE --list` prints them")
         last: str | None = None
         while last != names[-1]:
             finished = self.run(*(["--after", last] if last else []))
@@ -72,8 +74,7 @@ class Measured:
     def run(self, *options: str) -> subprocess.CompletedProcess[str]:
         """Runs the measuring program, away from the sources, so that it sees what is installed."""
         command = [*self.command, *options]
-        folder = tempfile.gettempdir()
-        return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=self.environment, check=False)
+        return subprocess.run(command, capture_output=True, text=True, cwd=tempfile.gettempdir(), check=False)
 
     def add(self, name: str, result: dict[str, Any]) -> None:
         """Puts a round's samples to the others; an error stays."""
@@ -114,15 +115,15 @@ def floor_and_peer(python: str, quick: bool) -> tuple[Measured, Peer]:
     target = folder / "peer"
     command = [cargo, "build", "--quiet", "--locked", "--release", "--manifest-path", str(manifest)]
     subprocess.run([*command, "--target-dir", str(target)], check=True)
-    options = ["--only", FLOOR_ROWS, *(["--quick"] if quick else [])]
-    return Measured([python], "floor", options, folder / "floor"), Peer(target / "release/lupa-peer", quick)
+    options = ["--path", str(folder / "floor"), "--only", FLOOR_ROWS, *(["--quick"] if quick else [])]
+    return Measured(python, "floor", options), Peer(target / "release/lupa-peer", quick)
 
 
 def compare(module: str, arguments: argparse.Namespace) -> dict[str, Any]:
     """One module on both sides; with the floor, if that is wanted and this is its Lua."""
     options = [*(["--only", arguments.only] if arguments.only else []), *(["--quick"] if arguments.quick else [])]
-    ours = Measured([arguments.ours], f"lupa.{module}", options)
-    upstream = Measured([arguments.upstream], f"lupa.{module}", options)
+    ours = Measured(arguments.ours, f"lupa.{module}", options)
+    upstream = Measured(arguments.upstream, f"lupa.{module}", options)
     sides: dict[str, Measured | Peer] = {"ours": ours, "upstream": upstream}
     if arguments.floor and module == FLOOR_MODULE:
         sides["floor"], sides["peer"] = floor_and_peer(arguments.ours, arguments.quick)
@@ -143,14 +144,18 @@ def without_samples(result: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def chosen_modules(text: str) -> list[str]:
-    """The modules of a list, or all."""
-    if text == "all":
-        return list(MODULES)
-    names = text.split(",")
+def chosen_modules(python: str, wanted: str) -> list[str]:
+    """The modules of a list, or all that this Python has."""
+    finished = subprocess.run([python, "-c", LIST_MODULES], capture_output=True, text=True, cwd=tempfile.gettempdir())
+    if finished.returncode != 0:
+        raise BenchError(f"{python} has no lupa:\n{finished.stderr}")
+    there = [name for name in sorted(finished.stdout.split()) if re.fullmatch(r"lua(jit)?\d+", name)]
+    if wanted == "all":
+        return there
+    names = wanted.split(",")
     for name in names:
-        if name not in MODULES:
-            raise argparse.ArgumentTypeError(f"there is no module {name!r}; there are {', '.join(MODULES)}")
+        if name not in there:
+            raise BenchError(f"{python} has no module {name!r}, only {', '.join(there)}")
     return names
 
 
@@ -168,7 +173,7 @@ def command_line() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Compare two installs of lupa.")
     parser.add_argument("ours", metavar="OURS_PYTHON", help="a Python with this package")
     parser.add_argument("upstream", metavar="UPSTREAM_PYTHON", help="a Python with lupa 2.8")
-    parser.add_argument("--modules", type=chosen_modules, default=["lua54"], help="as lua51,lua54; or all")
+    parser.add_argument("--modules", default=FLOOR_MODULE, help="as lua51,lua54; or all")
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="how often each side runs")
     parser.add_argument("--only", type=pattern, metavar="REGEX", help="rows whose name this finds")
     parser.add_argument("--quick", action="store_true", help="fewer samples, and not the slowest rows")
@@ -183,7 +188,7 @@ def main() -> int:
     arguments = command_line().parse_args()
     modules = {}
     try:
-        for name in arguments.modules:
+        for name in chosen_modules(arguments.ours, arguments.modules):
             modules[name] = without_samples(compare(name, arguments))
             print(table(name, modules[name]), end="\n\n", flush=True)
     except BenchError as error:
@@ -206,9 +211,12 @@ def main() -> int:
         arguments.json.parent.mkdir(parents=True, exist_ok=True)
         arguments.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     if arguments.chart is not None:
-        from chart import draw
+        from chart import NothingToDraw, draw
 
-        draw(result, arguments.chart)
+        try:
+            draw(result, arguments.chart)
+        except NothingToDraw as error:
+            print(f"no chart: {error}", file=sys.stderr)
     return 1 if any(problems(module) for module in modules.values()) else 0
 
 

@@ -12,6 +12,9 @@ UNITS = {
     "x": ((1, "x"),),
 }
 
+SLOW = 1.1
+"""What is not this much faster is named below the table."""
+
 GROWTH = {"scale.wrappers": "live wrappers", "scale.objects": "Python objects in Lua", "scale.runtimes": "runtimes"}
 
 
@@ -88,10 +91,10 @@ def conclusion(module: dict[str, Any]) -> list[str]:
     if rows:
         best = geometric_mean(best for best, _ in rows.values())
         median = geometric_mean(median for _, median in rows.values())
+        lines.append(f"geometric mean of {len(rows)} timed rows: {best:.2f} (medians: {median:.2f})")
         worst = sorted((ratio, row) for row, (ratio, _) in rows.items())
-        lines.append(f"geometric mean of {len(rows)} rows: {best:.2f} (medians: {median:.2f})")
-        slowest = (f"{ratio:.2f} {row}" for ratio, row in worst if ratio < 1.1)
-        lines.append(f"worst: {worst[0][0]:.2f} {worst[0][1]}; below 1.1: {', '.join(slowest) or 'none'}")
+        slow = [f"{ratio:.2f} {row}" for ratio, row in worst if ratio < SLOW]
+        lines.append(f"below {SLOW}: {', '.join(slow)}" if slow else f"worst: {worst[0][0]:.2f} {worst[0][1]}")
     for prefix, what in GROWTH.items():
         lines += growth(module, prefix, what)
     sizes = [shown(module["identity"][side]["size"], "B") for side in ("ours", "upstream")]
@@ -114,18 +117,18 @@ def growth(module: dict[str, Any], prefix: str, what: str) -> list[str]:
 
 def floor_table(module: dict[str, Any], floor: dict[str, Any], peer: dict[str, Any]) -> str:
     """What a bare extension takes for the same, and what mlua takes without Python."""
-    head = f"{'floor':27} {'floor':>10} {'ours':>10} {'/floor':>7} {'lupa 2.8':>10} {'/floor':>7} {'mlua':>10}"
+    version = "lupa " + module["identity"]["upstream"]["version"]
+    head = f"{'':27} {'floor':>10} {'ours':>10} {'/floor':>7} {version:>10} {'/floor':>7} {'mlua':>10}"
     lines = [head, "-" * len(head)]
     for row, bare in floor.items():
         if "error" in bare:
             lines.append(f"{row:27} {bare['error']}")
             continue
-        least = bare["min"]
-        cells = [f"{shown(least, 'ns'):>10}"]
+        cells = [f"{shown(bare['min'], 'ns'):>10}"]
         for side in ("ours", "upstream"):
-            result = module[side].get(row, {"error": ""})
-            cells.append("" if "error" in result else f"{shown(result['min'], 'ns'):>10} {result['min'] / least:7.2f}")
-        if row in peer:
-            cells.append(f"{shown(peer[row]['min'], 'ns'):>10}")
+            least = module[side].get(row, {}).get("min")
+            times = "" if least is None else f"{least / bare['min']:.2f}"
+            cells.append(f"{'' if least is None else shown(least, 'ns'):>10} {times:>7}")
+        cells.append(f"{shown(peer[row]['min'], 'ns'):>10}")
         lines.append(f"{row:27} {' '.join(cells)}")
     return "\n".join(lines)

@@ -45,8 +45,8 @@ def keeping(work: Work, alive: Any) -> Work:
     return Work(run_and_keep, work.operations)
 
 
-for label, number in COUNTS.items():
-    for kind, function in (("wrappers", with_wrappers), ("objects", with_objects)):
+for kind, function in (("wrappers", with_wrappers), ("objects", with_objects)):
+    for label, number in COUNTS.items():
         row(f"scale.{kind}_{label}", alone=True, slow=number > 1000)(
             lambda bench, function=function, number=number: function(bench, number)
         )

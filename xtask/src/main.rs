@@ -100,8 +100,8 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "bench",
-        usage: "[--python EXE] [ARGUMENT...]",
-        about: "measure against lupa 2.8; arguments go to benches/compare.py",
+        usage: "[--python EXE] [--no-build] [ARGUMENT...]",
+        about: "measure against lupa 2.8; arguments (--quick, --modules all) go to benches/compare.py",
         run: bench::run,
     },
 ];

@@ -11,6 +11,7 @@ local match, gsub, gmatch = string.match, string.gsub, string.gmatch
 local cast, istype, typeof, sizeof = ffi.cast, ffi.istype, ffi.typeof, ffi.sizeof
 local methods = metatable.methods
 local slow_index, slow_newindex, collect = metatable.__index, metatable.__newindex, metatable.__gc
+local slow_length = metatable.__len
 local slow_get, slow_set, release = methods.get, methods.set, methods.release
 local describe, no_pointer, adopt = native.describe, native.no_pointer, native.adopt
 local int64, uint64 = typeof("int64_t"), typeof("uint64_t")
@@ -45,6 +46,7 @@ local function attach(array)
     how = how,
     data = data,
     pointer = contiguous and data or nil,
+    ndim = ndim,
     length = ndim > 0 and n or nil,
     writable = fast and not readonly,
     low = range and range[1] or 0,
@@ -150,7 +152,7 @@ metatable.__len = function(array)
   if length then
     return length
   end
-  error("an array without dimensions has no length", 2)
+  return slow_length(array)
 end
 
 metatable.__gc = function(array)
@@ -173,19 +175,31 @@ function methods.get(array, i, j, ...)
       and row % 1 == 0 and column % 1 == 0 then
       return load(record, row * record.step + column * record.step2)
     end
-  end
-  if j == nil then
-    if i == nil then
+  elseif j == nil then
+    if record.ndim == 1 and type(i) == "number" then
+      return array[i]
+    elseif i == nil then
       return slow_get(array)
     end
     return slow_get(array, i)
+  elseif record.ndim == 2 + select("#", ...) and (record.how == INT64 or record.how == UINT64) then
+    -- The C function has no cdata to give.
+    return methods.get(array[i], j, ...)
   end
   return slow_get(array, i, j, ...)
 end
 
 function methods.set(array, i, j, value, ...)
   local record = records[array] or attach(array)
-  if type(i) == "number" and type(j) == "number" and value ~= nil and record.writable
+  if value == nil then
+    if record.ndim == 1 and type(i) == "number" and j ~= nil then
+      array[i] = j
+      return
+    elseif j == nil then
+      return slow_set(array, i)
+    end
+    return slow_set(array, i, j)
+  elseif type(i) == "number" and type(j) == "number" and record.writable
     and select("#", ...) == 0 then
     local row, column = i - base, j - base
     if row >= 0 and row < record.rows and column >= 0 and column < record.columns
@@ -193,12 +207,6 @@ function methods.set(array, i, j, value, ...)
       and store(record, row * record.step + column * record.step2, value) then
       return
     end
-  end
-  if value == nil then
-    if j == nil then
-      return slow_set(array, i)
-    end
-    return slow_set(array, i, j)
   end
   return slow_set(array, i, j, value, ...)
 end

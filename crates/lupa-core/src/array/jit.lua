@@ -244,6 +244,9 @@ function functions.number(value)
     return tostring(value)
   elseif istype(complex64, value) or istype(complex128, value) then
     return tonumber(value.re), tonumber(value.im)
+  elseif match(tostring(value), "^ctype<") then
+    -- Of a type itself, `tonumber` gives its place in a list.
+    return nil
   end
   return tonumber(value)
 end

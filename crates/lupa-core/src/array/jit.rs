@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use super::dtype::Kind;
 use super::element::Value;
 use super::layout::Layout;
-use super::memory::{Pin, Source};
+use super::memory::{Held, Pin, Source};
 use super::{access, create, object, userdata};
 use crate::callback::{Callback, Failure, Outcome};
 use crate::error::{Error, Result, raised};
@@ -108,6 +108,7 @@ pub(super) fn number<B: LuaBackend>(
     state: State<B>,
     index: i32,
 ) -> std::result::Result<Option<Value>, Failure> {
+    userdata::ensure(entry)?;
     let base = state.top();
     let count = call(entry, state, c"number", &[index])?;
     let value = match (count, state.bytes(base + 1)) {
@@ -218,7 +219,8 @@ impl<B: LuaBackend> Callback<B> for Adopt {
         layout.header.data = state.to_number(2) as usize as *mut u8;
         layout.header.readonly = state.to_bool(5);
         let runtime = entry.runtime();
-        let holder = wrapper::wrap(runtime, entry.py, state, 1, types::get().object)?.unbind();
+        let holder = wrapper::wrap(runtime, entry.py, state, 1, types::get().object)?;
+        let holder = Held::new(&holder);
         let source = Source::Lua { holder, _pin: Pin::new(&runtime.arrays.pins) };
         let owner = object::create(entry.py, source, layout)?;
         userdata::push_protected(entry, state, &owner, &layout)?;

@@ -1,7 +1,7 @@
 //! [`Source`]: whose the memory of an array is, and how it is given back.
 
 use std::ffi::{c_int, c_void};
-use std::ptr::null_mut;
+use std::ptr::{NonNull, null_mut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -143,16 +143,40 @@ impl Drop for Pin {
     }
 }
 
+/// A reference that is given back at once when dropped, which has to be attached. `Py` would put it
+/// off: it does not know of threads that are attached other than through PyO3.
+pub(crate) struct Held(NonNull<ffi::PyObject>);
+
+impl Held {
+    pub(crate) fn new(object: &Bound<'_, PyAny>) -> Self {
+        let pointer = object.clone().into_ptr();
+        // SAFETY: an object is nowhere near null.
+        Held(unsafe { NonNull::new_unchecked(pointer) })
+    }
+
+    pub(crate) fn bind<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        // SAFETY: attached, as the token says; alive for as long as this.
+        unsafe { Bound::from_borrowed_ptr(py, self.0.as_ptr()) }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // SAFETY: attached; the reference is ours.
+        unsafe { ffi::Py_DECREF(self.0.as_ptr()) };
+    }
+}
+
 /// Whose the memory is.
 pub(crate) enum Source {
     /// Of a Python object, `origin`, which came as it is.
-    Export { export: Export, origin: Py<PyAny> },
+    Export { export: Export, origin: Held },
     /// Our own.
     Block { _block: Block },
     /// Of a Lua value, which this wrapper keeps alive.
-    Lua { holder: Py<PyAny>, _pin: Pin },
+    Lua { holder: Held, _pin: Pin },
     /// Of another array.
-    View { base: Py<PyAny> },
+    View { base: Held },
 }
 
 impl Source {
@@ -162,10 +186,10 @@ impl Source {
     /// Attached; called by Python's collector.
     pub(crate) unsafe fn traverse(&self, visit: ffi::visitproc, arg: *mut c_void) -> c_int {
         let (first, second) = match self {
-            Source::Export { export, origin } => (export.0.obj, origin.as_ptr()),
+            Source::Export { export, origin } => (export.0.obj, origin.0.as_ptr()),
             Source::Block { .. } => (null_mut(), null_mut()),
-            Source::Lua { holder, .. } => (holder.as_ptr(), null_mut()),
-            Source::View { base } => (base.as_ptr(), null_mut()),
+            Source::Lua { holder, .. } => (holder.0.as_ptr(), null_mut()),
+            Source::View { base } => (base.0.as_ptr(), null_mut()),
         };
         for held in [first, second] {
             if !held.is_null() {

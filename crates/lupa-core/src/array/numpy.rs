@@ -9,7 +9,7 @@ use pyo3::types::PyType;
 
 use lua_api::LuaBackend;
 
-use super::memory::{Export, Source};
+use super::memory::{Export, Held, Source};
 use super::object::{create, is_array};
 use super::userdata;
 use crate::boxes::View;
@@ -118,7 +118,7 @@ pub(super) fn array<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAn
         Export::of(&through_numpy(object)?)?
     };
     let layout = export.layout()?;
-    create(py, Source::Export { export, origin: object.clone().unbind() }, layout)
+    create(py, Source::Export { export, origin: Held::new(object) }, layout)
 }
 
 /// Why an object that has the buffer protocol gives no buffer.

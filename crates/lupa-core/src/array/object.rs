@@ -11,7 +11,7 @@ use pyo3::types::{PyDict, PyTuple};
 use pyo3::{IntoPyObjectExt, ffi};
 
 use super::layout::Layout;
-use super::memory::Source;
+use super::memory::{Held, Source};
 use crate::error::Result;
 use crate::guard::{guard, guard_int, guard_status};
 use crate::types::{self, slot};
@@ -82,7 +82,7 @@ pub(crate) unsafe fn source<'a>(object: *mut ffi::PyObject) -> Option<&'a Source
 pub(crate) unsafe fn public<'py>(array: &Bound<'py, PyAny>) -> Bound<'py, PyAny> {
     // SAFETY: as the caller promises.
     match unsafe { source(array.as_ptr()) } {
-        Some(Source::Export { origin, .. }) => origin.bind(array.py()).clone(),
+        Some(Source::Export { origin, .. }) => origin.bind(array.py()),
         _ => array.clone(),
     }
 }
@@ -97,10 +97,10 @@ pub(crate) unsafe fn view<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     // SAFETY: as the caller promises.
     let base = match unsafe { source(array.as_ptr()) } {
-        Some(Source::View { base }) => base.clone_ref(array.py()),
-        _ => array.clone().unbind(),
+        Some(Source::View { base }) => base.bind(array.py()),
+        _ => array.clone(),
     };
-    create(array.py(), Source::View { base }, layout)
+    create(array.py(), Source::View { base: Held::new(&base) }, layout)
 }
 
 /// `array float64 [2 x 3]`

@@ -46,7 +46,9 @@ C_TYPES = {
 @pytest.mark.parametrize("code", C_TYPES)
 def test_data_is_a_typed_pointer(lua, lupa, code):
     memory = array.array(code, [1, 2, 3])
-    kind = lua.execute("local a = ...; a.data[2] = a.data[0] + a.data[1]; return tostring(a.data)", lupa.as_array(memory))
+    kind = lua.execute(
+        "local a = ...; a.data[2] = a.data[0] + a.data[1]; return tostring(a.data)", lupa.as_array(memory)
+    )
     assert any(f"cdata<{name}>" in kind for name in C_TYPES[code].split("|")), kind
     assert memory.tolist() == [1, 2, 3]
     lua.execute("(...).data[1] = 42", lupa.as_array(memory))
@@ -64,7 +66,10 @@ def test_data_has_to_be_contiguous(lua, lupa):
     memory = array.array("d", range(6))
     with pytest.raises(ValueError, match="gaps"):
         lua.eval("(...):slice(nil, nil, 2).data", lupa.as_array(memory))
-    code = "local p, shape, strides = python.cdata((...):slice(5, 1, -2)); return p[0], p[strides[1]], shape[1], strides[1]"
+    code = """
+        local p, shape, strides = python.cdata((...):slice(5, 1, -2))
+        return p[0], p[strides[1]], shape[1], strides[1]
+    """
     assert lua.execute(code, lupa.as_array(memory)) == (4, 2, 3, -2)
 
 

@@ -11,6 +11,7 @@ pytestmark = pytest.mark.beyond
 PRELUDE = """
 import array, struct
 def fresh(n=8): return lupa.as_array(array.array('d', range(n)))
+anything = {'check': False, 'allowed': Exception}
 lua.globals().fresh = lambda n=8: fresh(int(n))
 lua.execute('make = function(n) return python.array(fresh(n or 8)) end')
 """
@@ -65,14 +66,15 @@ def test_foreign_metatables(run):
 def test_metamethods_are_called_by_hand(run):
     run(
         """
-        things = ['nil', '5', '"text"', '{}', 'print', 'io.stdout', 'python.builtins', 'make()', 'coroutine.create(print)',
-                  'python.none', 'true', '-1', '2^60', '0/0']
+        things = ['nil', '5', '"text"', '{}', 'print', 'io.stdout', 'python.builtins', 'make()', 'python.none',
+                  'coroutine.create(print)', 'true', '-1', '2^60', '0/0']
+        lua.execute('m = debug.getmetatable(make())')
         for name in ['__index', '__newindex', '__len', '__eq', '__gc', '__tostring', '__pairs', '__ipairs']:
             for a in things:
                 for b in things:
-                    attempt(lambda: lua.execute(f'return debug.getmetatable(make()).{name}({a}, {b}, 1)'), check=False, allowed=Exception)
-                attempt(lambda: lua.execute(f'return debug.getmetatable(make()).{name}({a})'))
-            attempt(lambda: lua.execute(f'return debug.getmetatable(make()).{name}()'), allowed=Exception)
+                    attempt(lambda: lua.execute(f'return m.{name}({a}, {b}, 1)'), **anything)
+                attempt(lambda: lua.execute(f'return m.{name}({a})'), **anything)
+            attempt(lambda: lua.execute(f'return m.{name}()'), **anything)
         """
     )
 
@@ -85,15 +87,15 @@ def test_methods_are_called_by_hand(run):
         for name in ['get', 'set', 'slice', 'reshape', 'copy', 'fill', 'release', 'each', 'totable', 'transpose']:
             for a in things:
                 for b in things:
-                    attempt(lambda: lua.execute(f'local a = make(); return a.{name}({a}, {b})'), check=False, allowed=Exception)
-                    attempt(lambda: lua.execute(f'local a = make(); return a.{name}(a, {a}, {b}, {a})'), check=False, allowed=Exception)
-            attempt(lambda: lua.execute(f'local a = make(); return a.{name}()'), allowed=Exception)
+                    attempt(lambda: lua.execute(f'local a = make(); return a.{name}({a}, {b})'), **anything)
+                    attempt(lambda: lua.execute(f'local a = make(); return a.{name}(a, {a}, {b}, {a})'), **anything)
+            attempt(lambda: lua.execute(f'local a = make(); return a.{name}()'), **anything)
         for name in ['array', 'zeros', 'array_from', 'cdata']:
             for a in things:
                 for b in things:
                     if (a, name) in (('5', 'zeros'), ('2^63', 'zeros')): continue
-                    attempt(lambda: lua.execute(f'return python.{name}({a}, {b})'), check=False, allowed=Exception)
-            attempt(lambda: lua.execute(f'return python.{name}()'), allowed=Exception)
+                    attempt(lambda: lua.execute(f'return python.{name}({a}, {b})'), **anything)
+            attempt(lambda: lua.execute(f'return python.{name}()'), **anything)
         """
     )
 
@@ -139,7 +141,7 @@ def test_upvalues_and_registry(run):
             pcall(function() return a.dtype end)
             pcall(function() return a:get(1) end)
             pcall(function() for i, v in a:each() do end end)
-        '''), check=False, allowed=Exception)
+        '''), **anything)
         lua = lupa.LuaRuntime()
         lua.globals().a = fresh()
         attempt(lambda: lua.execute('''
@@ -148,9 +150,9 @@ def test_upvalues_and_registry(run):
                 if type(k) == 'number' and v ~= _G and type(v) ~= 'thread' then r[k] = 5 end
             end
             return a[1], a:slice(2)
-        '''), check=False, allowed=Exception)
-        attempt(lambda: lua.eval('a'), check=False, allowed=Exception)
-        attempt(lambda: lua.execute('...', fresh()), check=False, allowed=Exception)
+        '''), **anything)
+        attempt(lambda: lua.eval('a'), **anything)
+        attempt(lambda: lua.execute('...', fresh()), **anything)
         """
     )
 
@@ -166,7 +168,7 @@ def test_exporters_that_lie(run):
                 if self.memory is None: raise ValueError('no')
                 return memoryview(self.memory)
             def __release_buffer__(self, view):
-                attempt(lambda: lua.eval('#make()'), check=False, allowed=Exception)
+                attempt(lambda: lua.eval('#make()'), **anything)
         if sys.version_info >= (3, 12):
             for memory in (bytearray(10), None, b'', 5):
                 attempt(lambda: lua.execute('local a = ...; a[1] = 1; return a', lupa.as_array(Liar(memory))))

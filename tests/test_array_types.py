@@ -239,12 +239,12 @@ def test_int64_keeps_its_value(lua, has_integers, is_luajit, swap):
     for index, value in enumerate(values, 1):
         exact = abs(value) <= 2**53
         if has_integers or exact:
-            assert lua.eval("(...)[%d]" % index, a) == value
+            assert lua.eval(f"(...)[{index}]", a) == value
         elif is_luajit and not swap:
-            assert lua.eval("tostring((...)[%d])" % index, a) == f"{value}LL"
+            assert lua.eval(f"tostring((...)[{index}])", a) == f"{value}LL"
         else:
             with pytest.raises(OverflowError, match="without losing digits"):
-                lua.eval("(...)[%d]" % index, a)
+                lua.eval(f"(...)[{index}]", a)
 
 
 @pytest.mark.parametrize("swap", [False, True])
@@ -255,12 +255,12 @@ def test_uint64_keeps_its_value(lua, has_integers, is_luajit, swap):
         a = a.astype(a.dtype.newbyteorder())
     for index, value in enumerate(values, 1):
         if (has_integers and value < 2**63) or value <= 2**53:
-            assert lua.eval("(...)[%d]" % index, a) == value
+            assert lua.eval(f"(...)[{index}]", a) == value
         elif is_luajit and not swap:
-            assert lua.eval("tostring((...)[%d])" % index, a) == f"{value}ULL"
+            assert lua.eval(f"tostring((...)[{index}])", a) == f"{value}ULL"
         else:
             with pytest.raises(OverflowError, match="without losing digits"):
-                lua.eval("(...)[%d]" % index, a)
+                lua.eval(f"(...)[{index}]", a)
 
 
 def test_large_integers_through_the_overflow_handler(lupa, is_luajit):

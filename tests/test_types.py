@@ -134,7 +134,10 @@ def test_class_has_the_bases_of_its_stub(lupa, api, name):
 def test_constructor_has_the_parameters_of_its_stub(lupa, api):
     arguments = defined(api["LuaRuntime"].body)["__new__"].args
     names = [argument.arg for argument in arguments.args]
-    assert len(arguments.defaults) == len(names) - 1 and not arguments.kwonlyargs
-    signature = ", ".join(f"{name}={ast.unparse(default)}" for name, default in zip(names[1:], arguments.defaults))
-    assert lupa.LuaRuntime.__text_signature__ == f"({signature})"
-    lupa.LuaRuntime(**{name: ast.literal_eval(default) for name, default in zip(names[1:], arguments.defaults)})
+    assert len(arguments.defaults) == len(names) - 1
+    positional = dict(zip(names[1:], map(ast.unparse, arguments.defaults)))
+    by_name = dict(zip((a.arg for a in arguments.kwonlyargs), map(ast.unparse, arguments.kw_defaults)))
+    parts = [f"{name}={default}" for name, default in positional.items()]
+    parts += ["*"] * bool(by_name) + [f"{name}={default}" for name, default in by_name.items()]
+    assert lupa.LuaRuntime.__text_signature__ == f"({', '.join(parts)})"
+    lupa.LuaRuntime(**{name: ast.literal_eval(default) for name, default in {**positional, **by_name}.items()})

@@ -66,6 +66,7 @@ class LuaRuntime:
         overflow_handler: Callable[[int], Any] | None = None,
         max_memory: int | None = None,
         string_hash_seed: int | None = None,
+        *,
         convert_arrays: bool = False,
         array_base: Literal[0, 1] = 1,
     ) -> Self: ...

@@ -129,11 +129,11 @@ impl LuaRuntime {
         encoding=Default(()), source_encoding=None, attribute_filter=None, attribute_handlers=None,
         register_eval=Truth(true), unpack_returned_tuples=Truth(false), register_builtins=Truth(true),
         overflow_handler=None, max_memory=None, string_hash_seed=None,
-        convert_arrays=Truth(false), array_base=1,
+        *, convert_arrays=Truth(false), array_base=1,
     ), text_signature = "(encoding='UTF-8', source_encoding=None, attribute_filter=None, \
         attribute_handlers=None, register_eval=True, unpack_returned_tuples=False, \
         register_builtins=True, overflow_handler=None, max_memory=None, string_hash_seed=None, \
-        convert_arrays=False, array_base=1)")]
+        *, convert_arrays=False, array_base=1)")]
     #[allow(clippy::too_many_arguments)]
     fn new<'py>(
         py: Python<'py>,

@@ -173,8 +173,8 @@ impl Kind {
     /// The kind that LuaJIT's ffi calls so; `None` for what no array can hold.
     pub(crate) fn from_ffi_name(name: &str) -> Option<Kind> {
         Some(match name {
-            "char" if i8::MIN as core::ffi::c_char as i32 == i32::from(i8::MIN) => Kind::I8,
-            "char" => Kind::U8,
+            "char" if core::ffi::c_char::MIN as i32 == 0 => Kind::U8,
+            "char" => Kind::I8,
             "int" => Kind::I32,
             "float" => Kind::F32,
             other => KINDS
@@ -183,8 +183,7 @@ impl Kind {
                     names.kind != Kind::F16
                         && (names.c_type == other || names.also.contains(&other))
                 })
-                .map(|names| names.kind)
-                .or((other == "double").then_some(Kind::F64))?,
+                .map(|names| names.kind)?,
         })
     }
 

@@ -98,6 +98,10 @@ impl Layout {
 
     /// The number of elements.
     pub(crate) fn count(&self) -> usize {
+        // With a zero among them, the others may be of any size.
+        if self.dims().iter().any(|dim| dim.len == 0) {
+            return 0;
+        }
         self.dims().iter().map(|dim| dim.len as usize).product()
     }
 

@@ -13,6 +13,7 @@ import json
 import os
 import random
 import sys
+from contextlib import suppress
 from types import ModuleType
 
 import world
@@ -26,6 +27,7 @@ PLANTS = {
     "deadlock": "[__import__('_thread').allocate_lock()] * 2 and (lambda k: (k.acquire(), k.acquire()))"
     "(__import__('_thread').allocate_lock())",
     "SystemError": "throw(SystemError('planted'))",
+    "leak": "__import__('ctypes').pythonapi.Py_IncRef(__import__('ctypes').py_object(Canary()))",
     "panic": "__import__('os').write(2, b'thread main panicked at planted\\n')",
 }
 
@@ -47,7 +49,8 @@ def features(lupa: ModuleType) -> set[str]:
     """What conditions in the grammar can ask for, apart from functions of Lua's library."""
     found = {f"lupa.{name}" for name in dir(lupa)}
     found |= {f"LuaRuntime.{name}" for name in dir(lupa.LuaRuntime)}
-    found |= {f"LuaRuntime({name})" for name in inspect.signature(lupa.LuaRuntime).parameters}
+    with suppress(ValueError):  # lupa 2.8 does not say
+        found |= {f"LuaRuntime({name})" for name in inspect.signature(lupa.LuaRuntime).parameters}
     lua = lupa.LuaRuntime()
     is_jit = lua.eval("type(jit) == 'table'")
     conditions = {

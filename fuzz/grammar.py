@@ -1,8 +1,9 @@
 """Grammars as text, and programs drawn from them.
 
-A rule without line ends is a list of words, each a production.  Otherwise each line is one: an optional weight (``5:``), optional conditions (``@string.pack``,
-``@!jit``: the module has this, or has it not), and text in which ``$name`` stands for another rule.  ``$name!r`` is
-the expansion as a Python string literal, which is how Lua code gets into Python code.
+A rule without line ends is a list of words, each a production.  Otherwise each line is one: an optional weight
+(``5:``), optional conditions (``@string.pack``, ``@!jit``: the module has this, or has it not), and text in which
+``$name`` stands for another rule.  ``$name!r`` is the expansion as a Python string literal, which is how Lua code
+gets into Python code.
 """
 
 from __future__ import annotations

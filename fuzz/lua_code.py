@@ -12,17 +12,16 @@ from collections.abc import Iterable
 # and foreign functions); and what goes through numbers far apart one by one.
 DENIED = """
     os.exit os.execute os.remove os.rename os.tmpname os.setlocale os.getenv
-    io.open io.popen io.output io.input io.read io.lines io.write io.close io.tmpfile
-    dofile loadfile print module debug.debug package.loadlib loadlib
-    string.rep table.move table.insert table.remove table.concat
-    python.eval python.builtins
-""".split()
+    io.open io.popen io.output dofile load loadfile print module debug.debug package.loadlib loadlib
+    string.rep table.move table.insert table.remove table.concat python.eval python.builtins
+"""
 DENIED_LIBRARIES = ("ffi.", "jit.", "_G.", "package.loaded.", "package.preload.")
 
 
 def callable_functions(paths: Iterable[str]) -> list[str]:
     """The functions that a program may call with anything."""
-    return sorted(path for path in paths if path not in DENIED and not path.startswith(DENIED_LIBRARIES))
+    denied = DENIED.split()
+    return sorted(path for path in paths if path not in denied and not path.startswith(DENIED_LIBRARIES))
 
 
 RULES = {
@@ -52,9 +51,10 @@ RULES = {
         --[==[
     """,
     "stats": """
-        6: $stat;
-        3: $stat; $stat;
-        1: $stat; $stat; $stat; $stat;
+        4: $stat;
+        4: $stat; $stat;
+        3: $stat; $stat; $stat; $stat;
+        1: $stat; $stat; $stat; $stat; $stat; $stat; $stat; $stat;
         1:
     """,
     "stat": """
@@ -89,7 +89,7 @@ RULES = {
         1: $library = $expr
         2: debug.sethook($expr, "$hookmask", $count)
         2: debug.sethook()
-        1: @goto local n = 0; ::again:: n = n + 1; if n < 5 then $stats goto again end
+        1: @goto do local n = 0; ::again:: n = n + 1; if n < 5 then do $stats end goto again end end
         4: @close local x <close> = setmetatable({}, {__close = $function})
         2: @close local x <close> = $expr
         1: @close for i in next, {1}, nil, setmetatable({}, {__close = $function}) do $stats end
@@ -164,8 +164,8 @@ RULES = {
         1: string.rep($text, $count)
         1: string.rep("x", $size)
         2: tostring($expr)
-        2: (load or loadstring)($expr)
-        1: load($function)
+        3: loaded($expr)
+        1: loaded($function)
         1: load(coroutine.wrap(function() for i = 1, 3 do coroutine.yield("local x = 1;") end end))
         2: (loadstring or load)(string.dump($function))
         1: @setfenv setfenv($expr, $expr)
@@ -176,6 +176,8 @@ RULES = {
         1: select($number, $exprs)
         1: (table.unpack or unpack)($expr, $number, $count)
         1: require($text)
+        1: @LuaRuntime.close os.exit($expr)
+        1: @LuaRuntime.close debug.setmetatable($variable, getmetatable(io.stdout))
         1: package.preload.fuzzed == nil and rawset(package.preload, "fuzzed", $expr) and require("fuzzed")
         3: python.$viewer($expr)
         2: python.as_function($expr)($exprs)

@@ -15,12 +15,13 @@ from grammar import Draw, Grammar
 
 RULES = {
     "setup": """
-        4: r0 = lupa.LuaRuntime()
-        6: r0 = lupa.LuaRuntime($options)
+        3: r0 = lupa.LuaRuntime()
+        3: r0 = lupa.LuaRuntime(max_memory=0)
+        5: r0 = lupa.LuaRuntime($options)
     """,
     "second": """
-        3: r1 = lupa.LuaRuntime($options); fill(r1, 'r1')
-        1: r1 = r0
+        5: r1 = r2 = r0
+        3: r1 = r2 = lupa.LuaRuntime($options); fill(r1, 'r1')
     """,
     "statement": """
         30: $expr
@@ -55,7 +56,9 @@ RULES = {
     "runtime": "r0 r1 r2",
     "lua": "r0 r0 r0 r0 r0 r0 r0 r0 r0 r0 r0 r0 r1 r1 r1 r2",
     "options": """
-        3:
+        1:
+        4: max_memory=0
+        1: encoding=$encoding, max_memory=0
         3: encoding=$encoding
         1: encoding=$encoding, source_encoding=$encoding
         2: unpack_returned_tuples=True
@@ -108,7 +111,10 @@ RULES = {
         1: $value
     """,
     "expr": """
-        14: $lua.eval($lua_function!r)
+        6: $lua.eval($lua_function!r)
+        14: $lua.eval($lua_function!r)($args)
+        4: $lua.eval($lua_function!r).coroutine($args)
+        4: take($lua.eval($lua_function!r).coroutine($args))
         14: $lua.eval($lua_expr!r, $args)
         16: $lua.execute($lua_chunk!r, $args)
         4: $lua.compile($lua_chunk!r)
@@ -117,7 +123,7 @@ RULES = {
         2: $lua.eval('collectible(...)', $value)
         3: $lua.globals()
         3: $lua.table($args)
-        1: $lua.table($args, x=$value, **{'$attribute': $value})
+        1: $lua.table($value, **{'$attribute': $value})
         5: $lua.table_from($value)
         3: $lua.table_from($value, recursive=True)
         2: $lua.table_from($value, $value, $value)
@@ -177,6 +183,7 @@ RULES = {
         1: gc.get_referents($any)
         1: sys.getsizeof($any)
         1: lupa.FastRLock()
+        1: lock.acquire(False)
         1: lock.$lockmethod($lockargs)
         1: with_lock($expr!r)
         1: $expr or $expr
@@ -233,8 +240,7 @@ RULES = {
     """,
     "slot": "$tableslot $functionslot $coroutineslot $iteratorslot $objectslot $objectslot $objectslot",
     "wrapperslot": (
-        "$tableslot $tableslot $functionslot $functionslot $coroutineslot $coroutineslot $iteratorslot "
-        "$iteratorslot"
+        "$tableslot $tableslot $functionslot $functionslot $coroutineslot $coroutineslot $iteratorslot $iteratorslot"
     ),
     "tableslot": "t0\nt1\nt2",
     "functionslot": "f0\nf1\nf2",
@@ -248,9 +254,9 @@ RULES = {
         "__getitem__ __setitem__ __getattribute__ __iter__ __next__ __call__ __len__ __repr__ __bool__ __del__ "
         "__eq__ __hash__ send coroutine keys items eval acquire __lua_args__ __class__ __sizeof__"
     ),
-    "lockmethod": "acquire acquire release release _is_owned __enter__ __exit__",
+    "lockmethod": "release release _is_owned __exit__",
     "lockargs": """
-        3: False
+        4: False
         1:
         1: None, None, None
     """,
@@ -276,9 +282,7 @@ class Generator:
 
     def program(self, draw: Draw) -> list[str]:
         """The statements of a program."""
-        statements = [self._grammar.expand("setup", draw, 2), "fill(r0, 'r0')"]
-        if draw(3) == 0:
-            statements.append(self._grammar.expand("second", draw, 2))
+        statements = [self._grammar.expand("setup", draw, 2), "fill(r0, 'r0')", self._grammar.expand("second", draw, 2)]
         for _ in range(1 + draw(MOST_STATEMENTS)):
-            statements.append(self._grammar.expand("statement", draw, 3 + draw(5)))
+            statements.append(self._grammar.expand("statement", draw, 3 + draw(7)))
         return statements

@@ -28,7 +28,6 @@ HERE = Path(__file__).resolve().parent
 MODULES = ("lua51", "lua52", "lua53", "lua54", "lua55", "luajit20", "luajit21")
 BATCH = 40
 TRIES = 3  # how often a finding is run again: threads and signals come at their own time
-SECONDS_TO_SHRINK = 300
 
 SCRIPT = '''"""{what}: {module}, seed {seed} of fuzz/run.py.  {how}"""
 
@@ -62,12 +61,13 @@ class Outcome:
 class Runner:
     """Runs programs of one module."""
 
-    def __init__(self, module: str, folder: Path, watchdog: float, plant: str | None):
+    def __init__(self, module: str, options: argparse.Namespace):
         self.module = module
-        self.folder = folder
-        self.watchdog = watchdog
-        self.plant = ["--plant", plant] if plant else []
-        folder.mkdir(parents=True, exist_ok=True)
+        self.folder: Path = options.into
+        self.watchdog: float = options.watchdog
+        self.shrinking: float = options.shrink
+        self.plant = ["--plant", options.plant] if options.plant else []
+        self.folder.mkdir(parents=True, exist_ok=True)
 
     def child(self, first: int, count: int, *more: str) -> list[str]:
         """The command that runs or lists programs."""
@@ -80,7 +80,10 @@ class Runner:
 
     def programs(self, first: int, count: int) -> list[list[str]]:
         """The statements of programs."""
-        listed = subprocess.run(self.child(first, count, "--list"), capture_output=True, check=True, env=environment())
+        command = self.child(first, count, "--list")
+        listed = subprocess.run(command, stdout=subprocess.PIPE, check=False, env=environment())
+        if listed.returncode:
+            raise SystemExit(f"error: lupa.{self.module} cannot be used with {sys.executable}; the reason is above")
         programs: list[list[str]] = json.loads(listed.stdout)
         return programs
 
@@ -108,24 +111,24 @@ class Runner:
             errors.seek(max(0, errors.tell() - 20_000))
             text = errors.read().decode(errors="replace")
         if hung:
-            kind = "endless" if processor > self.watchdog / 2 else "deadlock"
+            kind = "endless" if processor > self.watchdog / 10 else "deadlock"
         else:
             kind = ending(process.returncode, text)
         seed, index = (int(number) for number in where.split()) if where else (-1, 0)
         return Outcome(kind, text, seed, index)
 
-    def replays(self, statements: list[str], kind: str, tries: int) -> Outcome | None:
-        """Run statements by themselves, as the script that they will be; None if it never ends like this."""
+    def replays(self, statements: list[str], kind: str, tries: int) -> bool:
+        """Whether statements by themselves end like this, at least once."""
+        return any(self.replay(statements).kind == kind for _ in range(tries))
+
+    def replay(self, statements: list[str]) -> Outcome:
+        """Run statements by themselves, as the script that they will be."""
         script = self.folder / f"{self.module}-candidate-{os.getpid()}.py"
         try:
-            script.write_text(self.script(statements, kind, -1, ""), encoding="utf-8")
-            for _ in range(tries):
-                outcome = self._watch([sys.executable, str(script)], None)
-                if outcome.kind == kind:
-                    return outcome
+            script.write_text(self.script(statements, "", 0, ""), encoding="utf-8")
+            return self._watch([sys.executable, str(script)], None)
         finally:
             script.unlink(missing_ok=True)
-        return None
 
     def script(self, statements: list[str], kind: str, seed: int, how: str) -> str:
         """A program that needs nothing but lupa."""
@@ -137,21 +140,35 @@ class Runner:
         """Reproduce a finding, shrink it and write it down."""
         seed = outcome.seed if outcome.seed >= first else first + count - 1
         programs = self.programs(first, count)[: seed - first + 1]
-        deadline = time.monotonic() + SECONDS_TO_SHRINK
-        how = "It could not be reproduced by running it again; these are the statements of the whole process."
         everything = [statement for program in programs for statement in program]
-        statements = everything
         for candidate in (programs[-1], everything):
             if self.replays(candidate, outcome.kind, TRIES):
-                statements = shrink(
-                    candidate,
-                    lambda shorter: self.replays(shorter, outcome.kind, 1) is not None,
-                    lambda: time.monotonic() < deadline,
-                )
-                how = "It is as short as could be made."
-                break
-        text = self.script(statements, outcome.kind, seed, how)
-        name = outcome.kind.replace(" ", "-")
+                return self.shrunk(candidate, outcome.kind, seed)
+        how = "It could not be reproduced by running it again; these are the statements of the whole process."
+        return self.write(everything, outcome.kind, seed, how)
+
+    def investigate_statements(self, statements: list[str]) -> Path | None:
+        """Run statements; if that finds something, shrink them and write them down."""
+        for _ in range(TRIES):
+            outcome = self.replay(statements)
+            if outcome.kind:
+                return self.shrunk(statements, outcome.kind, 0)
+        return None
+
+    def shrunk(self, statements: list[str], kind: str, seed: int) -> Path:
+        """Shrink what ends like this, and write it down."""
+        deadline = time.monotonic() + self.shrinking
+        shorter = shrink(
+            statements,
+            lambda candidate: self.replays(candidate, kind, 1),
+            lambda: time.monotonic() < deadline,
+        )
+        return self.write(shorter, kind, seed, "It is as short as could be made.")
+
+    def write(self, statements: list[str], kind: str, seed: int, how: str) -> Path:
+        """Write a script."""
+        text = self.script(statements, kind, seed, how)
+        name = kind.replace(" ", "-")
         path = self.folder / f"{self.module}-{name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}.py"
         path.write_text(text, encoding="utf-8")
         return path
@@ -189,10 +206,17 @@ def ending(status: int, errors: str) -> str:
 
 def fuzz(options: argparse.Namespace, module: str) -> int:
     """Run programs for a while; how many findings there were."""
-    runner = Runner(module, options.into, options.watchdog, options.plant)
+    runner = Runner(module, options)
+    runner.programs(options.seed, 1)  # there is no point in starting without lupa
     started = time.monotonic()
     seed, programs, findings = options.seed, 0, 0
-    while time.monotonic() - started < options.seconds and findings < options.findings:
+
+    def is_over() -> bool:
+        if options.programs:
+            return programs >= int(options.programs)
+        return time.monotonic() - started >= float(options.seconds)
+
+    while not is_over() and findings < options.findings:
         outcome = runner.run(seed, options.batch)
         programs += options.batch
         if outcome.kind:
@@ -216,10 +240,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--module", action="append", choices=MODULES, help="all by default; can be given repeatedly")
     parser.add_argument("--seconds", type=float, default=60, help="for each module (60)")
+    parser.add_argument("--programs", type=int, help="how many for each module, however long it takes")
     parser.add_argument("--seed", type=int, default=1, help="of the first program (1)")
     parser.add_argument("--batch", type=int, default=BATCH, help=f"programs in one process ({BATCH})")
     parser.add_argument("--findings", type=int, default=10, help="after how many to stop (10)")
     parser.add_argument("--watchdog", type=float, default=120, help="seconds that one statement may take (120)")
+    parser.add_argument("--shrink", type=float, default=300, help="seconds to shorten each finding (300)")
     parser.add_argument("--into", type=Path, default=HERE.parent / "target/fuzz", help="for scripts (target/fuzz)")
     parser.add_argument("--plant", help=argparse.SUPPRESS)
     options = parser.parse_args()

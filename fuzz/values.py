@@ -69,7 +69,7 @@ RULES = {
         3: hostile(object, '', $special=$expr!r)
         5: hostile(object, '', $special=$expr!r, $special=$expr!r, __del__=$expr!r)
         2: hostile($base, '', $special=$expr!r, $special=$expr!r)
-        3: hostile(object, '', __class__='$lie')
+        3: hostile(object, '', __class__=$lie!r)
         3: hostile(object, '', __del__=$expr!r)
         2: hostile(object, '', __iter__='self', __next__=$expr!r)
         1: lupa.as_attrgetter($value)
@@ -92,6 +92,9 @@ RULES = {
         "__length_hint__ __dir__ __del__ __lua_args__ __reduce_ex__ __instancecheck__ __add__ __get__ __buffer__ "
         "__traverse__"
     ),
+    "throwing": """
+        throw($exception)
+    """,
     "lie": """
         type(t0)
         type(f0)
@@ -108,7 +111,7 @@ RULES = {
     "callable": """
         6: Callback($expr!r)
         4: Callback('a')
-        3: Callback('throw($exception)')
+        3: Callback($throwing!r)
         2: Callback('(' + $expr!r + ', ' + $expr!r + ')')
         1: Callback('a[0]')
         1: Callback('a[1]')

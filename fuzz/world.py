@@ -43,6 +43,11 @@ function collectible(f)
     end
     return made
 end
+function loaded(code)
+    if type(code) ~= "function" then return (loadstring or load)(code) end
+    local pieces = 0
+    return load(function() pieces = pieces + 1; if pieces < 9 then return code() end end)
+end
 """
 
 
@@ -126,9 +131,10 @@ class World:
             self.fuel = FUEL
             gc.collect()
         self.reset()
-        if Canary.alive:
-            holders = [type(holder) for canary in Canary.alive for holder in gc.get_referrers(canary)]
-            report(f"a leak: {len(Canary.alive)} objects live on, held by {holders}")
+        alive = list(Canary.alive)
+        if alive:
+            holders = [type(holder) for canary in alive for holder in gc.get_referrers(canary)]
+            report(f"a leak: {len(alive)} objects live on, held by {holders}")
 
     def end(self):
         """Say that all has run.  What is still there has the exit of the interpreter before it."""
@@ -301,9 +307,13 @@ class Tools:
             return self._world.evaluate(source)
 
     def with_lock(self, source):
-        """Evaluate with a lock of lupa's held."""
-        with self._world.names["lock"]:
-            return self._world.evaluate(source)
+        """Evaluate with a lock of lupa's held, unless another thread has it."""
+        lock = self._world.names["lock"]
+        if lock.acquire(False):
+            try:
+                return self._world.evaluate(source)
+            finally:
+                lock.release()
 
     def thread(self, *sources):
         """Run statements in another thread."""

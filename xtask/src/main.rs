@@ -1,12 +1,14 @@
 //! `cargo xtask TASK`: every task that a person or CI runs. Without a task it lists them.
 
 mod arguments;
+mod asan;
 mod bench;
 mod bindgen;
 mod demo;
 mod develop;
 mod dist;
 mod fixture;
+mod fuzz;
 mod lint;
 mod rules;
 mod test;
@@ -41,6 +43,18 @@ const TASKS: &[Task] = &[
         usage: "[--python EXE] [--only rust|pytest|doctest|upstream] [--no-build]",
         about: "build and test everything, lupa 2.8's own suite included",
         run: test::run,
+    },
+    Task {
+        name: "fuzz",
+        usage: "[--python EXE] [--no-build] [--module NAME] [--seconds N] [ARGUMENT...]",
+        about: "run random programs; arguments go to fuzz/run.py",
+        run: fuzz::run,
+    },
+    Task {
+        name: "asan",
+        usage: "[--python EXE] [--no-build] [--tests|--guided] [ARGUMENT...]",
+        about: "as fuzz, or pytest, or fuzz/guided.py, with AddressSanitizer; arguments go there",
+        run: asan::run,
     },
     Task {
         name: "develop",

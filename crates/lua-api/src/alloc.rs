@@ -1,7 +1,8 @@
-//! Memory accounting: a limit around whatever allocator a Lua came with.
+//! Memory accounting: what a Lua holds, and a limit to it.
 //!
-//! The original allocator goes on doing the work. So a limit is possible where a foreign allocator
-//! is not: LuaJIT 2.0 needs its memory in the low 2 GB, and gets it there.
+//! Where a Lua takes an allocator from us, its memory comes from a [`Pool`]. LuaJIT brings its own
+//! (2.0 needs its memory in the low 2 GB, and gets it there): that one goes on doing the work, and
+//! we stand before it.
 
 use core::cell::Cell;
 use core::ffi::c_void;
@@ -10,12 +11,15 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 
 use crate::backend::LuaBackend;
+use crate::pool::Pool;
 use crate::raw::{lua_Alloc, lua_State};
 
 /// The account of one Lua instance. All numbers are bytes.
 #[derive(Default)]
 pub struct Memory {
+    pool: Pool,
     original: Cell<Option<(lua_Alloc, *mut c_void)>>,
+    counted: Cell<bool>,
     used: Cell<usize>,
     limit: Cell<usize>,
     lenient: Cell<bool>,
@@ -24,26 +28,39 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Starts counting. `used` is what the state holds already.
+    /// The allocator and its data for a new state. The account is at a fixed address, and lives as
+    /// long as the state.
+    pub(crate) fn allocator(&self) -> (lua_Alloc, *mut c_void) {
+        (Some(allocate), (&raw const *self).cast_mut().cast())
+    }
+
+    /// Starts counting.
     ///
     /// # Safety
-    /// `l` is live, this account is at a fixed address and lives until [`Memory::detach`].
-    pub(crate) unsafe fn attach<B: LuaBackend>(&self, l: *mut lua_State, used: usize) {
+    /// `l` is a live state, and so is this account, at a fixed address, until [`Memory::detach`].
+    pub(crate) unsafe fn count<B: LuaBackend>(&self, l: *mut lua_State, used: usize) {
+        self.counted.set(true);
+        if B::TAKES_ALLOCATOR {
+            return;
+        }
         let mut ud = null_mut();
         // SAFETY: the state is live, and the account stays where it is.
         unsafe {
             let original = B::lua_getallocf(l, &mut ud);
             self.original.set(Some((original, ud)));
             self.used.set(used);
-            B::lua_setallocf(l, Some(allocate), (&raw const *self).cast_mut().cast());
+            B::lua_setallocf(l, Some(allocate), self.allocator().1);
         }
     }
 
-    /// Gives the state its own allocator back: LuaJIT frees its arena only when it sees that one.
+    /// Before a state is closed: gives it its own allocator back, if it had one (LuaJIT frees its
+    /// arena only when it sees that one), and refuses nothing any more.
     ///
     /// # Safety
-    /// `l` is the live state of [`Memory::attach`].
+    /// `l` is the live state of [`Memory::count`].
     pub(crate) unsafe fn detach<B: LuaBackend>(&self, l: *mut lua_State) {
+        self.limit.set(0);
+        self.fail_after.set(None);
         if let Some((original, ud)) = self.original.take() {
             // SAFETY: these came from this very state.
             unsafe { B::lua_setallocf(l, original, ud) };
@@ -52,7 +69,7 @@ impl Memory {
 
     /// Whether memory is counted.
     pub fn is_counted(&self) -> bool {
-        self.original.get().is_some()
+        self.counted.get()
     }
 
     /// What Lua holds, with what is held for it outside of its own memory.
@@ -92,7 +109,12 @@ impl Memory {
         self.lenient.replace(lenient)
     }
 
+    #[inline(always)]
     fn refuses(&self, more: usize) -> bool {
+        (self.limit.get() != 0 || self.fail_after.get().is_some()) && self.is_over(more)
+    }
+
+    fn is_over(&self, more: usize) -> bool {
         if self.lenient.get() {
             return false;
         }
@@ -112,20 +134,30 @@ unsafe extern "C-unwind" fn allocate(
     old: usize,
     new: usize,
 ) -> *mut c_void {
-    // SAFETY: `ud` is the account given to `lua_setallocf`, alive until it is taken back.
+    // SAFETY: `ud` is the account given to the state, which outlives it.
     let memory = unsafe { &*ud.cast::<Memory>() };
     // With no block, `old` is the kind of the new object (5.2 and later).
     let old = if block.is_null() { 0 } else { old };
     if new > old && memory.refuses(new - old) {
         return null_mut();
     }
-    let Some((Some(original), original_ud)) = memory.original.get() else {
-        return null_mut();
+    // SAFETY: Lua gives back what it got, and says how large it is.
+    let result = unsafe {
+        match memory.original.get() {
+            Some((Some(original), ud)) => original(ud, block, old, new),
+            _ => match (old, new) {
+                (0, 0) => null_mut(),
+                (0, new) => memory.pool.allocate(new).cast(),
+                (old, 0) => {
+                    memory.pool.release(block.cast(), old);
+                    null_mut()
+                }
+                (old, new) => memory.pool.resize(block.cast(), old, new).cast(),
+            },
+        }
     };
-    // SAFETY: the same request to the allocator that the block came from.
-    let result = unsafe { original(original_ud, block, old, new) };
     if !result.is_null() || new == 0 {
-        memory.used.set(memory.used.get().saturating_sub(old).saturating_add(new));
+        memory.used.set(memory.used.get().wrapping_sub(old).wrapping_add(new));
     }
     result
 }

@@ -10,6 +10,7 @@
 use core::ffi::{CStr, c_char, c_int, c_void};
 
 use crate::raw::{lua_Alloc, lua_CFunction, lua_State};
+use crate::warn::Warnings;
 
 /// The result of `lua_type` and the other small numbers that are the same in every Lua.
 pub mod value {
@@ -82,6 +83,18 @@ pub struct Frame {
     pub what: *const c_char,
     /// The C function of this level, if it is one.
     pub c_function: lua_CFunction,
+}
+
+/// What a new state is made with.
+pub struct NewState<'a> {
+    /// The allocator, for [`LuaBackend::TAKES_ALLOCATOR`].
+    pub allocator: lua_Alloc,
+    /// The data of the allocator.
+    pub allocator_data: *mut c_void,
+    /// The seed of the hash of strings (5.5).
+    pub seed: Option<u32>,
+    /// Where warnings are seen to (5.4 and later).
+    pub warnings: &'a Warnings,
 }
 
 /// Hands the list of common functions to a macro: `with_common_api!([macro] extra)`.
@@ -240,6 +253,8 @@ pub unsafe trait LuaBackend: CommonApi + Copy + 'static {
     const COLLECTS_WHEN_FULL: bool;
     /// `lua_checkstack` may raise instead of returning false (5.1 and LuaJIT 2.0).
     const CHECKSTACK_RAISES: bool;
+    /// A state can be made with an allocator of ours (all but LuaJIT).
+    const TAKES_ALLOCATOR: bool;
     /// Loading can be restricted to source or to bytecode (not in 5.1; then [`crate::State::load`]
     /// does it).
     const LOAD_HAS_MODE: bool;
@@ -248,8 +263,8 @@ pub unsafe trait LuaBackend: CommonApi + Copy + 'static {
     fn lua_pushnil_address() -> *mut c_void;
     /// The pseudo-index of an upvalue of the running C function.
     fn upvalue_index(n: c_int) -> c_int;
-    /// A new state with the standard allocator, or null. `seed` is for Lua 5.5's string hash.
-    unsafe fn new_state(seed: Option<u32>) -> *mut lua_State;
+    /// A new state, or null, that outlives neither what `host` points to nor its allocator.
+    unsafe fn new_state(host: &NewState<'_>) -> *mut lua_State;
     /// `[-0, +0, e]` Opens all standard libraries.
     unsafe fn open_libs(l: *mut lua_State);
     /// Calls `f` in protected mode with `ud` as its only argument; works in a fresh state.

@@ -102,11 +102,6 @@ macro_rules! classic_methods {
             $bindings::LUA_GLOBALSINDEX - n
         }
 
-        unsafe fn new_state(_seed: Option<u32>) -> *mut lua_State {
-            // SAFETY: no precondition.
-            unsafe { $bindings::luaL_newstate() }
-        }
-
         unsafe fn open_libs(l: *mut lua_State) {
             // SAFETY: the caller keeps the manual's rules for this function.
             unsafe { $bindings::luaL_openlibs(l) };

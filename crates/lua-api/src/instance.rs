@@ -6,11 +6,12 @@ use core::marker::PhantomData;
 use core::ptr::{NonNull, null, null_mut};
 
 use crate::alloc::Memory;
-use crate::backend::{Gc, LuaBackend, OK, value};
+use crate::backend::{Gc, LuaBackend, NewState, OK, value};
 use crate::fence::{JobHead, Raised, Raising, enter};
 use crate::raw::lua_State;
 use crate::state::State;
 use crate::traceback;
+use crate::warn::Warnings;
 
 /// A reference to a Lua value: a key of the registry. The value lives until the reference is
 /// given back to [`Instance::release`].
@@ -66,6 +67,7 @@ pub struct Instance<B: LuaBackend> {
     debug_names: Cell<(c_int, c_int)>,
     host: Cell<*const ()>,
     memory: Memory,
+    warnings: Warnings,
     // Keys of the registry that are reserved and free. Each is present there with the value
     // `false`: assigning a present key never allocates, so taking a reference never raises.
     free: RefCell<Vec<c_int>>,
@@ -92,25 +94,30 @@ impl<B: LuaBackend> Instance<B> {
     /// # Errors
     /// [`OpenError`] when there is no memory for it.
     pub fn open(seed: Option<u32>, count_memory: bool) -> Result<Box<Self>, OpenError> {
-        // SAFETY: creating a state has no precondition.
-        let main = unsafe { B::new_state(seed) };
-        if main.is_null() {
-            return Err(OpenError);
-        }
         let instance = Box::new(Instance::<B> {
-            main: Cell::new(main),
-            current: Cell::new(main),
+            main: Cell::new(null_mut()),
+            current: Cell::new(null_mut()),
             handler: Cell::new(0),
             entry: Cell::new(0),
             job: Cell::new(null_mut()),
             debug_names: Cell::new((0, 0)),
             host: Cell::new(null()),
             memory: Memory::default(),
+            warnings: Warnings::default(),
             free: RefCell::new(Vec::new()),
             reserved: Cell::new(0),
             traceback: RefCell::new(Vec::new()),
             backend: PhantomData,
         });
+        let (allocator, allocator_data) = instance.memory.allocator();
+        let warnings = &instance.warnings;
+        // SAFETY: the box keeps everything at its address until the state is closed.
+        let main = unsafe { B::new_state(&NewState { allocator, allocator_data, seed, warnings }) };
+        if main.is_null() {
+            return Err(OpenError);
+        }
+        instance.main.set(main);
+        instance.current.set(main);
         let address = (&raw const *instance).cast_mut();
         // SAFETY: a fresh state; `set_up` gets the address of the boxed, so immovable, instance.
         let status = unsafe {
@@ -129,7 +136,7 @@ impl<B: LuaBackend> Instance<B> {
                 let bytes = B::gc(main, Gc::CountBytes);
                 let used =
                     usize::try_from(kib).unwrap_or(0) * 1024 + usize::try_from(bytes).unwrap_or(0);
-                instance.memory.attach::<B>(main, used);
+                instance.memory.count::<B>(main, used);
             }
         }
         Ok(instance)

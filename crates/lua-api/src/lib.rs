@@ -28,17 +28,21 @@ pub mod dl;
 mod families;
 mod fence;
 mod instance;
+mod pool;
 pub mod raw;
 mod state;
 mod traceback;
+mod warn;
 
 pub use alloc::Memory;
 pub use backend::{
-    CommonApi, ERRMEM, ERRRUN, ERRSYNTAX, Frame, Gc, LuaBackend, MULTRET, OK, YIELD, value,
+    CommonApi, ERRMEM, ERRRUN, ERRSYNTAX, Frame, Gc, LuaBackend, MULTRET, NewState, OK, YIELD,
+    value,
 };
 pub use fence::{Raised, Raising};
 pub use instance::{Instance, Ref, Thread};
 pub use state::State;
+pub use warn::{Warnings, warn};
 
 /// Free stack slots that a C function starts with (`LUA_MINSTACK`, 20), less what this crate uses
 /// itself for one operation.

@@ -4,8 +4,8 @@ mod bindings;
 
 use core::ffi::{CStr, c_char, c_int, c_void};
 
-use lua_api::LuaBackend;
 use lua_api::raw::{lua_CFunction, lua_State};
+use lua_api::{LuaBackend, NewState};
 use pyo3::prelude::*;
 
 /// Lua 5.1.
@@ -28,9 +28,15 @@ unsafe impl LuaBackend for Lua51 {
     const TRACEBACK_FOR_NIL: bool = false;
     const COLLECTS_WHEN_FULL: bool = false;
     const CHECKSTACK_RAISES: bool = true;
+    const TAKES_ALLOCATOR: bool = true;
     const LOAD_HAS_MODE: bool = false;
 
     lua_api::classic_methods!(bindings);
+
+    unsafe fn new_state(host: &NewState<'_>) -> *mut lua_State {
+        // SAFETY: the allocator outlives the state.
+        unsafe { bindings::lua_newstate(host.allocator, host.allocator_data) }
+    }
 
     unsafe fn load(l: *mut lua_State, code: &[u8], name: &CStr, _mode: Option<&CStr>) -> c_int {
         // SAFETY: the caller keeps the manual's rules.

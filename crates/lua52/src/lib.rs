@@ -5,7 +5,7 @@ mod bindings;
 use core::ffi::{CStr, c_char, c_int, c_void};
 
 use lua_api::raw::{lua_CFunction, lua_State};
-use lua_api::{Gc, LuaBackend};
+use lua_api::{Gc, LuaBackend, NewState};
 use pyo3::prelude::*;
 
 /// Lua 5.2.
@@ -28,10 +28,16 @@ unsafe impl LuaBackend for Lua52 {
     const TRACEBACK_FOR_NIL: bool = true;
     const COLLECTS_WHEN_FULL: bool = true;
     const CHECKSTACK_RAISES: bool = false;
+    const TAKES_ALLOCATOR: bool = true;
     const LOAD_HAS_MODE: bool = true;
 
     lua_api::later_methods!(bindings);
     lua_api::untyped_get_methods!(bindings);
+
+    unsafe fn new_state(host: &NewState<'_>) -> *mut lua_State {
+        // SAFETY: the allocator outlives the state.
+        unsafe { bindings::lua_newstate(host.allocator, host.allocator_data) }
+    }
 
     #[inline(always)]
     unsafe fn to_integer(_l: *mut lua_State, _index: c_int) -> Option<i64> {
@@ -48,11 +54,6 @@ unsafe impl LuaBackend for Lua52 {
     unsafe fn remove(l: *mut lua_State, index: c_int) {
         // SAFETY: the caller keeps the manual's rules.
         unsafe { bindings::lua_remove(l, index) };
-    }
-
-    unsafe fn new_state(_seed: Option<u32>) -> *mut lua_State {
-        // SAFETY: no precondition.
-        unsafe { bindings::luaL_newstate() }
     }
 
     unsafe fn open_libs(l: *mut lua_State) {

@@ -5,7 +5,7 @@ mod bindings;
 use core::ffi::{CStr, c_char, c_int, c_void};
 
 use lua_api::raw::{lua_CFunction, lua_State};
-use lua_api::{Gc, LuaBackend};
+use lua_api::{Gc, LuaBackend, NewState};
 use pyo3::prelude::*;
 
 /// Lua 5.4.
@@ -27,13 +27,21 @@ unsafe impl LuaBackend for Lua54 {
     const TRACEBACK_FOR_NIL: bool = true;
     const COLLECTS_WHEN_FULL: bool = true;
     const CHECKSTACK_RAISES: bool = false;
+    const TAKES_ALLOCATOR: bool = true;
     const LOAD_HAS_MODE: bool = true;
 
     lua_api::modern_methods!(bindings);
 
-    unsafe fn new_state(_seed: Option<u32>) -> *mut lua_State {
-        // SAFETY: no precondition.
-        unsafe { bindings::luaL_newstate() }
+    unsafe fn new_state(host: &NewState<'_>) -> *mut lua_State {
+        // SAFETY: the allocator and the data of the warnings outlive the state.
+        unsafe {
+            let state = bindings::lua_newstate(host.allocator, host.allocator_data);
+            if !state.is_null() {
+                let data = (&raw const *host.warnings).cast_mut().cast();
+                bindings::lua_setwarnf(state, Some(lua_api::warn), data);
+            }
+            state
+        }
     }
 
     unsafe fn open_libs(l: *mut lua_State) {

@@ -5,7 +5,7 @@ mod bindings;
 use core::ffi::{CStr, c_char, c_int, c_void};
 
 use lua_api::raw::{lua_CFunction, lua_State};
-use lua_api::{Gc, LuaBackend};
+use lua_api::{Gc, LuaBackend, NewState};
 use pyo3::prelude::*;
 
 /// Lua 5.5.
@@ -27,23 +27,21 @@ unsafe impl LuaBackend for Lua55 {
     const TRACEBACK_FOR_NIL: bool = true;
     const COLLECTS_WHEN_FULL: bool = true;
     const CHECKSTACK_RAISES: bool = false;
+    const TAKES_ALLOCATOR: bool = true;
     const LOAD_HAS_MODE: bool = true;
 
     lua_api::modern_methods!(bindings);
 
-    unsafe fn new_state(seed: Option<u32>) -> *mut lua_State {
-        // SAFETY: no precondition. The allocator of `luaL_newstate` is not to be had by name, so a
-        // state that it made is asked for it when a seed is given.
+    unsafe fn new_state(host: &NewState<'_>) -> *mut lua_State {
+        // SAFETY: the allocator and the data of the warnings outlive the state.
         unsafe {
-            let state = bindings::luaL_newstate();
-            let Some(seed) = seed else { return state };
-            if state.is_null() {
-                return state;
+            let seed = host.seed.unwrap_or_else(|| bindings::luaL_makeseed(core::ptr::null_mut()));
+            let state = bindings::lua_newstate(host.allocator, host.allocator_data, seed);
+            if !state.is_null() {
+                let data = (&raw const *host.warnings).cast_mut().cast();
+                bindings::lua_setwarnf(state, Some(lua_api::warn), data);
             }
-            let mut ud = core::ptr::null_mut();
-            let allocator = bindings::lua_getallocf(state, &mut ud);
-            bindings::lua_close(state);
-            bindings::lua_newstate(allocator, ud, seed)
+            state
         }
     }
 

@@ -4,8 +4,8 @@ mod bindings;
 
 use core::ffi::{CStr, c_char, c_int, c_void};
 
-use lua_api::LuaBackend;
 use lua_api::raw::{lua_CFunction, lua_State};
+use lua_api::{LuaBackend, NewState};
 use pyo3::prelude::*;
 
 /// LuaJIT 2.0.
@@ -28,9 +28,15 @@ unsafe impl LuaBackend for LuaJit20 {
     const TRACEBACK_FOR_NIL: bool = false;
     const COLLECTS_WHEN_FULL: bool = false;
     const CHECKSTACK_RAISES: bool = true;
+    const TAKES_ALLOCATOR: bool = false;
     const LOAD_HAS_MODE: bool = true;
 
     lua_api::classic_methods!(bindings);
+
+    unsafe fn new_state(_host: &NewState<'_>) -> *mut lua_State {
+        // SAFETY: no precondition.
+        unsafe { bindings::luaL_newstate() }
+    }
 
     unsafe fn load(l: *mut lua_State, code: &[u8], name: &CStr, mode: Option<&CStr>) -> c_int {
         let mode = mode.map_or(core::ptr::null(), CStr::as_ptr);

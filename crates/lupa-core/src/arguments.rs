@@ -6,9 +6,10 @@ use pyo3::exceptions::{PyIndexError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyInt, PyString, PyTuple};
 
-use crate::error::{Result, raised};
+use crate::error::Result;
 use crate::from_lua::from_lua;
 use crate::runtime::Entry;
+use crate::walk::{self, Walk};
 
 /// Arguments on their way from Lua to a Python callable: what `python.args` gives.
 #[pyclass(name = "_PyArguments", module = "lupa", frozen)]
@@ -47,47 +48,45 @@ pub(crate) fn unpack<'py, B: LuaBackend>(
     args.try_reserve_exact(length).map_err(|_| crate::error::Error::Memory)?;
     args.resize(length, None);
     let kwargs = PyDict::new(py);
-    let mut last: Option<Ref> = None;
-    let result = loop {
-        let found = state.protect_values(|raising| {
-            raising.push_ref(table);
-            raising.expect_table(1);
-            match last {
-                Some(key) => raising.push_ref(key),
-                None => raising.push_nil(),
-            }
-            if raising.next(1) { 2 } else { 0 }
-        });
-        match found {
-            Ok(0) => break Ok(()),
-            Ok(_) => {}
-            Err(failure) => break Err(raised(entry, state, failure)),
-        }
-        let pair = from_lua(runtime, py, state, base + 1)
-            .and_then(|key| Ok((key, from_lua(runtime, py, state, base + 2)?)));
-        state.set_top(base + 1);
-        match last {
-            Some(key) => runtime.instance.replace_ref(state, key),
-            None => match runtime.instance.take_ref(state) {
-                Ok(key) => last = Some(key),
-                Err(failure) => break Err(raised(entry, state, failure)),
-            },
-        }
-        let placed = pair.and_then(|(key, value)| {
-            place(entry, &mut args, &kwargs, &key, value).map_err(Into::into)
-        });
-        if let Err(error) = placed {
-            break Err(error);
-        }
-    };
-    state.set_top(base);
-    if let Some(key) = last {
-        runtime.instance.release(key);
-    }
+    let mut walk = Walk::default();
+    let result = collect(entry, table, &mut walk, &mut args, &kwargs);
+    walk.end(runtime);
     result?;
     let none = py.None().into_bound(py);
     let args = args.into_iter().map(|value| value.unwrap_or_else(|| none.clone()));
     Ok((PyTuple::new(py, args.collect::<Vec<_>>())?, kwargs))
+}
+
+fn collect<'py, B: LuaBackend>(
+    entry: &Entry<'py, B>,
+    table: Ref,
+    walk: &mut Walk,
+    args: &mut [Option<Bound<'py, PyAny>>],
+    kwargs: &Bound<'py, PyDict>,
+) -> Result<()> {
+    let runtime = entry.runtime();
+    let state = entry.state();
+    let base = state.top();
+    let mut count = 0;
+    loop {
+        count = walk.read(entry, table, count, walk::MOST)?;
+        for index in 0..count as i32 {
+            let at = base + Walk::FIRST + 2 * index;
+            let pair = from_lua(runtime, entry.py, state, at)
+                .and_then(|key| Ok((key, from_lua(runtime, entry.py, state, at + 1)?)));
+            let placed = pair.and_then(|(key, value)| {
+                place(entry, args, kwargs, &key, value).map_err(Into::into)
+            });
+            if placed.is_err() {
+                state.set_top(base);
+                return placed;
+            }
+        }
+        state.set_top(base);
+        if count == 0 {
+            return Ok(());
+        }
+    }
 }
 
 fn place<'py, B: LuaBackend>(

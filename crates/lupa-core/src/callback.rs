@@ -60,6 +60,7 @@ pub(crate) unsafe extern "C-unwind" fn outer<B: LuaBackend, C: Callback<B>>(
 #[inline(never)]
 fn inner<B: LuaBackend, C: Callback<B>>(runtime: &Runtime<B>, l: *mut lua_State) -> i32 {
     let was_detached = runtime.attach();
+    runtime.change();
     let caller = runtime.instance.set_current(l);
     let state = runtime.instance.state();
     let count = {
@@ -76,7 +77,7 @@ fn inner<B: LuaBackend, C: Callback<B>>(runtime: &Runtime<B>, l: *mut lua_State)
     };
     runtime.instance.set_current(caller);
     if was_detached {
-        runtime.detach();
+        runtime.detach_again();
     }
     count
 }

@@ -4,7 +4,7 @@ use std::ffi::c_int;
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyDict, PyString};
 
 /// The type code of `__vectorcalloffset__`; the name is public from 3.12 on.
 pub(crate) const T_PYSSIZET: c_int = 19;
@@ -143,6 +143,48 @@ pub(crate) fn optional_attribute<'py>(
     }
 }
 
+/// What one goes over in a dict.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DictPart {
+    Keys,
+    Values,
+    Items,
+}
+
+/// The dict that an object is, or is a view of, and what one goes over; `None` for other objects.
+pub(crate) fn dict_part<'py>(object: &Bound<'py, PyAny>) -> Option<(Bound<'py, PyDict>, DictPart)> {
+    if let Ok(dict) = object.cast_exact::<PyDict>() {
+        return Some((dict.clone(), DictPart::Keys));
+    }
+    #[cfg(not(any(Py_LIMITED_API, PyPy, GraalPy)))]
+    // SAFETY: attached; exact types are checked, whose layout is in the headers
+    // (`Include/cpython/dictobject.h`). A view may be of a subclass of dict, which is refused.
+    unsafe {
+        #[repr(C)]
+        struct View {
+            head: ffi::PyObject,
+            dict: *mut ffi::PyObject,
+        }
+        let kind = ffi::Py_TYPE(object.as_ptr());
+        let part = if kind == &raw mut ffi::PyDictItems_Type {
+            DictPart::Items
+        } else if kind == &raw mut ffi::PyDictValues_Type {
+            DictPart::Values
+        } else if kind == &raw mut ffi::PyDictKeys_Type {
+            DictPart::Keys
+        } else {
+            return None;
+        };
+        let dict = (*object.as_ptr().cast::<View>()).dict;
+        let dict = Bound::from_borrowed_ptr_or_opt(object.py(), dict)?;
+        dict.cast_into_exact::<PyDict>().ok().map(|dict| (dict, part))
+    }
+    #[cfg(any(Py_LIMITED_API, PyPy, GraalPy))]
+    {
+        None
+    }
+}
+
 #[cfg(not(Py_LIMITED_API))]
 unsafe extern "C" {
     static mut PyMethod_Type: ffi::PyTypeObject;
@@ -170,6 +212,42 @@ pub(crate) unsafe fn bound_method(
     #[cfg(Py_LIMITED_API)]
     {
         let _ = object;
+        None
+    }
+}
+
+/// The function and the instance of a method that was just made and that nobody else has: one that is
+/// equal to it can take its place.
+///
+/// # Safety
+/// A live object; the results are borrowed from it.
+#[inline(always)]
+pub(crate) unsafe fn fresh_method(object: *mut ffi::PyObject) -> Option<(usize, usize)> {
+    // SAFETY: as the caller promises.
+    unsafe {
+        if ffi::Py_REFCNT(object) != 1 || cfg!(Py_GIL_DISABLED) {
+            return None;
+        }
+        method_identity(object)
+    }
+}
+
+/// What two equal methods have in common: the function and the instance, as addresses.
+///
+/// # Safety
+/// A live object.
+#[inline(always)]
+pub(crate) unsafe fn method_identity(object: *mut ffi::PyObject) -> Option<(usize, usize)> {
+    // SAFETY: as the caller promises.
+    unsafe {
+        if let Some((function, instance)) = bound_method(object) {
+            return Some((function as usize, instance as usize));
+        }
+        #[cfg(not(any(Py_LIMITED_API, PyPy, GraalPy)))]
+        if ffi::PyCFunction_CheckExact(object) != 0 {
+            let function = object.cast::<ffi::PyCFunctionObject>();
+            return Some(((*function).m_ml as usize, (*function).m_self as usize));
+        }
         None
     }
 }

@@ -13,7 +13,6 @@ use crate::error::{Error, Origin, Result, classes, from_stack, raised};
 use crate::guard::{guard_next, guard_status};
 use crate::object::{self, LuaObject};
 use crate::runtime::{Entry, Runtime};
-use crate::to_lua::push_plain;
 use crate::types::{self, slot};
 
 pub(crate) const DOC: &CStr = c"A Lua thread (coroutine).";
@@ -155,11 +154,39 @@ unsafe extern "C" fn truth<B: LuaBackend>(object: *mut ffi::PyObject) -> c_int {
 unsafe extern "C" fn next<B: LuaBackend>(object: *mut ffi::PyObject) -> *mut ffi::PyObject {
     guard_next(|py| {
         // SAFETY: called by Python with a live wrapper.
-        unsafe {
-            let arguments = take_arguments(py, object);
-            resume::<B>(py, object, arguments.as_ref())
-        }
+        unsafe { start_or_go_on::<B>(py, object) }
     })
+}
+
+/// Resumes with the arguments of the first time, or with none.
+///
+/// # Safety
+/// A live coroutine wrapper.
+unsafe fn start_or_go_on<'py, B: LuaBackend>(
+    py: Python<'py>,
+    object: *mut ffi::PyObject,
+) -> Result<Option<Bound<'py, PyAny>>> {
+    // SAFETY: as the caller promises.
+    unsafe {
+        match take_arguments(py, object) {
+            Some(arguments) => resume_with::<B>(py, object, &arguments),
+            None => resume::<B>(py, object, &[]),
+        }
+    }
+}
+
+/// Resumes with the items of a tuple.
+///
+/// # Safety
+/// A live coroutine wrapper.
+unsafe fn resume_with<'py, B: LuaBackend>(
+    py: Python<'py>,
+    object: *mut ffi::PyObject,
+    arguments: &Bound<'py, PyTuple>,
+) -> Result<Option<Bound<'py, PyAny>>> {
+    let objects: Vec<_> = arguments.iter().map(|object| object.as_ptr()).collect();
+    // SAFETY: as the caller promises; the tuple keeps the objects alive.
+    unsafe { resume::<B>(py, object, &objects) }
 }
 
 /// # Safety
@@ -188,18 +215,16 @@ pub(crate) unsafe fn send<'py, B: LuaBackend>(
     // SAFETY: as the caller promises.
     unsafe {
         if value.is_none() {
-            let arguments = take_arguments(py, object);
-            return resume::<B>(py, object, arguments.as_ref());
+            return start_or_go_on::<B>(py, object);
         }
         if !(*object.cast::<Coroutine>()).arguments.is_null() {
             let message = "can't send non-None value to a just-started generator";
             return Err(crate::error::type_error(message));
         }
-        let tuple = match value.cast::<PyTuple>() {
-            Ok(tuple) => tuple.clone(),
-            Err(_) => PyTuple::new(py, [value])?,
-        };
-        resume::<B>(py, object, Some(&tuple))
+        match value.cast::<PyTuple>() {
+            Ok(tuple) => resume_with::<B>(py, object, tuple),
+            Err(_) => resume::<B>(py, object, &[value.as_ptr()]),
+        }
     }
 }
 
@@ -207,11 +232,11 @@ pub(crate) unsafe fn send<'py, B: LuaBackend>(
 /// nothing, or had ended before.
 ///
 /// # Safety
-/// A live coroutine wrapper.
+/// A live coroutine wrapper, and live arguments.
 unsafe fn resume<'py, B: LuaBackend>(
     py: Python<'py>,
     object: *mut ffi::PyObject,
-    arguments: Option<&Bound<'py, PyTuple>>,
+    arguments: &[*mut ffi::PyObject],
 ) -> Result<Option<Bound<'py, PyAny>>> {
     // SAFETY: as the caller promises.
     let (runtime, reference) = unsafe { object::parts::<B>(object) };
@@ -234,12 +259,12 @@ unsafe fn resume<'py, B: LuaBackend>(
         Status::Running => return Err(refuse(py, "cannot resume running coroutine")),
         Status::Failed => return Err(refuse(py, "cannot resume dead coroutine")),
     }
-    let ended = match arguments {
-        None => transfer(&entry, state, thread, &[]),
-        Some(arguments) => {
-            let objects: Vec<_> = arguments.iter().map(|object| object.as_ptr()).collect();
-            // SAFETY: the tuple keeps the objects alive.
-            let prepared = unsafe { Arguments::prepare(&entry, &objects)? };
+    // SAFETY: as the caller promises.
+    let ended = match unsafe { transfer_quick(&entry, state, thread, arguments) } {
+        Some(ended) => ended,
+        None => {
+            // SAFETY: as the caller promises.
+            let prepared = unsafe { Arguments::prepare(&entry, arguments)? };
             transfer(&entry, state, thread, prepared.values())
         }
     };
@@ -256,34 +281,56 @@ unsafe fn resume<'py, B: LuaBackend>(
     result
 }
 
+/// What a resume ended with, and how many values it has left; or an error on the way there.
+type Ended = std::result::Result<(c_int, c_int), Raised>;
+
+/// As [`transfer`], for a few arguments that can go the short way; else nothing has happened.
+///
+/// # Safety
+/// Live objects.
+#[inline(always)]
+unsafe fn transfer_quick<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    state: State<B>,
+    thread: State<B>,
+    arguments: &[*mut ffi::PyObject],
+) -> Option<Ended> {
+    let base = state.top();
+    // SAFETY: as the caller promises.
+    if !unsafe { call::push_quick(entry, state, arguments) } {
+        state.set_top(base);
+        return None;
+    }
+    // A coroutine that can be resumed is in a C function or has not begun: either way there is room
+    // for a few values on its stack, as there is on ours.
+    state.move_to(thread, arguments.len() as c_int);
+    entry.detach();
+    // SAFETY: the coroutine can be resumed, has its arguments on top, and is not current.
+    let (status, results) =
+        unsafe { B::resume(thread.raw(), state.raw(), arguments.len() as c_int) };
+    entry.attach();
+    let results = if status == OK || status == YIELD { results } else { 1 };
+    if results > FEW
+        && let Err(raised) =
+            state.protect(|raising| raising.reserve(results.saturating_add(MIN_ROOM)))
+    {
+        return Some(Err(raised));
+    }
+    thread.move_to(state, results);
+    Some(Ok((status, results)))
+}
+
+/// How many results need no look at the stack's room.
+const FEW: c_int = 6;
+
 /// Moves the arguments over, resumes, and moves what comes back to `state`: its status and number.
 fn transfer<B: LuaBackend>(
     entry: &Entry<'_, B>,
     state: State<B>,
     thread: State<B>,
     values: &[crate::to_lua::Prepared],
-) -> std::result::Result<(c_int, c_int), Raised> {
+) -> Ended {
     let runtime = entry.runtime();
-    // A coroutine that can be resumed is in a C function or has not begun: either way there is room
-    // for a few values on its stack, as there is on ours.
-    const FEW: usize = 6;
-    if values.len() <= FEW {
-        let base = thread.top();
-        if values.iter().all(|&value| push_plain(runtime, thread, value)) {
-            runtime.detach();
-            // SAFETY: the coroutine can be resumed, has its arguments on top, and is not current.
-            let (status, results) =
-                unsafe { B::resume(thread.raw(), state.raw(), values.len() as c_int) };
-            runtime.attach();
-            let results = if status == OK || status == YIELD { results } else { 1 };
-            if results as usize > FEW {
-                state.protect(|raising| raising.reserve(results.saturating_add(MIN_ROOM)))?;
-            }
-            thread.move_to(state, results);
-            return Ok((status, results));
-        }
-        thread.set_top(base);
-    }
     let status = std::cell::Cell::new(ERRRUN);
     let status_out = &status;
     let count = state.protect_values(|raising| {

@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 
 use lua_api::{Gc, Instance, LuaBackend, OK, Raised};
 use pyo3::exceptions::PyRuntimeError;
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
@@ -137,32 +138,37 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
     ) -> Result<Bound<'py, PyAny>> {
         let runtime = handle::<B>(state);
         let entry = runtime.enter(state.py())?;
-        let objects: Vec<_> = args.iter().map(|object| object.as_ptr()).collect();
-        // SAFETY: the tuple keeps the objects alive.
-        let arguments = unsafe { Arguments::prepare(&entry, &objects)? };
-        let values = arguments.values();
-        let (code, name, mode) = (&*chunk.code, &*chunk.name, chunk.mode.as_deref());
         let stack = entry.state();
         let base = stack.top();
-        let loaded = Cell::new(OK);
-        let status = &loaded;
-        let outcome = stack.protect_above(|raising| {
-            status.set(raising.load(code, name, mode));
-            if status.get() != OK {
-                return 1;
+        stack.begin_load();
+        let status = stack.load(&chunk.code, &chunk.name, chunk.mode.as_deref());
+        if status != OK {
+            let error = from_stack(&entry, stack, Raised(status), Origin::Load);
+            stack.set_top(base);
+            return Err(error.into());
+        }
+        // SAFETY: the tuple keeps the objects alive.
+        unsafe {
+            let objects = tuple_items(args);
+            if call::push_quick(&entry, stack, &objects) {
+                return call::end(&entry, stack, base, objects.len());
             }
-            let count = call::push_all(runtime, raising, values);
-            call::detached_call(runtime, raising, count);
-            raising.top()
-        });
-        entry.attach();
-        let result = match (outcome, loaded.get()) {
-            (Ok(count), OK) => call::results(&entry, stack, base + 1, count),
-            (Ok(_), status) => Err(from_stack(&entry, stack, Raised(status), Origin::Load).into()),
-            (Err(failure), _) => Err(from_stack(&entry, stack, failure, Origin::Call).into()),
-        };
-        stack.set_top(base);
-        result
+            stack.set_top(base + 2);
+            let function = entry.instance.take_ref(stack);
+            let function = match function {
+                Ok(function) => function,
+                Err(failure) => {
+                    let error = raised(&entry, stack, failure);
+                    stack.set_top(base);
+                    return Err(error);
+                }
+            };
+            stack.set_top(base);
+            let result = Arguments::prepare(&entry, &objects)
+                .and_then(|arguments| call::call(&entry, function, &arguments));
+            runtime.drop_ref(function);
+            result
+        }
     }
 
     fn compile<'py>(
@@ -304,6 +310,11 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
     fn version(&self) -> (u8, u8) {
         B::VERSION
     }
+}
+
+/// The items of a tuple, borrowed from it; no allocation when there are none.
+fn tuple_items(tuple: &Bound<'_, PyTuple>) -> Vec<*mut ffi::PyObject> {
+    if tuple.is_empty() { Vec::new() } else { tuple.iter().map(|item| item.as_ptr()).collect() }
 }
 
 fn failed(py: Python<'_>, message: &str) -> Error {

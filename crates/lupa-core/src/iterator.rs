@@ -3,16 +3,18 @@
 use std::ffi::{c_int, c_void};
 use std::ptr::null_mut;
 
-use lua_api::{LuaBackend, Ref};
+use lua_api::{LuaBackend, State};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use crate::error::{Error, Result, raised};
+use crate::error::Result;
 use crate::from_lua::from_lua;
 use crate::guard::{guard, guard_next};
 use crate::object;
+use crate::runtime::Entry;
 use crate::types::{self, slot};
+use crate::walk::{self, Noted, Walk};
 
 /// What an iterator gives.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -23,22 +25,53 @@ pub(crate) enum Yields {
     Items,
 }
 
-/// Where an iterator is.
-#[derive(Clone, Copy)]
-enum Position {
-    Start,
-    /// After this key.
-    After(Ref),
-    End,
-}
-
 /// The memory of an iterator.
 #[repr(C)]
 pub(crate) struct TableIterator {
     base: ffi::PyObject,
     table: *mut ffi::PyObject,
-    position: Position,
+    progress: Box<Progress>,
+}
+
+/// How far an iterator is.
+///
+/// Entries are read ahead, more and more at a time. What is read ahead counts only as long as
+/// nothing that could change a table has happened in the runtime ([`Runtime::epoch`]); else it is
+/// read again, from the last key that was given. So a loop sees what it does to the table.
+struct Progress {
     yields: Yields,
+    walk: Walk,
+    /// The results that were read; those before `given` are null, and the caller's.
+    ready: Vec<*mut ffi::PyObject>,
+    given: usize,
+    /// How many to read the next time.
+    size: usize,
+    epoch: u64,
+    ended: bool,
+}
+
+/// How many entries are read at first.
+const FIRST_SIZE: usize = 4;
+
+impl Progress {
+    /// The next result that was read ahead, if it counts.
+    #[inline(always)]
+    fn next(&mut self, epoch: u64) -> *mut ffi::PyObject {
+        match self.ready.get_mut(self.given) {
+            Some(place) if self.epoch == epoch => {
+                self.given += 1;
+                std::mem::replace(place, null_mut())
+            }
+            _ => null_mut(),
+        }
+    }
+
+    /// What has been read and not given.
+    fn take_rest(&mut self) -> Vec<*mut ffi::PyObject> {
+        let mut rest = std::mem::take(&mut self.ready);
+        rest.retain(|object| !object.is_null());
+        rest
+    }
 }
 
 impl TableIterator {
@@ -51,15 +84,24 @@ impl TableIterator {
         table: *mut ffi::PyObject,
         yields: Yields,
     ) -> Result<Bound<'_, PyAny>> {
-        // SAFETY: attached; the type's basic size is that of this struct.
+        let progress = Box::new(Progress {
+            yields,
+            walk: Walk::default(),
+            ready: Vec::new(),
+            given: 0,
+            size: FIRST_SIZE,
+            epoch: 0,
+            ended: false,
+        });
+        // SAFETY: attached; the type's basic size is that of this struct, whose fields are set
+        // before anyone else sees it.
         unsafe {
             let object = ffi::PyType_GenericAlloc(types::get().iterator, 0);
             let object = Bound::from_owned_ptr_or_err(py, object)?;
             let iterator = object.as_ptr().cast::<Self>();
+            (&raw mut (*iterator).progress).write(progress);
             ffi::Py_INCREF(table);
             (*iterator).table = table;
-            (*iterator).position = Position::Start;
-            (*iterator).yields = yields;
             Ok(object)
         }
     }
@@ -81,8 +123,10 @@ impl TableIterator {
             let iterator = object.cast::<Self>();
             let table = std::mem::replace(&mut (*iterator).table, null_mut());
             if !table.is_null() {
-                if let Position::After(key) = (*iterator).position {
-                    object::parts::<B>(table).0.drop_ref(key);
+                let mut progress = (&raw mut (*iterator).progress).read();
+                progress.walk.end(object::parts::<B>(table).0);
+                for object in progress.take_rest() {
+                    ffi::Py_DECREF(object);
                 }
                 ffi::Py_DECREF(table);
             }
@@ -98,8 +142,18 @@ impl TableIterator {
         // SAFETY: called by Python's collector with a live object.
         unsafe {
             let result = types::visit_type(object, visit, arg);
-            let table = (*object.cast::<Self>()).table;
-            if result != 0 || table.is_null() { result } else { visit(table, arg) }
+            let iterator = object.cast::<Self>();
+            let table = (*iterator).table;
+            if result != 0 || table.is_null() {
+                return result;
+            }
+            for &ready in (&(*iterator).progress.ready).iter().filter(|ready| !ready.is_null()) {
+                let result = visit(ready, arg);
+                if result != 0 {
+                    return result;
+                }
+            }
+            visit(table, arg)
         }
     }
 
@@ -115,78 +169,134 @@ impl TableIterator {
     }
 
     unsafe extern "C" fn next<B: LuaBackend>(object: *mut ffi::PyObject) -> *mut ffi::PyObject {
+        #[cfg(not(Py_GIL_DISABLED))]
+        // SAFETY: called by Python with a live iterator of this backend. Attached, as one is here,
+        // no other thread looks at it; if one runs Lua meanwhile, the epoch is another.
+        unsafe {
+            let iterator = &mut *object.cast::<Self>();
+            let epoch = object::parts::<B>(iterator.table).0.epoch();
+            let ready = iterator.progress.next(epoch);
+            if !ready.is_null() {
+                return ready;
+            }
+        }
         // SAFETY: called by Python with a live iterator of this backend.
         guard_next(|py| unsafe { Self::advance::<B>(py, object.cast::<Self>()) })
     }
 
+    /// Reads ahead, and gives the next result.
+    ///
     /// # Safety
     /// A live iterator.
+    #[inline(never)]
     unsafe fn advance<B: LuaBackend>(
         py: Python<'_>,
         iterator: *mut Self,
     ) -> Result<Option<Bound<'_, PyAny>>> {
-        // SAFETY: as the caller promises; the position is read and written with the lock held.
+        // SAFETY: as the caller promises.
         let (runtime, table) = unsafe { object::parts::<B>((*iterator).table) };
         let entry = runtime.enter(py)?;
-        // SAFETY: as above.
-        let position = unsafe { (*iterator).position };
-        let last = match position {
-            Position::Start => None,
-            Position::After(key) => Some(key),
-            Position::End => return Ok(None),
-        };
+        // SAFETY: with the lock held nobody else uses the progress, but for what the conversions
+        // below may run; they are not made while it is borrowed.
+        let progress = || unsafe { &mut *(*iterator).progress };
+        let ready = progress().next(runtime.epoch());
+        if !ready.is_null() {
+            // SAFETY: the reference is the caller's now.
+            return Ok(Some(unsafe { Bound::from_owned_ptr(py, ready) }));
+        }
+        if progress().ended {
+            return Ok(None);
+        }
+        // Where the table has changed, or is read between two steps in a way that could change it,
+        // reading ahead does not pay.
+        let rest = progress().take_rest();
+        let size = if rest.is_empty() { progress().size } else { 1 };
+        for object in rest {
+            // SAFETY: owned by the list.
+            unsafe { ffi::Py_DECREF(object) };
+        }
         let state = entry.state();
         let base = state.top();
-        let found = state.protect_above(|raising| {
-            raising.push_ref(table);
-            raising.expect_table(1);
-            match last {
-                Some(key) => raising.push_ref(key),
-                None => raising.push_nil(),
+        let given = std::mem::take(&mut progress().given);
+        let count = match progress().walk.read(&entry, table, given, size) {
+            Ok(count) => count,
+            Err(error) => {
+                progress().given = given;
+                return Err(error);
             }
-            if raising.next(1) { 2 } else { 0 }
-        });
-        match found {
-            Err(failure) => {
-                let error = raised(&entry, state, failure);
-                state.set_top(base);
-                Err(error)
-            }
-            Ok(0) => {
-                // SAFETY: as above.
-                unsafe { (*iterator).position = Position::End };
-                state.set_top(base);
-                if let Some(key) = last {
-                    runtime.instance.release(key);
+        };
+        let epoch = runtime.epoch();
+        let mut results = Vec::new();
+        let mut failed = None;
+        for index in 0..count as i32 {
+            let key = base + Walk::FIRST + 2 * index;
+            let noted = progress().walk.key(index as usize);
+            match convert(&entry, state, progress().yields, key, noted) {
+                Ok(result) => results.push(result.into_ptr()),
+                Err(error) => {
+                    failed = Some(error);
+                    break;
                 }
-                Ok(None)
             }
-            Ok(_) => {
-                let (key, value) = (base + 2, base + 3);
-                // The key is noted first: after an error, iteration goes on behind it.
-                state.push_value(key);
-                match last {
-                    Some(last) => runtime.instance.replace_ref(state, last),
-                    None => match runtime.instance.take_ref(state) {
-                        // SAFETY: as above.
-                        Ok(first) => unsafe { (*iterator).position = Position::After(first) },
-                        Err(_) => {
-                            state.set_top(base);
-                            return Err(Error::Memory);
-                        }
-                    },
-                }
-                // SAFETY: as above.
-                let result = match unsafe { (*iterator).yields } {
-                    Yields::Keys => from_lua(runtime, py, state, key),
-                    Yields::Values => from_lua(runtime, py, state, value),
-                    Yields::Items => from_lua(runtime, py, state, key).and_then(|key| {
-                        let value = from_lua(runtime, py, state, value)?;
-                        Ok(pyo3::types::PyTuple::new(py, [key, value])?.into_any())
-                    }),
-                };
-                state.set_top(base);
-                result.map(Some)
+        }
+        state.set_top(base);
+        // A finalizer that a conversion has run may have come here, too.
+        for object in progress().take_rest() {
+            // SAFETY: owned by the list.
+            unsafe { ffi::Py_DECREF(object) };
+        }
+        let progress = progress();
+        progress.given = 0;
+        progress.ready = results;
+        progress.epoch = epoch;
+        progress.size = (size * 2).min(walk::MOST);
+        progress.ended = count == 0;
+        if let Some(error) = failed
+            && progress.ready.is_empty()
+        {
+            // Iteration goes on behind what cannot be converted.
+            progress.given = 1;
+            return Err(error);
+        }
+        let next = progress.next(epoch);
+        if next.is_null() {
+            progress.walk.end(runtime);
+            return Ok(None);
+        }
+        // SAFETY: the reference is the caller's now.
+        Ok(Some(unsafe { Bound::from_owned_ptr(py, next) }))
+    }
+}
+
+/// The result for the entry whose key is at `key`, and was noted so, and whose value is above that.
+#[inline(always)]
+fn convert<'py, B: LuaBackend>(
+    entry: &Entry<'py, B>,
+    state: State<B>,
+    yields: Yields,
+    key: c_int,
+    noted: Option<Noted>,
+) -> Result<Bound<'py, PyAny>> {
+    let (runtime, py) = (entry.runtime(), entry.py);
+    let first = || match noted {
+        // SAFETY: attached; gives a new reference, or null with an exception.
+        Some(Noted::Integer(number)) => unsafe {
+            Ok(Bound::from_owned_ptr_or_err(py, ffi::PyLong_FromLongLong(number))?)
+        },
+        _ => from_lua(runtime, py, state, key),
+    };
+    match yields {
+        Yields::Keys => first(),
+        Yields::Values => from_lua(runtime, py, state, key + 1),
+        Yields::Items => {
+            let first = first()?;
+            let second = from_lua(runtime, py, state, key + 1)?;
+            // SAFETY: attached; the new tuple takes both references, and nobody sees it before.
+            unsafe {
+                let pair = Bound::from_owned_ptr_or_err(py, ffi::PyTuple_New(2))?;
+                ffi::PyTuple_SetItem(pair.as_ptr(), 0, first.into_ptr());
+                ffi::PyTuple_SetItem(pair.as_ptr(), 1, second.into_ptr());
+                Ok(pair)
             }
         }
     }

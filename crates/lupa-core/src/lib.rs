@@ -18,6 +18,7 @@ mod call;
 mod callback;
 mod compat;
 mod coroutine;
+mod cursor;
 mod encoding;
 mod engine;
 mod error;
@@ -31,6 +32,7 @@ mod lua_runtime;
 mod metamethods;
 mod methods;
 mod object;
+mod plain;
 mod protocol;
 mod python_lib;
 mod quick;
@@ -41,6 +43,7 @@ mod table;
 mod table_from;
 mod to_lua;
 mod types;
+mod walk;
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -92,6 +95,7 @@ pub fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> {
         py.get_type::<fast_rlock::FastRLock>(),
         py.get_type::<protocol::ProtocolWrapper>(),
         py.get_type::<arguments::PyArguments>(),
+        py.get_type::<cursor::Cursor>(),
     ] {
         class.setattr("__module__", &package_name)?;
     }

@@ -9,13 +9,14 @@ use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 use crate::arguments::PyArguments;
 use crate::boxes::View;
 use crate::callback::{Callback, Failure, Outcome};
+use crate::compat;
 use crate::encoding::Encoding;
 use crate::error::Error;
 use crate::from_lua::{find_box, from_lua, live_box, unbox_function};
 use crate::quick;
 use crate::runtime::{Entry, Runtime};
 use crate::to_lua::{
-    Mode, Prepared, bytes, prepare, prepare_plain, push, push_plain, push_protected,
+    Mode, Prepared, bytes, prepare, prepare_plain, push, push_method, push_plain, push_protected,
 };
 
 /// The object and the view of the argument at `index`: a box, or what `python.as_function` made.
@@ -101,7 +102,8 @@ pub(crate) fn push_tuple<'py, B: LuaBackend>(
         }
         let mut mode = first;
         let plain = tuple.iter().all(|item| {
-            let prepared = prepare_plain(entry, &item, mode);
+            // SAFETY: the tuple holds its items.
+            let prepared = unsafe { prepare_plain(entry, item.as_ptr(), mode) };
             mode = Mode::Value;
             prepared.is_some_and(|prepared| push_plain(runtime, state, prepared))
         });
@@ -263,6 +265,11 @@ impl<B: LuaBackend> Callback<B> for Index {
                 Bound::from_owned_ptr_or_err(entry.py, value)?
             }
         };
+        // SAFETY: a live object.
+        if let Some(method) = unsafe { compat::fresh_method(value.as_ptr()) } {
+            push_method(entry, state, &value, method)?;
+            return Ok(1);
+        }
         push_object(entry, state, &value, Mode::Value)
     }
 }

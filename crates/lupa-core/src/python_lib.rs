@@ -1,6 +1,7 @@
 //! The functions of Lua's `python` table.
 
-use lua_api::{LuaBackend, State, value};
+use lua_api::raw::lua_State;
+use lua_api::{LuaBackend, Raising, State, value};
 use pyo3::exceptions::{PyStopIteration, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -8,11 +9,12 @@ use pyo3::types::PyTuple;
 
 use crate::arguments::{self, PyArguments};
 use crate::boxes::View;
-use crate::callback::{Callback, Failure, Outcome, push_callback};
+use crate::callback::{Callback, Failure, Outcome, outer, push_callback};
+use crate::cursor::Cursor;
 use crate::error::{Error, raised};
 use crate::metamethods::{call, push_object, push_tuple, python_argument};
-use crate::runtime::Entry;
-use crate::to_lua::{Mode, Prepared, prepare, push_protected};
+use crate::runtime::{Entry, Runtime};
+use crate::to_lua::{Mode, Prepared, prepare, push, push_protected};
 
 /// The object of a function that takes exactly one.
 fn only_argument<'py, B: LuaBackend>(
@@ -151,7 +153,10 @@ fn push_iterator<B: LuaBackend>(
     view: View,
     before_first: Option<i64>,
 ) -> Outcome {
-    let iterator = object.try_iter()?.into_any();
+    let iterator = match Cursor::over(object) {
+        Some(cursor) => Bound::new(entry.py, cursor)?.into_any(),
+        None => object.try_iter()?.into_any(),
+    };
     let view = if entry.options.unpack_returned_tuples { view.with(View::UNPACK) } else { view };
     let Some(next) = entry.anchors.iterator.get() else { return Err(Error::LostReference.into()) };
     state.push_ref(next);
@@ -164,11 +169,60 @@ fn push_iterator<B: LuaBackend>(
 }
 
 /// The iterator function of the three above: (iterator, control) gives the next values.
+///
+/// This is its outer layer: what was read ahead is given without attaching to Python.
+pub(crate) unsafe extern "C-unwind" fn next<B: LuaBackend>(l: *mut lua_State) -> i32 {
+    // SAFETY: as for `callback::outer`.
+    unsafe {
+        let Some(raising) = Raising::<B>::of_thread(l) else { return 0 };
+        let runtime = &*raising.instance().host().cast::<Runtime<B>>();
+        let state = raising.state();
+        let home = state.to_userdata(1);
+        if let Some((one, two)) = runtime.ahead.next(home, runtime.epoch()) {
+            let mut count = 1;
+            if runtime.ahead.counts() {
+                state.push_integer(next_number(state));
+                count += 1;
+            }
+            push(runtime, raising, one);
+            if let Some(two) = two {
+                push(runtime, raising, two);
+                count += 1;
+            }
+            return count;
+        }
+    }
+    // SAFETY: as it is called.
+    unsafe { outer::<B, Next>(l) }
+}
+
+/// What the control variable of `python.enumerate` is next.
+fn next_number<B: LuaBackend>(state: State<B>) -> i64 {
+    let last = state.to_integer(2).unwrap_or_else(|| state.to_number(2) as i64);
+    last.wrapping_add(1)
+}
+
+/// The inner layer of [`next`].
 pub(crate) struct Next;
 
 impl<B: LuaBackend> Callback<B> for Next {
     fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
         let (iterator, view) = python_argument(entry, state, 1, "iter")?;
+        if let Ok(cursor) = iterator.cast_exact::<Cursor>() {
+            let home = state.to_userdata(1);
+            entry.ahead.read(entry, cursor, home, view);
+            if let Some((one, two)) = entry.ahead.next(home, entry.epoch()) {
+                let base = state.top();
+                if entry.ahead.counts() {
+                    state.push_integer(next_number(state));
+                }
+                push_protected(entry, state, one)?;
+                if let Some(two) = two {
+                    push_protected(entry, state, two)?;
+                }
+                return Ok(state.top() - base);
+            }
+        }
         // SAFETY: attached; `PyIter_Next` needs an iterator, so that is checked first.
         let item = unsafe {
             if ffi::PyIter_Check(iterator.as_ptr()) == 0 {
@@ -191,10 +245,7 @@ impl<B: LuaBackend> Callback<B> for Next {
         // A nil would end the loop, so None comes as python.none where Lua looks for the end.
         let counts = view.has(View::ENUMERATE);
         let mode = if counts { Mode::Value } else { Mode::NotNil };
-        let number = counts.then(|| {
-            let last = state.to_integer(2).unwrap_or_else(|| state.to_number(2) as i64);
-            last.wrapping_add(1)
-        });
+        let number = counts.then(|| next_number(state));
         if view.has(View::UNPACK)
             && let Ok(tuple) = item.cast::<PyTuple>()
         {

@@ -14,6 +14,7 @@ use pyo3::prelude::*;
 
 use crate::array::Arrays;
 use crate::boxes::Boxes;
+use crate::cursor::Ahead;
 use crate::encoding::Encoding;
 use crate::error::{Error, Result};
 use crate::lock::Lock;
@@ -56,9 +57,12 @@ pub(crate) struct Runtime<B: LuaBackend> {
     lock: Lock,
     // The thread state to come back with while Lua runs without the GIL; null while attached.
     detached: Cell<*mut ffi::PyThreadState>,
+    // Counts what may change a table; see `epoch`.
+    epoch: Cell<u64>,
     pub(crate) boxes: Boxes,
     pub(crate) strings: Strings,
     pub(crate) arrays: Arrays,
+    pub(crate) ahead: Ahead,
     // References whose wrappers died while another thread held the lock.
     pending: Mutex<Vec<Ref>>,
     has_pending: AtomicBool,
@@ -76,9 +80,11 @@ impl<B: LuaBackend> Runtime<B> {
             instance,
             lock: Lock::default(),
             detached: Cell::new(null_mut()),
+            epoch: Cell::new(1),
             boxes: Boxes::default(),
             strings: Strings::default(),
             arrays: Arrays::default(),
+            ahead: Ahead::default(),
             pending: Mutex::default(),
             has_pending: AtomicBool::new(false),
             options,
@@ -141,9 +147,30 @@ impl<B: LuaBackend> Runtime<B> {
         }
     }
 
+    /// A number that is another one after Lua code has run, or a table was written to from Python:
+    /// as long as it is the same, what was read of a table is still true. (Finalizers, which may run
+    /// at any time, do not count: they might have run later.)
+    #[inline(always)]
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.get()
+    }
+
+    /// Notes that tables may change. Attached, with the lock held.
+    #[inline(always)]
+    pub(crate) fn change(&self) {
+        self.epoch.set(self.epoch.get() + 1);
+    }
+
     /// Lets other Python threads run while Lua does. The lock is held.
     #[inline(always)]
     pub(crate) fn detach(&self) {
+        self.change();
+        self.detach_again();
+    }
+
+    /// The same at the end of a callback, whose beginning has noted the change.
+    #[inline(always)]
+    pub(crate) fn detach_again(&self) {
         debug_assert!(self.detached.get().is_null());
         // SAFETY: attached, as everywhere in Python's own calls.
         self.detached.set(unsafe { ffi::PyEval_SaveThread() });
@@ -191,6 +218,7 @@ impl<B: LuaBackend> Runtime<B> {
 
     /// Closes Lua, running its finalizers, and drops every Python object that it held.
     fn close(&self) {
+        self.change();
         if self.instance.is_open() {
             self.instance.close();
         }
@@ -254,6 +282,9 @@ impl<B: LuaBackend> Drop for Guard<'_, B> {
     fn drop(&mut self) {
         let runtime = self.entry.runtime;
         runtime.drop_dead();
+        if runtime.ahead.is_held() {
+            runtime.ahead.clear();
+        }
         // SAFETY: of the thread that made the guard, which is this one.
         unsafe { self.thread.as_ref() }.set_instance(self.before);
         runtime.lock.release();

@@ -12,7 +12,7 @@ use crate::callback::{Callback, push_callback};
 use crate::error::{Error, Result, raised};
 use crate::metamethods::{Call, Index, NewIndex, ToString, collect, push_box};
 use crate::python_lib::{
-    Args, AsAttrGetter, AsFunction, AsItemGetter, Enumerate, Iter, IterEx, Next, SetOverflowHandler,
+    Args, AsAttrGetter, AsFunction, AsItemGetter, Enumerate, Iter, IterEx, SetOverflowHandler, next,
 };
 use crate::runtime::Entry;
 
@@ -45,8 +45,8 @@ pub(crate) fn fill<B: LuaBackend>(
             raising.set_metatable(-2);
         })?));
     }
-    let next = anchor(entry, |raising| push_callback::<B, Next>(raising, 0))?;
-    runtime.anchors.iterator.set(Some(next));
+    let function = anchor(entry, |raising| raising.push_closure(Some(next::<B>), 0))?;
+    runtime.anchors.iterator.set(Some(function));
     runtime.anchors.overflow.set(Some(anchor(entry, |raising| raising.push_bool(false))?));
     if !runtime.boxes.reserve(4) {
         return Err(Error::Memory);

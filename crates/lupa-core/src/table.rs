@@ -111,6 +111,7 @@ unsafe fn assign_quick<B: LuaBackend>(
     // SAFETY: as the caller promises.
     let assigned = is_table && unsafe { quick::replace(entry, state, key, value) };
     state.pop(1);
+    entry.change();
     assigned
 }
 
@@ -139,6 +140,7 @@ unsafe fn assign<B: LuaBackend>(
     if boxes > 0 && !runtime.boxes.reserve(boxes) {
         return Err(Error::Memory);
     }
+    entry.change();
     let assigned = state.protect(|raising| {
         raising.push_ref(reference);
         push(runtime, raising, key);

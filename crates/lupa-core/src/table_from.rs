@@ -12,12 +12,13 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyDict, PyInt, PyList, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
 use crate::error::{Error, Result, raised};
 use crate::object;
+use crate::plain::{Held, Plain, borrowed_item, hint};
 use crate::runtime::Entry;
-use crate::to_lua::{Mode, Prepared, prepare, prepare_plain, push};
+use crate::to_lua::{Mode, Prepared, prepare, push};
 use crate::types;
 
 /// How many items go into a table in one protected call.
@@ -65,15 +66,16 @@ fn new_table<B: LuaBackend>(entry: &Entry<'_, B>, sources: &[Bound<'_, PyAny>]) 
         } else if let Ok(tuple) = source.cast::<PyTuple>() {
             array += tuple.len();
         } else if let Ok(dict) = source.cast::<PyDict>() {
-            // Integer keys may belong to the array part, which Lua finds out by growing.
-            let first = dict.iter().next();
-            if first.is_some_and(|(key, _)| !key.is_instance_of::<PyInt>()) {
-                hash += dict.len();
+            // Keys that begin as a sequence does are taken for one.
+            let first = dict.iter().next().and_then(|(key, _)| key.extract::<i64>().ok());
+            match first {
+                Some(0 | 1) => array += dict.len(),
+                Some(_) => {}
+                None => hash += dict.len(),
             }
         }
     }
-    // A hint only, so that a table which then does not fit in memory fails where it is filled.
-    let (array, hash) = (array.min(1 << 20) as i32, hash.min(1 << 20) as i32);
+    let (array, hash) = (hint(array as isize), hint(hash as isize));
     let state = entry.state();
     let made = state.protect_values(|raising| {
         raising.new_table(array, hash);
@@ -120,42 +122,8 @@ struct Filler<'a, 'py, B: LuaBackend> {
 
 impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
     fn add(&mut self, source: &Bound<'py, PyAny>, mut seen: Option<&mut Seen<'py>>) -> Result<()> {
-        let py = self.entry.py;
         if let Ok(dict) = source.cast::<PyDict>() {
-            let length = dict.len();
-            let mut position = 0;
-            // Keys and values in turn, owned while they go into the table.
-            let mut block = Vec::with_capacity(2 * CHUNK);
-            loop {
-                block.clear();
-                while block.len() < 2 * CHUNK {
-                    let mut key = std::ptr::null_mut();
-                    let mut value = std::ptr::null_mut();
-                    // SAFETY: attached; a dict; the position is one that this function has given.
-                    // Both are made owned at once, and no Python code runs before all are.
-                    unsafe {
-                        let more = ffi::PyDict_Next(
-                            dict.as_ptr(),
-                            &raw mut position,
-                            &raw mut key,
-                            &raw mut value,
-                        );
-                        if more == 0 {
-                            break;
-                        }
-                        block.push(Bound::from_borrowed_ptr(py, key));
-                        block.push(Bound::from_borrowed_ptr(py, value));
-                    }
-                }
-                if block.is_empty() {
-                    return Ok(());
-                }
-                self.block(&block, seen.as_deref_mut())?;
-                if dict.len() != length {
-                    let message = "dictionary changed size during iteration";
-                    return Err(PyRuntimeError::new_err(message).into());
-                }
-            }
+            return self.dict(dict, seen);
         }
         if source.is_exact_instance_of::<PyList>() || source.is_exact_instance_of::<PyTuple>() {
             return self.sequence(source, seen);
@@ -182,106 +150,106 @@ impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
         Ok(())
     }
 
+    /// Adds what is in a dict.
+    fn dict(&mut self, dict: &Bound<'py, PyDict>, mut seen: Option<&mut Seen<'py>>) -> Result<()> {
+        // Where other threads run meanwhile, a copy is what one can go over.
+        #[cfg(Py_GIL_DISABLED)]
+        let dict = &dict.copy()?;
+        let py = self.entry.py;
+        let length = dict.len();
+        let position = Cell::new(0);
+        loop {
+            if self.chunk.values.is_empty() && self.plain_pairs(dict, &position, seen.is_some())? {
+                return Ok(());
+            }
+            // What is not plain, and runs Python code perhaps, goes the long way.
+            let (mut key, mut value) = (std::ptr::null_mut(), std::ptr::null_mut());
+            let mut after = position.get();
+            // SAFETY: attached; a dict; the position is one that was given. Both are made owned before
+            // any Python code runs.
+            let (key, value) = unsafe {
+                let more =
+                    ffi::PyDict_Next(dict.as_ptr(), &raw mut after, &raw mut key, &raw mut value);
+                if more == 0 {
+                    return Ok(());
+                }
+                (Bound::from_borrowed_ptr(py, key), Bound::from_borrowed_ptr(py, value))
+            };
+            position.set(after);
+            self.pair(&key, &value, seen.as_deref_mut())?;
+            if dict.len() != length {
+                let message = "dictionary changed size during iteration";
+                return Err(PyRuntimeError::new_err(message).into());
+            }
+        }
+    }
+
+    /// Adds what is plain in a dict from a position on; gives whether that was all.
+    fn plain_pairs(
+        &mut self,
+        dict: &Bound<'py, PyDict>,
+        position: &Cell<ffi::Py_ssize_t>,
+        recursive: bool,
+    ) -> Result<bool> {
+        let held = Held::new(recursive).ok_or(Error::Memory)?;
+        let plain = Plain { entry: self.entry, held: &held, recursive };
+        let state = self.entry.state();
+        let (table, source) = (self.table, dict.as_ptr());
+        let put = state.protect(|raising| {
+            raising.push_ref(table);
+            raising.expect_table(1);
+            // SAFETY: a dict, which the caller holds.
+            unsafe { plain.pairs(raising, 1, source, position) }
+        });
+        put.map_err(|failure| raised(self.entry, state, failure))
+    }
+
     /// Adds the items of a list or tuple.
     fn sequence(
         &mut self,
         source: &Bound<'py, PyAny>,
         mut seen: Option<&mut Seen<'py>>,
     ) -> Result<()> {
-        let list = source.cast_exact::<PyList>();
-        let tuple = source.cast_exact::<PyTuple>();
         let mut index = 0;
         loop {
             if self.chunk.values.is_empty() {
-                index += self.plain_items(source, index)?;
+                index += self.plain_items(source, index, seen.is_some())?;
             }
             // The length is looked at each time: a conversion may change the list.
-            let item = match (&list, &tuple) {
-                (Ok(list), _) if index < list.len() => list.get_item(index)?,
-                (_, Ok(tuple)) if index < tuple.len() => tuple.get_item(index)?,
-                _ => return Ok(()),
+            // SAFETY: a list or tuple; the item is made owned at once.
+            let item = unsafe {
+                let Some(item) = borrowed_item(source.as_ptr(), index) else { return Ok(()) };
+                Bound::from_borrowed_ptr(source.py(), item)
             };
             self.item(&item, seen.as_deref_mut())?;
             index += 1;
         }
     }
 
-    /// Adds what is plain in a list or tuple from `start` on, in one protected call; gives how many.
-    fn plain_items(&mut self, source: &Bound<'py, PyAny>, start: usize) -> Result<usize> {
-        let entry = self.entry;
-        let runtime = entry.runtime();
-        let state = entry.state();
-        let (table, first) = (self.table, self.next);
-        // A finalizer of Lua may run Python code that changes the list, so while a string is copied
-        // it is held, here, where an error does not lose it.
-        let held: Cell<Option<Py<PyAny>>> = Cell::new(None);
-        let held_in = &held;
+    /// Adds what is plain in a list or tuple from `start` on; gives how many.
+    fn plain_items(
+        &mut self,
+        source: &Bound<'py, PyAny>,
+        start: usize,
+        recursive: bool,
+    ) -> Result<usize> {
+        let held = Held::new(recursive).ok_or(Error::Memory)?;
+        let plain = Plain { entry: self.entry, held: &held, recursive };
+        let state = self.entry.state();
+        let (table, first, source) = (self.table, self.next, source.as_ptr());
         let put = state.protect(|raising| {
             raising.push_ref(table);
             raising.expect_table(1);
-            let mut done = 0;
-            while let Some(item) = borrowed_item(source, start + done) {
-                let Some(prepared) = prepare_plain(entry, &item, Mode::Value) else { break };
-                if matches!(prepared, Prepared::Bytes(..)) {
-                    drop(held_in.replace(Some(item.to_owned().unbind())));
-                }
-                push(runtime, raising, prepared);
-                raising.raw_seti(1, first + done as i64);
-                done += 1;
-            }
-            done
+            // SAFETY: a list or tuple, which the caller holds.
+            unsafe { plain.items(raising, 1, source, start, first) }
         });
         match put {
             Ok(done) => {
                 self.next += done as i64;
                 Ok(done)
             }
-            Err(failure) => Err(raised(entry, state, failure)),
+            Err(failure) => Err(raised(self.entry, state, failure)),
         }
-    }
-
-    /// Adds keys and values, which come in turn.
-    fn block(
-        &mut self,
-        objects: &[Bound<'py, PyAny>],
-        mut seen: Option<&mut Seen<'py>>,
-    ) -> Result<()> {
-        let mut done = 0;
-        while done < objects.len() {
-            if self.chunk.values.is_empty() {
-                done += self.plain(&objects[done..])?;
-            }
-            // What is not plain, and runs Python code perhaps, goes the long way.
-            if let [key, value, ..] = &objects[done..] {
-                self.pair(key, value, seen.as_deref_mut())?;
-                done += 2;
-            }
-        }
-        Ok(())
-    }
-
-    /// Adds what is plain from the start of `objects`, in one protected call; gives how many.
-    fn plain(&mut self, objects: &[Bound<'py, PyAny>]) -> Result<usize> {
-        let entry = self.entry;
-        let runtime = entry.runtime();
-        let state = entry.state();
-        let table = self.table;
-        let put = state.protect(|raising| {
-            raising.push_ref(table);
-            raising.expect_table(1);
-            let mut done = 0;
-            while done + 1 < objects.len() {
-                let key = prepare_plain(entry, &objects[done], Mode::NotNil);
-                let value = prepare_plain(entry, &objects[done + 1], Mode::Value);
-                let (Some(key), Some(value)) = (key, value) else { break };
-                push(runtime, raising, key);
-                push(runtime, raising, value);
-                raising.raw_set(1);
-                done += 2;
-            }
-            done
-        });
-        put.map_err(|failure| raised(entry, state, failure))
     }
 
     fn item(&mut self, item: &Bound<'py, PyAny>, seen: Option<&mut Seen<'py>>) -> Result<()> {
@@ -444,43 +412,6 @@ fn becomes_table(object: &Bound<'_, PyAny>) -> PyResult<bool> {
         || object.is_instance_of::<PyDict>()
         || is_a(object, Abc::Sequence)?
         || is_a(object, Abc::Mapping)?)
-}
-
-/// An item of a list or tuple, if there are so many. Borrowed: good until Python code runs.
-fn borrowed_item<'a, 'py>(
-    source: &'a Bound<'py, PyAny>,
-    index: usize,
-) -> Option<pyo3::Borrowed<'a, 'py, PyAny>> {
-    let index = index as ffi::Py_ssize_t;
-    // SAFETY: a list or tuple; the index is checked against its length of this moment.
-    unsafe {
-        let pointer = source.as_ptr();
-        #[cfg(not(any(Py_LIMITED_API, Py_GIL_DISABLED, PyPy, GraalPy)))]
-        let item = if ffi::PyList_Check(pointer) != 0 {
-            if index >= ffi::PyList_GET_SIZE(pointer) {
-                return None;
-            }
-            ffi::PyList_GET_ITEM(pointer, index)
-        } else {
-            if index >= ffi::PyTuple_GET_SIZE(pointer) {
-                return None;
-            }
-            ffi::PyTuple_GET_ITEM(pointer, index)
-        };
-        #[cfg(any(Py_LIMITED_API, Py_GIL_DISABLED, PyPy, GraalPy))]
-        let item = if ffi::PyList_Check(pointer) != 0 {
-            if index >= ffi::PyList_Size(pointer) {
-                return None;
-            }
-            ffi::PyList_GetItem(pointer, index)
-        } else {
-            if index >= ffi::PyTuple_Size(pointer) {
-                return None;
-            }
-            ffi::PyTuple_GetItem(pointer, index)
-        };
-        pyo3::Borrowed::from_ptr_or_opt(source.py(), item)
-    }
 }
 
 #[derive(Clone, Copy)]

@@ -5,16 +5,17 @@
 //! raise a Lua error owns nothing.
 
 use lua_api::{LuaBackend, Raising, Ref, State, value};
-use pyo3::exceptions::{PyAttributeError, PyOverflowError};
+use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
 use pyo3::{ffi, intern};
 
 use crate::boxes::{PyBox, View};
 use crate::encoding::Encoding;
 use crate::error::{Error, Result, raised};
-use crate::from_lua::from_lua;
+use crate::from_lua::{from_lua, live_box};
 use crate::object;
 use crate::protocol::ProtocolWrapper;
+use crate::quick;
 use crate::runtime::{Entry, Runtime};
 
 /// A Python object as a plain value. Pointers are borrowed: from the object that it was made of,
@@ -55,56 +56,28 @@ pub(crate) fn prepare<'py, B: LuaBackend>(
     object: &Bound<'py, PyAny>,
     mode: Mode,
 ) -> Result<Owned<'py>> {
-    let runtime = entry.runtime();
-    let pointer = object.as_ptr();
-    // SAFETY: attached; the object is alive; the exact types are checked before they are used.
-    unsafe {
-        if pointer == ffi::Py_None() {
-            let prepared = if mode == Mode::NotNil { Prepared::PyNone } else { Prepared::Nil };
-            return Ok((prepared, None));
-        }
-        if ffi::PyLong_CheckExact(pointer) != 0 {
-            return integer(entry, object);
-        }
-        if ffi::PyUnicode_CheckExact(pointer) != 0 {
-            return text(runtime, object);
-        }
-        if ffi::PyFloat_CheckExact(pointer) != 0 {
-            return Ok((Prepared::Float(ffi::PyFloat_AsDouble(pointer)), None));
-        }
-        if pointer == ffi::Py_True() || pointer == ffi::Py_False() {
-            return Ok((Prepared::Bool(pointer == ffi::Py_True()), None));
-        }
-        if object::is_lua_object(pointer) {
-            return Ok((
-                Prepared::Reference(object::reference_in(pointer, runtime.owner())?),
-                None,
-            ));
-        }
-        if ffi::PyBytes_Check(pointer) != 0 {
-            return Ok((bytes(pointer), None));
-        }
+    // SAFETY: a live object.
+    match unsafe { prepare_plain(entry, object.as_ptr(), mode) } {
+        Some(prepared) => Ok((prepared, None)),
+        None => other(entry, object),
     }
-    other(entry, object)
 }
 
 /// Prepares an object of one of the everyday types, which takes neither Python code nor an owner;
 /// `None` for the rest.
+///
+/// # Safety
+/// A live object.
 #[inline]
-pub(crate) fn prepare_plain<B: LuaBackend>(
+pub(crate) unsafe fn prepare_plain<B: LuaBackend>(
     entry: &Entry<'_, B>,
-    object: &Bound<'_, PyAny>,
+    pointer: *mut ffi::PyObject,
     mode: Mode,
 ) -> Option<Prepared> {
-    let pointer = object.as_ptr();
-    // SAFETY: attached; the object is alive; exact types are checked before they are used.
+    // SAFETY: as the caller promises; exact types are checked before they are used.
     unsafe {
         if ffi::PyLong_CheckExact(pointer) != 0 {
-            let mut overflow = 0;
-            let number = ffi::PyLong_AsLongLongAndOverflow(pointer, &raw mut overflow);
-            let (least, most) = B::INTEGER_RANGE;
-            return (overflow == 0 && (least..=most).contains(&number))
-                .then_some(Prepared::Integer(number));
+            return quick::integer::<B>(pointer).map(Prepared::Integer);
         }
         if ffi::PyUnicode_CheckExact(pointer) != 0 {
             if !matches!(entry.options.encoding, Encoding::Utf8) {
@@ -145,7 +118,7 @@ fn other<'py, B: LuaBackend>(
     object: &Bound<'py, PyAny>,
 ) -> Result<Owned<'py>> {
     let pointer = object.as_ptr();
-    // SAFETY: as in `prepare`.
+    // SAFETY: attached; the object is alive; types are checked before they are used.
     unsafe {
         if ffi::PyLong_Check(pointer) != 0 {
             return integer(entry, object);
@@ -155,6 +128,13 @@ fn other<'py, B: LuaBackend>(
         }
         if ffi::PyFloat_Check(pointer) != 0 {
             return Ok((Prepared::Float(ffi::PyFloat_AsDouble(pointer)), None));
+        }
+        if object::is_lua_object(pointer) {
+            let reference = object::reference_in(pointer, entry.runtime().owner())?;
+            return Ok((Prepared::Reference(reference), None));
+        }
+        if ffi::PyBytes_Check(pointer) != 0 {
+            return Ok((bytes(pointer), None));
         }
     }
     if let Some(array) = crate::array::prepare(entry, object)? {
@@ -171,19 +151,9 @@ fn other<'py, B: LuaBackend>(
 pub(crate) fn default_view(object: &Bound<'_, PyAny>) -> PyResult<View> {
     // SAFETY: a live object.
     let has_items = unsafe { crate::compat::type_has_subscript(object.as_ptr()) }
-        || has_attribute(object, intern!(object.py(), "__getitem__"))?;
+        || crate::compat::optional_attribute(object, intern!(object.py(), "__getitem__"))?
+            .is_some();
     Ok(if has_items { View::ITEMS } else { View::ATTRIBUTES })
-}
-
-fn has_attribute(
-    object: &Bound<'_, PyAny>,
-    name: &Bound<'_, pyo3::types::PyString>,
-) -> PyResult<bool> {
-    match crate::compat::optional_attribute(object, name) {
-        Ok(found) => Ok(found.is_some()),
-        Err(error) if error.is_instance_of::<PyAttributeError>(object.py()) => Ok(false),
-        Err(error) => Err(error),
-    }
 }
 
 #[inline]
@@ -191,11 +161,8 @@ fn integer<'py, B: LuaBackend>(
     entry: &Entry<'py, B>,
     object: &Bound<'py, PyAny>,
 ) -> Result<Owned<'py>> {
-    let mut overflow = 0;
     // SAFETY: attached; an int.
-    let number = unsafe { ffi::PyLong_AsLongLongAndOverflow(object.as_ptr(), &raw mut overflow) };
-    let (least, most) = B::INTEGER_RANGE;
-    if overflow == 0 && (least..=most).contains(&number) {
+    if let Some(number) = unsafe { quick::integer::<B>(object.as_ptr()) } {
         return Ok((Prepared::Integer(number), None));
     }
     match overflow_handler(entry, object)? {
@@ -265,14 +232,13 @@ fn replacement<'py, B: LuaBackend>(
             // SAFETY: `bytes`, and held.
             (unsafe { bytes(held.as_ptr()) }, Some(held))
         }
-        value::USERDATA if crate::from_lua::find_box(runtime, state, -1).is_some() => {
-            let view = crate::from_lua::find_box(runtime, state, -1)
-                .and_then(|found| runtime.boxes.look_up(found))
-                .map_or(View::ATTRIBUTES, |(_, view)| view);
-            let held = from_lua(runtime, py, state, -1)?;
-            (Prepared::Object(held.as_ptr(), view), Some(held))
-        }
-        _ => {
+        kind => {
+            if kind == value::USERDATA
+                && let Some((_, view)) = live_box(runtime, state, -1)
+            {
+                let held = from_lua(runtime, py, state, -1)?;
+                return Ok((Prepared::Object(held.as_ptr(), view), Some(held)));
+            }
             let held = from_lua(runtime, py, state, -1)?;
             // SAFETY: alive; checked to be a wrapper.
             unsafe {
@@ -355,22 +321,67 @@ fn push_known<B: LuaBackend>(
     object: *mut ffi::PyObject,
     view: View,
 ) -> bool {
+    push_cached(runtime, state, address(object), view, |found| found == (object, view))
+}
+
+/// Pushes the box that the identity cache has under a key, if it is still there and the right one.
+#[inline(always)]
+fn push_cached<B: LuaBackend>(
+    runtime: &Runtime<B>,
+    state: State<B>,
+    key: i64,
+    view: View,
+    is_right: impl FnOnce((*mut ffi::PyObject, View)) -> bool,
+) -> bool {
     let Some(cache) = cache(runtime, view) else { return false };
-    state.push_ref(cache);
     // What a script can reach with `debug.getregistry` is not trusted, here and elsewhere.
-    if state.type_of(-1) != value::TABLE {
+    if state.push_ref_type(cache) != value::TABLE {
         state.pop(1);
         return false;
     }
-    state.push_integer(address(object));
+    state.push_integer(key);
     state.raw_get(-2);
     state.remove(-2);
-    let found = crate::from_lua::find_box(runtime, state, -1);
-    if found.and_then(|found| runtime.boxes.look_up(found)) == Some((object, view)) {
+    if live_box(runtime, state, -1).is_some_and(is_right) {
         return true;
     }
     state.pop(1);
     false
+}
+
+/// Pushes a method that was just read from its instance. One that is equal to it and in Lua already
+/// takes its place: `object:method()` in a loop needs one box.
+///
+/// # Errors
+/// As for [`push_protected`].
+pub(crate) fn push_method<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    state: State<B>,
+    method: &Bound<'_, PyAny>,
+    identity: (usize, usize),
+) -> Result<()> {
+    let runtime = entry.runtime();
+    // Negative, so that it is no address.
+    let key = -(((identity.0 as i64) << 4 ^ identity.1 as i64) & ((1 << 52) - 1)) - 1;
+    // SAFETY: what is in a box is alive.
+    let is_equal = |(found, _): (*mut ffi::PyObject, View)| unsafe {
+        crate::compat::method_identity(found) == Some(identity)
+    };
+    if push_cached(runtime, state, key, View::ATTRIBUTES, is_equal) {
+        return Ok(());
+    }
+    let view = default_view(method)?;
+    if !runtime.boxes.reserve(1) {
+        return Err(Error::Memory);
+    }
+    let object = method.as_ptr();
+    match state.protect_values(|raising| {
+        push_new(runtime, raising, object, view, key);
+        1
+    }) {
+        Ok(_) => Ok(()),
+        Err(failure) => Err(raised(entry, state, failure)),
+    }
 }
 
 fn cache<B: LuaBackend>(runtime: &Runtime<B>, view: View) -> Option<Ref> {
@@ -400,7 +411,9 @@ pub(crate) fn push<B: LuaBackend>(
             raising.push_bytes(bytes);
         }
         Prepared::Object(object, View::ARRAY) => crate::array::push(runtime, raising, object),
-        Prepared::Object(object, view) => push_new(runtime, raising, object, view),
+        Prepared::Object(object, view) => {
+            push_new(runtime, raising, object, view, address(object));
+        }
         _ => raising.push_nil(),
     }
 }
@@ -410,13 +423,14 @@ fn push_new<B: LuaBackend>(
     raising: Raising<'_, B>,
     object: *mut ffi::PyObject,
     view: View,
+    key: i64,
 ) {
     let home = raising.new_userdata(size_of::<PyBox>()).cast::<PyBox>();
     // Until it is filled, the box has no finalizer and is in no list, so an error may come.
     if let Some(cache) = cache(runtime, view) {
         raising.push_ref(cache);
         if raising.type_of(-1) == value::TABLE {
-            raising.push_integer(address(object));
+            raising.push_integer(key);
             raising.push_value(-3);
             raising.raw_set(-3);
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import ctypes
 import mmap
+import sys
 from collections import namedtuple
 
 import pytest
@@ -442,3 +443,47 @@ def test_table_from(lua, lupa, doubles):
 def test_many_at_a_time(lua, lupa):
     values = [lupa.as_array(array.array("d", [i])) for i in range(100)]
     assert lua.execute("local s = 0; for _, a in ipairs{...} do s = s + a[1] end; return s", *values) == 4950
+
+
+def test_handlers_are_not_passed_by(lupa):
+    """Attribute handlers do all access, so a script cannot open an object's memory; the host still can."""
+    lua = lupa.LuaRuntime(attribute_handlers=(getattr, setattr))
+    memory = bytearray(b"abc")
+    with pytest.raises(TypeError, match="attribute_handlers"):
+        lua.eval("python.array(...)", memory)
+    assert lua.eval("(...)[1]", lupa.as_array(memory)) == ord("a")
+
+
+def test_numpy_is_not_needed(isolated):
+    out = isolated(
+        """
+        import array, sys
+        sys.modules['numpy'] = None
+        lua = lupa.LuaRuntime(convert_arrays=True)
+        a = lua.eval('python.zeros(3)')
+        memory = array.array('d', [1, 2])
+        print(lua.eval('(...)[2]', lupa.as_array(memory)), a, lua.eval('type(...)', object()))
+        class Described:
+            __array_interface__ = {}
+        try:
+            lupa.as_array(Described())
+        except ImportError as error:
+            print(error)
+        """
+    )
+    assert out.splitlines()[0] in ("2.0 <Lua array float64 [3]> userdata", "2 <Lua array float64 [3]> userdata")
+    assert "pip install lupa[numpy]" in out
+
+
+def test_numpy_is_not_imported(isolated):
+    out = isolated(
+        """
+        import sys
+        lua = lupa.LuaRuntime(convert_arrays=True)
+        a = lua.eval('python.array_from{1, 2}')
+        lua.eval('...', object())
+        lua.execute('(...)[1] = 5', lupa.as_array(bytearray(3)))
+        print(a.__array_interface__['typestr'], 'numpy' in sys.modules)
+        """
+    )
+    assert out.split() == ["<f8" if sys.byteorder == "little" else ">f8", "False"]

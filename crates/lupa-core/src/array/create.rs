@@ -222,6 +222,12 @@ impl<B: LuaBackend> Callback<B> for Array {
             return Err(Failure::Argument(1, "array", problem.into()));
         }
         let (source, _) = python_argument(entry, state, 1, "array")?;
+        let options = &entry.options;
+        if options.attribute_getter.is_some() || options.attribute_setter.is_some() {
+            // These do all access to Python objects, items included.
+            let message = "python.array is not there with attribute_handlers; the host has as_array";
+            return Err(PyTypeError::new_err(message).into());
+        }
         let array = numpy::array(&source)?;
         // SAFETY: an array.
         let layout = unsafe { object::layout(array.as_ptr()) };

@@ -80,8 +80,8 @@ RULES = {
         1: setmetatable(_G, $metatable)
         2: debug.setmetatable($prefix, $metatable)
         1: local m = getmetatable("") or {}; m.__index = $expr
-        1: local m = getmetatable(p1); if type(m) == "table" then m.$metamethod = $expr end
-        1: local m = debug.getmetatable(p1); if type(m) == "table" then m.$metamethod = $expr end
+        1: local m = getmetatable(p1); if type(m) == "table" then m.$field = $expr end
+        1: local m = debug.getmetatable(p1); if type(m) == "table" then m.$field = $expr end
         3: collectible($function)
         2: garbage = {collectible($function), $exprs}; garbage = nil
         3: collectgarbage($gcmode)
@@ -199,17 +199,23 @@ RULES = {
         1: @string.buffer require("string.buffer").decode(require("string.buffer").encode({$exprs}))
     """,
     "metatable": """
-        4: {$metamethod = $expr}
+        4: {$field = $expr}
         6: {$metamethod = $function, $metamethod = $function}
-        3: {__index = $expr, __newindex = $expr, __call = $expr, __len = $function, __eq = $function}
+        3: {__index = $expr, __newindex = $expr, __call = $function, __len = $function, __eq = $function}
         2: {__gc = $function, __index = $expr}
-        2: {__mode = "$weakness", $metamethod = $expr}
+        2: {__mode = "$weakness", $field = $expr}
         1: {__metatable = $expr, __name = $expr}
         2: getmetatable($expr)
         1: debug.getmetatable(p1)
         1: nil
         1: t1
     """,
+    # A `__call` that can be called through itself keeps Lua 5.4 busy for very long.
+    "field": (
+        "__index __index __index __newindex __newindex __newindex __gc __gc __len __len __eq "
+        "__eq __tostring __tostring __pairs __pairs __ipairs __lt __le __add __concat __unm __close __name __mode "
+        "__metatable __idiv __band __bnot __lua_args__"
+    ),
     "metamethod": (
         "__index __index __index __newindex __newindex __newindex __call __call __call __gc __gc __len __len __eq "
         "__eq __tostring __tostring __pairs __pairs __ipairs __lt __le __add __concat __unm __close __name __mode "

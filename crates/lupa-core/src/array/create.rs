@@ -225,7 +225,8 @@ impl<B: LuaBackend> Callback<B> for Array {
         let options = &entry.options;
         if options.attribute_getter.is_some() || options.attribute_setter.is_some() {
             // These do all access to Python objects, items included.
-            let message = "python.array is not there with attribute_handlers; the host has as_array";
+            let message =
+                "python.array is not there with attribute_handlers; the host has as_array";
             return Err(PyTypeError::new_err(message).into());
         }
         let array = numpy::array(&source)?;

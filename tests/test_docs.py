@@ -14,7 +14,14 @@ pytestmark = pytest.mark.beyond
 ROOT = Path(__file__).resolve().parent.parent
 OPTIONS = doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL
 CLASSES = ("LuaRuntime", "LuaError", "LuaSyntaxError", "LuaMemoryError", "FastRLock")
-FUNCTIONS = ("lua_type", "as_attrgetter", "as_itemgetter", "unpacks_lua_table", "unpacks_lua_table_method")
+FUNCTIONS = (
+    "lua_type",
+    "as_array",
+    "as_attrgetter",
+    "as_itemgetter",
+    "unpacks_lua_table",
+    "unpacks_lua_table_method",
+)
 
 
 def run_examples(text: str, name: str, namespace: dict) -> int:
@@ -38,6 +45,7 @@ def documented(lupa):
 
 
 def test_readme():
+    pytest.importorskip("numpy")
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert run_examples(text, "README.md", {}) > 20
 

@@ -33,6 +33,7 @@ __all__ = [
     "LuaMemoryError",
     "as_itemgetter",
     "as_attrgetter",
+    "as_array",
     "lua_type",
     "unpacks_lua_table",
     "unpacks_lua_table_method",

@@ -17,12 +17,14 @@ from lupa._api import LuaError as LuaError
 from lupa._api import LuaMemoryError as LuaMemoryError
 from lupa._api import LuaRuntime as LuaRuntime
 from lupa._api import LuaSyntaxError as LuaSyntaxError
+from lupa._api import _LuaArray as _LuaArray
 from lupa._api import _LuaCoroutineFunction as _LuaCoroutineFunction
 from lupa._api import _LuaFunction as _LuaFunction
 from lupa._api import _LuaIter as _LuaIter
 from lupa._api import _LuaObject as _LuaObject
 from lupa._api import _LuaTable as _LuaTable
 from lupa._api import _LuaThread as _LuaThread
+from lupa._api import as_array as as_array
 from lupa._api import as_attrgetter as as_attrgetter
 from lupa._api import as_itemgetter as as_itemgetter
 from lupa._api import lua_type as lua_type
@@ -39,6 +41,7 @@ __all__ = [
     "LuaMemoryError",
     "as_itemgetter",
     "as_attrgetter",
+    "as_array",
     "lua_type",
     "unpacks_lua_table",
     "unpacks_lua_table_method",

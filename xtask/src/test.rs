@@ -70,7 +70,7 @@ pub(crate) fn run(mut arguments: Arguments) -> Result {
 fn environment(python: &str, build: bool) -> Result<Venv> {
     let venv = Venv::new("test-venv", python)?;
     if build {
-        venv.install(&["pytest>=8"])?;
+        venv.install(&["pytest>=8", "numpy"])?;
         venv.install_project()?;
     }
     installed(&venv)?;

@@ -7,6 +7,8 @@
 use core::cell::Cell;
 use core::ffi::c_void;
 use core::ptr::null_mut;
+use core::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
 
 use crate::backend::LuaBackend;
 use crate::pool::Pool;
@@ -22,6 +24,7 @@ pub struct Memory {
     limit: Cell<usize>,
     lenient: Cell<bool>,
     fail_after: Cell<Option<u64>>,
+    outside: Arc<AtomicUsize>,
 }
 
 impl Memory {
@@ -69,9 +72,21 @@ impl Memory {
         self.counted.get()
     }
 
-    /// What Lua holds.
+    /// What Lua holds, with what is held for it outside of its own memory.
     pub fn used(&self) -> usize {
-        self.used.get()
+        self.used.get().saturating_add(self.outside.load(Ordering::Relaxed))
+    }
+
+    /// The bytes that are held for Lua outside of its own memory: whoever takes or frees such
+    /// memory, in any thread, adds to or subtracts from this.
+    pub fn outside(&self) -> &Arc<AtomicUsize> {
+        &self.outside
+    }
+
+    /// Whether so many bytes more are within the limit.
+    pub fn has_room(&self, more: usize) -> bool {
+        let limit = self.limit.get();
+        limit == 0 || self.used().saturating_add(more) < limit
     }
 
     /// The most that it may hold; 0 is no limit.
@@ -108,8 +123,7 @@ impl Memory {
             Some(n) => self.fail_after.set(Some(n - 1)),
             None => {}
         }
-        let limit = self.limit.get();
-        limit != 0 && self.used.get().saturating_add(more) >= limit
+        !self.has_room(more)
     }
 }
 

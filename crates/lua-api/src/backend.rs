@@ -243,6 +243,8 @@ pub unsafe trait LuaBackend: CommonApi + Copy + 'static {
     const POSITION_RANGE: (i64, i64);
     /// `#t` asks a table's `__len` (5.2 and later, not LuaJIT).
     const TABLE_HAS_LEN: bool;
+    /// There is an `ffi` module, as LuaJIT has it.
+    const HAS_FFI: bool;
     /// Tracebacks of this Lua say what a name is (`in field 'f'`, 5.3 and later).
     const TRACEBACK_NAMES_KIND: bool;
     /// A traceback is also made for `error(nil)` (5.2 and later, not LuaJIT).

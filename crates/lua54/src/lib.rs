@@ -22,6 +22,7 @@ unsafe impl LuaBackend for Lua54 {
     const HAS_INTEGERS: bool = true;
     const INTEGER_RANGE: (i64, i64) = (bindings::lua_Integer::MIN, bindings::lua_Integer::MAX);
     const TABLE_HAS_LEN: bool = true;
+    const HAS_FFI: bool = false;
     const TRACEBACK_NAMES_KIND: bool = true;
     const TRACEBACK_FOR_NIL: bool = true;
     const COLLECTS_WHEN_FULL: bool = true;

@@ -23,6 +23,7 @@ unsafe impl LuaBackend for LuaJit20 {
     const INTEGER_RANGE: (i64, i64) =
         (bindings::lua_Integer::MIN as i64, bindings::lua_Integer::MAX as i64);
     const TABLE_HAS_LEN: bool = false;
+    const HAS_FFI: bool = true;
     const TRACEBACK_NAMES_KIND: bool = false;
     const TRACEBACK_FOR_NIL: bool = false;
     const COLLECTS_WHEN_FULL: bool = false;

@@ -29,6 +29,8 @@ impl View {
     pub(crate) const UNPACK: View = View(2);
     /// An iterator that counts.
     pub(crate) const ENUMERATE: View = View(4);
+    /// No object, but an array ([`crate::array`]).
+    pub(crate) const ARRAY: View = View(8);
 
     pub(crate) fn has(self, other: View) -> bool {
         self.0 & other.0 != 0

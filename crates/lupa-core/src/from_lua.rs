@@ -92,7 +92,10 @@ fn other<'py, B: LuaBackend>(
         value::TABLE => object::wrap(runtime, py, state, index, types::get().table),
         value::USERDATA => match unbox(runtime, state, index) {
             Some(object) => boxed(py, object),
-            None => object::wrap(runtime, py, state, index, types::get().object),
+            None => match crate::array::to_python(runtime, py, state, index)? {
+                Some(array) => Ok(array),
+                None => object::wrap(runtime, py, state, index, types::get().object),
+            },
         },
         value::FUNCTION => {
             if is_as_function(state, index)

@@ -12,6 +12,7 @@
 compile_error!("lupa needs panic = \"unwind\": LuaJIT raises errors by unwinding");
 
 mod arguments;
+mod array;
 mod boxes;
 mod call;
 mod callback;
@@ -52,7 +53,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 /// The names that `from lupa.lua54 import *` gives.
-const ALL: [&str; 12] = [
+const ALL: [&str; 13] = [
     "LUA_VERSION",
     "LUA_MAXINTEGER",
     "LUA_MININTEGER",
@@ -62,6 +63,7 @@ const ALL: [&str; 12] = [
     "LuaMemoryError",
     "as_itemgetter",
     "as_attrgetter",
+    "as_array",
     "lua_type",
     "unpacks_lua_table",
     "unpacks_lua_table_method",
@@ -99,6 +101,7 @@ pub fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> {
     }
     module.add_function(wrap_pyfunction!(protocol::as_attrgetter, module)?)?;
     module.add_function(wrap_pyfunction!(protocol::as_itemgetter, module)?)?;
+    module.add_function(wrap_pyfunction!(array::as_array, module)?)?;
     module.add_function(wrap_pyfunction!(protocol::lua_type, module)?)?;
     let decorators = py.import("lupa._decorators")?;
     for name in ["unpacks_lua_table", "unpacks_lua_table_method"] {

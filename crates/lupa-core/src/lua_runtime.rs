@@ -33,6 +33,9 @@ use crate::runtime::Options;
 /// * ``max_memory``: the memory in bytes that Lua may use beyond what it starts with; 0 only counts.
 ///   With ``None`` memory is neither limited nor counted. (default: None)
 /// * ``string_hash_seed``: the seed of Lua's string hash, for Lua 5.5; ignored before.
+/// * ``convert_arrays``: NumPy's arrays arrive in Lua as arrays that share their memory, and its
+///   scalars as numbers and booleans. ``as_array()`` does this for one object. (default: False)
+/// * ``array_base``: the index of the first element of an array in Lua, 1 or 0. (default: 1)
 ///
 /// >>> lua = LuaRuntime()
 /// >>> lua.eval('1 + 1')
@@ -126,9 +129,11 @@ impl LuaRuntime {
         encoding=Default(()), source_encoding=None, attribute_filter=None, attribute_handlers=None,
         register_eval=Truth(true), unpack_returned_tuples=Truth(false), register_builtins=Truth(true),
         overflow_handler=None, max_memory=None, string_hash_seed=None,
+        *, convert_arrays=Truth(false), array_base=1,
     ), text_signature = "(encoding='UTF-8', source_encoding=None, attribute_filter=None, \
         attribute_handlers=None, register_eval=True, unpack_returned_tuples=False, \
-        register_builtins=True, overflow_handler=None, max_memory=None, string_hash_seed=None)")]
+        register_builtins=True, overflow_handler=None, max_memory=None, string_hash_seed=None, \
+        *, convert_arrays=False, array_base=1)")]
     #[allow(clippy::too_many_arguments)]
     fn new<'py>(
         py: Python<'py>,
@@ -142,6 +147,8 @@ impl LuaRuntime {
         overflow_handler: Option<Bound<'py, PyAny>>,
         max_memory: Option<Bytes>,
         string_hash_seed: Option<u32>,
+        convert_arrays: Truth,
+        array_base: i64,
     ) -> PyResult<Self> {
         let encoding = match encoding {
             Default::Unset => Encoding::Utf8,
@@ -159,6 +166,9 @@ impl LuaRuntime {
                 "attribute_filter and attribute_handlers are mutually exclusive",
             ));
         }
+        if !(0..=1).contains(&array_base) {
+            return Err(PyValueError::new_err("array_base must be 0 or 1"));
+        }
         let overflow_handler = callable(overflow_handler, "overflow_handler must be callable")?;
         let builtins = py.import("builtins")?;
         let options = Options {
@@ -168,6 +178,8 @@ impl LuaRuntime {
             attribute_getter: getter.map(Bound::unbind),
             attribute_setter: setter.map(Bound::unbind),
             unpack_returned_tuples: unpack_returned_tuples.0,
+            convert_arrays: convert_arrays.0,
+            array_base,
         };
         let creation = Creation {
             eval: register_eval.0.then(|| builtins.getattr("eval")).transpose()?,

@@ -31,6 +31,9 @@ pub(crate) fn python_argument<'py, B: LuaBackend>(
         // SAFETY: the box owns its object.
         return Ok((unsafe { Bound::from_borrowed_ptr(entry.py, object) }, view));
     }
+    if let Some(object) = crate::array::to_python(runtime, entry.py, state, index)? {
+        return Ok((object, View::ATTRIBUTES));
+    }
     let found = match find_box(runtime, state, index) {
         Some(found) => {
             Some(runtime.boxes.look_up(found).unwrap_or((std::ptr::null_mut(), View::ATTRIBUTES)))

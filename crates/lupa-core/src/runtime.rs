@@ -12,6 +12,7 @@ use lua_api::{Instance, LuaBackend, Ref, State, Thread};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
+use crate::array::Arrays;
 use crate::boxes::Boxes;
 use crate::cursor::Ahead;
 use crate::encoding::Encoding;
@@ -28,6 +29,10 @@ pub(crate) struct Options {
     pub(crate) attribute_getter: Option<Py<PyAny>>,
     pub(crate) attribute_setter: Option<Py<PyAny>>,
     pub(crate) unpack_returned_tuples: bool,
+    /// NumPy's arrays arrive in Lua as arrays.
+    pub(crate) convert_arrays: bool,
+    /// The index of the first element of an array in Lua: 1 or 0.
+    pub(crate) array_base: i64,
 }
 
 /// Lua values that every runtime needs at hand; set once by [`crate::setup`].
@@ -56,6 +61,7 @@ pub(crate) struct Runtime<B: LuaBackend> {
     epoch: Cell<u64>,
     pub(crate) boxes: Boxes,
     pub(crate) strings: Strings,
+    pub(crate) arrays: Arrays,
     pub(crate) ahead: Ahead,
     // References whose wrappers died while another thread held the lock.
     pending: Mutex<Vec<Ref>>,
@@ -77,6 +83,7 @@ impl<B: LuaBackend> Runtime<B> {
             epoch: Cell::new(1),
             boxes: Boxes::default(),
             strings: Strings::default(),
+            arrays: Arrays::default(),
             ahead: Ahead::default(),
             pending: Mutex::default(),
             has_pending: AtomicBool::new(false),
@@ -196,6 +203,16 @@ impl<B: LuaBackend> Runtime<B> {
                 // SAFETY: attached; the reference came from the slot.
                 unsafe { ffi::Py_DECREF(object) };
             }
+        }
+    }
+
+    /// Closes Lua for a slot of the owner: whoever could hold the lock has a reference to that, so
+    /// the lock is free, or ours.
+    fn close_guarded(&self) {
+        if self.lock.try_acquire() {
+            let closed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.close()));
+            drop(closed);
+            self.lock.release();
         }
     }
 
@@ -327,13 +344,10 @@ impl<B: LuaBackend> RuntimeObject<B> {
             }
             let saved = types::SavedError::take();
             let runtime = &*runtime;
-            // Whoever could hold the lock has a reference; so it is free, or ours.
-            if runtime.lock.try_acquire() {
-                let closed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                    runtime.close();
-                }));
-                drop(closed);
-                runtime.lock.release();
+            // An array outside, part of the same garbage, may use Lua's memory, and others may still
+            // read it: then Lua is closed by `clear`, when that is over.
+            if !runtime.arrays.are_pinned() {
+                runtime.close_guarded();
             }
             saved.restore();
         }
@@ -348,7 +362,14 @@ impl<B: LuaBackend> RuntimeObject<B> {
             ffi::PyObject_GC_UnTrack(object.cast());
             let runtime = std::mem::replace(&mut (*object.cast::<Self>()).runtime, null_mut());
             if !runtime.is_null() {
-                drop(Box::from_raw(runtime));
+                let runtime = Box::from_raw(runtime);
+                if runtime.instance.is_open() {
+                    // Only when `finalize` and `clear` both came too early for an array over Lua's
+                    // memory. Lua's finalizers need an owner that is whole: better a leak.
+                    std::mem::forget(runtime);
+                } else {
+                    drop(runtime);
+                }
             }
             types::free(object);
         }
@@ -385,8 +406,12 @@ impl<B: LuaBackend> RuntimeObject<B> {
         unsafe {
             let runtime = (*object.cast::<Self>()).runtime;
             if !runtime.is_null() {
-                for held in (*runtime).boxes.take_all() {
+                let runtime = &*runtime;
+                for held in runtime.boxes.take_all() {
                     ffi::Py_DECREF(held);
+                }
+                if runtime.instance.is_open() && !runtime.arrays.are_pinned() {
+                    runtime.close_guarded();
                 }
             }
         }

@@ -75,7 +75,7 @@ pub(crate) fn fill<B: LuaBackend>(
 }
 
 /// Runs a step in protected mode.
-fn step<B: LuaBackend>(
+pub(crate) fn step<B: LuaBackend>(
     entry: &Entry<'_, B>,
     work: impl for<'f> FnOnce(Raising<'f, B>) -> i32,
 ) -> Result<()> {
@@ -87,7 +87,7 @@ fn step<B: LuaBackend>(
 }
 
 /// Keeps the value that `work` pushes.
-fn anchor<B: LuaBackend>(
+pub(crate) fn anchor<B: LuaBackend>(
     entry: &Entry<'_, B>,
     work: impl for<'f> FnOnce(Raising<'f, B>),
 ) -> Result<Ref> {
@@ -118,7 +118,7 @@ fn metatable<B: LuaBackend>(raising: Raising<'_, B>) {
 
 /// Makes the table `python`, as a global and as a loaded module, and leaves it on top.
 fn library<B: LuaBackend>(raising: Raising<'_, B>) {
-    raising.new_table(0, 12);
+    raising.new_table(0, 16);
     field::<B, AsAttrGetter>(raising, c"as_attrgetter");
     field::<B, AsItemGetter>(raising, c"as_itemgetter");
     field::<B, AsFunction>(raising, c"as_function");
@@ -127,6 +127,7 @@ fn library<B: LuaBackend>(raising: Raising<'_, B>) {
     field::<B, Enumerate>(raising, c"enumerate");
     field::<B, Args>(raising, c"args");
     field::<B, SetOverflowHandler>(raising, c"set_overflow_handler");
+    crate::array::library(raising);
     raising.push_globals();
     raising.push_value(-2);
     raising.set_field(-2, c"python");

@@ -137,6 +137,9 @@ fn other<'py, B: LuaBackend>(
             return Ok((bytes(pointer), None));
         }
     }
+    if let Some(array) = crate::array::prepare(entry, object)? {
+        return Ok(array);
+    }
     if let Ok(wrapper) = object.cast_exact::<ProtocolWrapper>() {
         let (target, view) = wrapper.get().parts(entry.py);
         return Ok((Prepared::Object(target.as_ptr(), view), None));
@@ -172,7 +175,7 @@ fn integer<'py, B: LuaBackend>(
 
 /// Asks the overflow handler for a replacement; `None` if there is none, or it fails.
 #[cold]
-fn overflow_handler<'py, B: LuaBackend>(
+pub(crate) fn overflow_handler<'py, B: LuaBackend>(
     entry: &Entry<'py, B>,
     object: &Bound<'py, PyAny>,
 ) -> Result<Option<Owned<'py>>> {
@@ -407,6 +410,7 @@ pub(crate) fn push<B: LuaBackend>(
             let bytes = unsafe { std::slice::from_raw_parts(start, len) };
             raising.push_bytes(bytes);
         }
+        Prepared::Object(object, View::ARRAY) => crate::array::push(runtime, raising, object),
         Prepared::Object(object, view) => {
             push_new(runtime, raising, object, view, address(object));
         }

@@ -11,6 +11,7 @@ use lua_api::LuaBackend;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
+use crate::array::object as array;
 use crate::coroutine::Coroutine;
 use crate::function;
 use crate::iterator::TableIterator;
@@ -27,6 +28,7 @@ pub(crate) struct Types {
     pub(crate) coroutine_function: *mut ffi::PyTypeObject,
     pub(crate) coroutine: *mut ffi::PyTypeObject,
     pub(crate) iterator: *mut ffi::PyTypeObject,
+    pub(crate) array: *mut ffi::PyTypeObject,
 }
 
 // SAFETY: the pointers are to immortal type objects.
@@ -93,6 +95,14 @@ pub(crate) fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> 
                 Role::Other,
                 TableIterator::slots::<B>(),
             )?,
+            array: make::<B>(
+                py,
+                "_LuaArray",
+                array::DOC,
+                size_of::<array::ArrayObject>(),
+                Role::Other,
+                array::slots(),
+            )?,
         };
         // A second thread that was here at the same time has made types of its own; one set wins.
         let _ = TYPES.set(types);
@@ -105,6 +115,7 @@ pub(crate) fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> 
         ("_LuaCoroutineFunction", types.coroutine_function),
         ("_LuaThread", types.coroutine),
         ("_LuaIter", types.iterator),
+        ("_LuaArray", types.array),
     ] {
         // SAFETY: attached; an immortal type.
         let kind = unsafe { Bound::from_borrowed_ptr(py, kind.cast()) };

@@ -1,0 +1,253 @@
+//! The functions of Lua's `python` table that make arrays.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use lua_api::{Gc, LuaBackend, Raising, State, value};
+use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+
+use super::dtype::Kind;
+use super::layout::Layout;
+use super::memory::Block;
+use super::userdata::{callback, find};
+use super::{access, jit, methods, numpy, object, userdata, values};
+use crate::callback::{Callback, Failure, Outcome};
+use crate::error::Error;
+use crate::metamethods::python_argument;
+use crate::runtime::Entry;
+
+/// Adds the functions to the table on top.
+pub(crate) fn library<B: LuaBackend>(raising: Raising<'_, B>) {
+    callback::<B, Array>(raising, c"array");
+    callback::<B, Zeros>(raising, c"zeros");
+    callback::<B, ArrayFrom>(raising, c"array_from");
+    callback::<B, CData>(raising, c"cdata");
+}
+
+/// New memory after this many bytes is worth a look for arrays that are garbage: Lua's collector
+/// sees only how small their userdata are.
+const PRESSURE: usize = 32 << 20;
+
+/// Zeroed memory for an array, and its layout.
+pub(super) fn block<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    kind: Kind,
+    lens: &[isize],
+) -> Result<(Block, Layout), Failure> {
+    let too_large = || PyValueError::new_err("an array cannot be that large");
+    let mut layout = Layout::contiguous(kind, lens).ok_or_else(too_large)?;
+    let bytes = layout.bytes();
+    let runtime = entry.runtime();
+    let memory = runtime.instance.memory();
+    let account = memory.outside();
+    let pressure = runtime.arrays.pressure.get().saturating_add(bytes);
+    runtime.arrays.pressure.set(pressure);
+    if pressure > PRESSURE.max(account.load(Ordering::Relaxed)) || !memory.has_room(bytes) {
+        runtime.arrays.pressure.set(bytes);
+        collect(entry);
+    }
+    if !memory.has_room(bytes) {
+        return Err(Error::Memory.into());
+    }
+    let block = Block::zeroed(bytes, &Arc::clone(account)).ok_or(Error::Memory)?;
+    layout.header.data = block.start();
+    Ok((block, layout))
+}
+
+/// Frees arrays that nobody can use any more.
+fn collect<B: LuaBackend>(entry: &Entry<'_, B>) {
+    let state = entry.state();
+    if state.protect(|raising| raising.gc(Gc::Collect)).is_err() {
+        // A finalizer has raised, and the collection has ended early: that is all there is to do.
+        state.pop(1);
+    }
+    entry.runtime().drop_dead();
+}
+
+/// The lengths of a shape: the integers from `first` on, or those of the one table there. With
+/// `open`, -1 may be among them.
+pub(super) fn lens<B: LuaBackend>(
+    state: State<B>,
+    first: i32,
+    function: &'static str,
+    open: bool,
+) -> Result<Vec<isize>, Failure> {
+    let least = if open { -1 } else { 0 };
+    let wrong = |index| {
+        Failure::Argument(index, function, "a shape is made of whole numbers, not negative".into())
+    };
+    let valid = |number: Option<i64>| number.filter(|&number| number >= least);
+    let mut lens = Vec::new();
+    if state.type_of(first) == value::TABLE {
+        for place in 1..=state.raw_len(first).min(super::layout::MAX_DIMS + 1) {
+            state.raw_geti(first, place as i64);
+            let number = valid(access::integer(state, -1));
+            state.pop(1);
+            lens.push(number.ok_or_else(|| wrong(first))? as isize);
+        }
+    } else {
+        for index in first..=state.top() {
+            let number = valid(access::integer(state, index));
+            lens.push(number.ok_or_else(|| wrong(index))? as isize);
+        }
+    }
+    Ok(lens)
+}
+
+/// The element type that the string at `index` names; doubles if there is none.
+fn kind<B: LuaBackend>(
+    state: State<B>,
+    index: i32,
+    function: &'static str,
+) -> Result<Kind, Failure> {
+    match state.bytes(index) {
+        Some(name) => Kind::from_name(&String::from_utf8_lossy(name))
+            .map_err(|problem| Failure::Argument(index, function, problem.into())),
+        None if matches!(state.type_of(index), value::NIL | value::NONE) => Ok(Kind::F64),
+        None => Err(Failure::Argument(index, function, "the name of a dtype expected".into())),
+    }
+}
+
+/// `python.zeros(shape, dtype)`
+struct Zeros;
+
+impl<B: LuaBackend> Callback<B> for Zeros {
+    fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
+        let kind = kind(state, 2, "zeros")?;
+        state.set_top(1);
+        let lens = lens(state, 1, "zeros", false)?;
+        let (block, layout) = block(entry, kind, &lens)?;
+        methods::push_block(entry, state, block, layout)
+    }
+}
+
+/// The most levels of tables that an array is made from.
+const MOST_LEVELS: usize = 8;
+
+/// `python.array_from(table, dtype)`
+struct ArrayFrom;
+
+impl<B: LuaBackend> Callback<B> for ArrayFrom {
+    fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
+        let kind = kind(state, 2, "array_from")?;
+        if state.type_of(1) != value::TABLE {
+            let problem = format!("table expected, got {}", state.type_name(1));
+            return Err(Failure::Argument(1, "array_from", problem.into()));
+        }
+        state.set_top(1);
+        let lens = shape_of_tables(entry, state, kind)?;
+        let (block, layout) = block(entry, kind, &lens)?;
+        let mut at = block.start();
+        fill(entry, state, &layout, &lens, &mut at)?;
+        methods::push_block(entry, state, block, layout)
+    }
+}
+
+/// The shape that nested tables have, by the first of each.
+fn shape_of_tables<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    state: State<B>,
+    kind: Kind,
+) -> Result<Vec<isize>, Failure> {
+    let mut lens = Vec::new();
+    state.push_value(1);
+    while state.type_of(-1) == value::TABLE {
+        let len = state.raw_len(-1);
+        let index = state.top();
+        if !lens.is_empty()
+            && len == 0
+            && kind.is_complex()
+            && values::read(entry, state, index, kind).is_ok()
+        {
+            break;
+        }
+        lens.push(len as isize);
+        if lens.len() > MOST_LEVELS {
+            let problem = format!("more than {MOST_LEVELS} levels of tables");
+            return Err(Failure::Argument(1, "array_from", problem.into()));
+        }
+        state.raw_geti(-1, 1);
+        state.remove(-2);
+    }
+    state.set_top(1);
+    Ok(lens)
+}
+
+/// Fills memory in C order from the table on top, whose shape begins with `lens`.
+fn fill<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    state: State<B>,
+    layout: &Layout,
+    lens: &[isize],
+    at: &mut *mut u8,
+) -> Result<(), Failure> {
+    let Some((&len, inner)) = lens.split_first() else { return Ok(()) };
+    let kind = layout.header.kind;
+    for place in 1..=len {
+        state.raw_geti(-1, place as i64);
+        let index = state.top();
+        if inner.is_empty() {
+            let value = values::read(entry, state, index, kind)?;
+            // SAFETY: the shape says that the memory has an element for this value.
+            unsafe { values::write(&layout.header, *at, value)? };
+            *at = at.wrapping_add(kind.size());
+        } else if state.type_of(index) == value::TABLE && state.raw_len(index) as isize == inner[0]
+        {
+            fill(entry, state, layout, inner, at)?;
+        } else {
+            let problem = "the tables inside are not all of the same shape";
+            return Err(PyValueError::new_err(problem).into());
+        }
+        state.pop(1);
+    }
+    Ok(())
+}
+
+/// `python.array(object)`; with an ffi also `python.array(cdata, count)`.
+struct Array;
+
+impl<B: LuaBackend> Callback<B> for Array {
+    fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
+        if find(entry.runtime(), state, 1).is_some() {
+            state.set_top(1);
+            return Ok(1);
+        }
+        if jit::is_cdata(state, 1) {
+            userdata::ensure(entry)?;
+            let arguments: Vec<_> = (1..=state.top().min(3)).collect();
+            return jit::call(entry, state, c"adopt", &arguments);
+        }
+        if state.type_of(1) == value::TABLE {
+            let problem = "a Lua table is made an array by python.array_from";
+            return Err(Failure::Argument(1, "array", problem.into()));
+        }
+        let (source, _) = python_argument(entry, state, 1, "array")?;
+        let options = &entry.options;
+        if options.attribute_getter.is_some() || options.attribute_setter.is_some() {
+            // These do all access to Python objects, items included.
+            let message =
+                "python.array is not there with attribute_handlers; the host has as_array";
+            return Err(PyTypeError::new_err(message).into());
+        }
+        let array = numpy::array(&source)?;
+        // SAFETY: an array.
+        let layout = unsafe { object::layout(array.as_ptr()) };
+        userdata::push_protected(entry, state, &array, layout)?;
+        Ok(1)
+    }
+}
+
+/// `python.cdata(array)`: its pointer, shape, and strides counted in elements.
+struct CData;
+
+impl<B: LuaBackend> Callback<B> for CData {
+    fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
+        if find(entry.runtime(), state, 1).is_none() {
+            return Err(PyTypeError::new_err("python.cdata needs an array").into());
+        }
+        if entry.runtime().arrays.ffi.get().is_none() {
+            return Err(PyRuntimeError::new_err("this Lua has no ffi").into());
+        }
+        jit::call(entry, state, c"cdata", &[1])
+    }
+}

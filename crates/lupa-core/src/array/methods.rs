@@ -1,0 +1,476 @@
+//! What Lua code can do with an array, every case; and the methods.
+
+use lua_api::{LuaBackend, State, value};
+use pyo3::exceptions::{PyAttributeError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+
+use super::layout::{Layout, Pick, Range};
+use super::memory::{Block, Source};
+use super::{create, element, object, userdata, values};
+use crate::callback::{Callback, Failure, Outcome};
+use crate::error::{Error, raised};
+use crate::runtime::Entry;
+use crate::to_lua::{Prepared, push_protected};
+
+/// The array that a method is of.
+fn this<'py, B: LuaBackend>(
+    entry: &Entry<'py, B>,
+    state: State<B>,
+) -> Result<(Bound<'py, PyAny>, Layout), Failure> {
+    userdata::parts(entry.runtime(), entry.py, state, 1).ok_or_else(|| {
+        PyTypeError::new_err("an array is needed here, and one that was not released").into()
+    })
+}
+
+fn push_view<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    state: State<B>,
+    owner: &Bound<'_, PyAny>,
+    layout: &Layout,
+) -> Outcome {
+    userdata::push_protected(entry, state, owner, layout)?;
+    Ok(1)
+}
+
+/// Pushes a string.
+pub(super) fn push_text<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    state: State<B>,
+    text: &str,
+) -> Outcome {
+    push_protected(entry, state, Prepared::Bytes(text.as_ptr(), text.len()))?;
+    Ok(1)
+}
+
+/// Pushes a sequence of integers as a table.
+fn push_integers<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    state: State<B>,
+    integers: &[isize],
+) -> Outcome {
+    let pushed = state.protect_values(|raising| {
+        raising.new_table(integers.len() as i32, 0);
+        for (&integer, place) in integers.iter().zip(1..) {
+            raising.push_integer(integer as i64);
+            raising.raw_seti(-2, place);
+        }
+        1
+    });
+    pushed.map_err(|failure| raised(entry, state, failure).into())
+}
+
+/// `a[key]`: an element, a row or an attribute.
+pub(super) struct Index;
+
+impl<B: LuaBackend> Callback<B> for Index {
+    fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
+        let (owner, layout) = this(entry, state)?;
+        if let Some(name) = state.bytes(2) {
+            return attribute(entry, state, &owner, &layout, name);
+        }
+        let Some(dim) = layout.dims().first() else {
+            let message = "an array without dimensions has no a[i], but a:get() and a:set(value)";
+            return Err(PyTypeError::new_err(message).into());
+        };
+        let position = values::position(entry, state, 2, dim.len)?;
+        if layout.dims().len() > 1 {
+            return push_view(entry, state, &owner, &layout.row(position));
+        }
+        let at = layout.at(&[position]);
+        // SAFETY: an element of the array.
+        let value = unsafe { element::load(layout.header.kind, layout.header.swapped, at) };
+        values::push(entry, state, value)
+    }
+}
+
+fn attribute<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    state: State<B>,
+    owner: &Bound<'_, PyAny>,
+    layout: &Layout,
+    name: &[u8],
+) -> Outcome {
+    let dims = layout.dims();
+    let number = |number: usize| {
+        state.push_integer(number as i64);
+        Ok(1)
+    };
+    match name {
+        b"ndim" => number(dims.len()),
+        b"size" => number(layout.count()),
+        b"nbytes" => number(layout.bytes()),
+        b"itemsize" => number(layout.header.kind.size()),
+        b"dtype" => push_text(entry, state, &object::dtype_name(layout)),
+        b"readonly" => {
+            state.push_bool(layout.header.readonly);
+            Ok(1)
+        }
+        b"shape" => {
+            let lens: Vec<_> = dims.iter().map(|dim| dim.len).collect();
+            push_integers(entry, state, &lens)
+        }
+        b"strides" => {
+            let strides: Vec<_> = dims.iter().map(|dim| dim.stride).collect();
+            push_integers(entry, state, &strides)
+        }
+        b"real" | b"imag" if layout.header.kind.is_complex() => {
+            match layout.part(isize::from(name == b"imag")) {
+                Some(part) => push_view(entry, state, owner, &part),
+                None => Ok(0),
+            }
+        }
+        b"real" | b"imag" => {
+            let kind = layout.header.kind.name();
+            let message = format!("only complex arrays have real and imag, not {kind}");
+            Err(PyAttributeError::new_err(message).into())
+        }
+        b"data" => Err(super::jit::no_pointer::<B>(layout).into()),
+        _ => {
+            let name = String::from_utf8_lossy(name);
+            Err(PyAttributeError::new_err(format!("an array has no field '{name}'")).into())
+        }
+    }
+}
+
+/// `a[i] = value`
+pub(super) struct NewIndex;
+
+impl<B: LuaBackend> Callback<B> for NewIndex {
+    fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
+        let (_owner, layout) = this(entry, state)?;
+        if state.type_of(2) == value::STRING {
+            let message = "the fields of an array cannot be set";
+            return Err(PyAttributeError::new_err(message).into());
+        }
+        if layout.dims().len() != 1 {
+            let message = format!(
+                "a[i] = value is for arrays of one dimension; this has {}: a:set(i, ..., value)",
+                layout.dims().len()
+            );
+            return Err(PyTypeError::new_err(message).into());
+        }
+        let at = values::element(entry, state, &layout, 2, 1)?;
+        let value = values::read(entry, state, 3, layout.header.kind)?;
+        // SAFETY: an element of the array.
+        unsafe { values::write(&layout.header, at, value)? };
+        Ok(0)
+    }
+}
+
+/// `a:get(i, j, ...)`
+pub(super) struct Get;
+
+impl<B: LuaBackend> Callback<B> for Get {
+    fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
+        let (_owner, layout) = this(entry, state)?;
+        let at = values::element(entry, state, &layout, 2, state.top() - 1)?;
+        // SAFETY: an element of the array.
+        let value = unsafe { element::load(layout.header.kind, layout.header.swapped, at) };
+        values::push(entry, state, value)
+    }
+}
+
+/// `a:set(i, j, ..., value)`
+pub(super) struct Set;
+
+impl<B: LuaBackend> Callback<B> for Set {
+    fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
+        let (_owner, layout) = this(entry, state)?;
+        let at = values::element(entry, state, &layout, 2, (state.top() - 2).max(0))?;
+        let value = values::read(entry, state, state.top(), layout.header.kind)?;
+        // SAFETY: an element of the array.
+        unsafe { values::write(&layout.header, at, value)? };
+        Ok(0)
+    }
+}
+
+/// `#a` of what has no length.
+pub(super) struct NoLength;
+
+impl<B: LuaBackend> Callback<B> for NoLength {
+    fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
+        this(entry, state)?;
+        Err(PyTypeError::new_err("an array without dimensions has no length").into())
+    }
+}
+
+/// `tostring(a)`
+pub(super) struct ToString;
+
+impl<B: LuaBackend> Callback<B> for ToString {
+    fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
+        // Also what was released has to be printable.
+        match userdata::parts(entry.runtime(), entry.py, state, 1) {
+            Some((_owner, layout)) => push_text(entry, state, &object::describe(&layout)),
+            None => push_text(entry, state, "array (released)"),
+        }
+    }
+}
+
+/// `a:slice(first, last, step)`, or for each dimension `{first, last, step}`, `true` or an index.
+pub(super) struct Slice;
+
+impl<B: LuaBackend> Callback<B> for Slice {
+    fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
+        let (owner, layout) = this(entry, state)?;
+        let top = state.top();
+        let dims = layout.dims();
+        let by_dimension =
+            (2..=top).any(|index| matches!(state.type_of(index), value::TABLE | value::BOOLEAN));
+        let mut picks = Vec::new();
+        if !by_dimension {
+            let Some(dim) = dims.first() else {
+                let message = "an array without dimensions cannot be sliced";
+                return Err(PyTypeError::new_err(message).into());
+            };
+            if top > 4 {
+                return Err(Failure::Argument(4, "slice", "too many arguments".into()));
+            }
+            state.set_top(4);
+            picks.push(Pick::Range(range(entry, state, 2, dim.len)?));
+        } else {
+            if (top - 1) as usize > dims.len() {
+                let message = format!("the array has only {} dimensions", dims.len());
+                return Err(Failure::Argument(top - 1, "slice", message.into()));
+            }
+            for (dim, index) in dims.iter().zip(2..=top) {
+                picks.push(pick(entry, state, index, dim.len)?);
+            }
+        }
+        push_view(entry, state, &owner, &layout.view(&picks))
+    }
+}
+
+/// What the value at `index` makes of a dimension.
+fn pick<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    state: State<B>,
+    index: i32,
+    len: isize,
+) -> Result<Pick, Failure> {
+    match state.type_of(index) {
+        value::BOOLEAN if state.to_bool(index) => {
+            Ok(Pick::Range(Range { first: 0, count: len, step: 1 }))
+        }
+        value::TABLE => {
+            let base = state.top();
+            for place in 1..=3 {
+                state.raw_geti(index, place);
+            }
+            let range = range(entry, state, base + 1, len);
+            state.set_top(base);
+            Ok(Pick::Range(range?))
+        }
+        _ => Ok(Pick::One(values::position(entry, state, index, len)?)),
+    }
+}
+
+/// The range that the three values from `index` on describe: first and last, both included, and the
+/// step. A negative position counts from the end; what is out of bounds is cut off, as in
+/// `string.sub`.
+fn range<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    state: State<B>,
+    index: i32,
+    len: isize,
+) -> Result<Range, Failure> {
+    let optional = |index: i32| match state.type_of(index) {
+        value::NIL | value::NONE => Ok(None),
+        _ => super::access::integer(state, index)
+            .map(Some)
+            .ok_or_else(|| Failure::from(PyTypeError::new_err("a slice is described by integers"))),
+    };
+    let step = optional(index + 2)?.unwrap_or(1);
+    if step == 0 {
+        return Err(PyValueError::new_err("the step of a slice is not 0").into());
+    }
+    let len = len as i64;
+    let (from, to) = if step > 0 { (0, len - 1) } else { (len - 1, 0) };
+    let place = |given: Option<i64>, default: i64| match given {
+        None => default,
+        Some(number) if number < 0 => number.saturating_add(len),
+        Some(number) => number - entry.options.array_base,
+    };
+    let (mut first, mut last) = (place(optional(index)?, from), place(optional(index + 1)?, to));
+    if step > 0 {
+        (first, last) = (first.max(0), last.min(len - 1));
+    } else {
+        (first, last) = (first.min(len - 1), last.max(0));
+    }
+    let distance = if step > 0 { last - first } else { first - last };
+    let count = if distance < 0 { 0 } else { distance as u64 / step.unsigned_abs() + 1 };
+    // With one element or none the step has no meaning, and might not fit the address space.
+    let step = if count < 2 { 1 } else { step };
+    Ok(Range { first: first as isize, count: count as isize, step: step as isize })
+}
+
+/// `a:reshape(n, m, ...)` or `a:reshape{n, m, ...}`; one of them may be -1.
+pub(super) struct Reshape;
+
+impl<B: LuaBackend> Callback<B> for Reshape {
+    fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
+        let (owner, layout) = this(entry, state)?;
+        let mut lens = create::lens(state, 2, "reshape", true)?;
+        let count = layout.count() as isize;
+        let known = lens
+            .iter()
+            .filter(|&&len| len != -1)
+            .try_fold(1_isize, |product, &len| product.checked_mul(len));
+        let known = known.unwrap_or(0);
+        if let Some(open) = lens.iter().position(|&len| len == -1)
+            && known > 0
+            && count % known == 0
+        {
+            lens[open] = count / known;
+        }
+        let product: Option<isize> =
+            lens.iter().try_fold(1_isize, |product, &len| product.checked_mul(len));
+        if product != Some(count) || lens.contains(&-1) {
+            let message = format!("{} elements cannot have this shape", layout.count());
+            return Err(PyValueError::new_err(message).into());
+        }
+        if !layout.is_c_contiguous() {
+            let message = "only an array in C order without gaps can be reshaped; a:copy() is one";
+            return Err(PyValueError::new_err(message).into());
+        }
+        match layout.reshaped(&lens) {
+            Some(view) => push_view(entry, state, &owner, &view),
+            None => Err(PyValueError::new_err("too many dimensions").into()),
+        }
+    }
+}
+
+/// `a:transpose()`
+pub(super) struct Transpose;
+
+impl<B: LuaBackend> Callback<B> for Transpose {
+    fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
+        let (owner, layout) = this(entry, state)?;
+        push_view(entry, state, &owner, &layout.transposed())
+    }
+}
+
+/// `a:copy()`: the same elements in new memory, in C order and native byte order.
+pub(super) struct Copy;
+
+impl<B: LuaBackend> Callback<B> for Copy {
+    fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
+        let (_owner, layout) = this(entry, state)?;
+        let lens: Vec<_> = layout.dims().iter().map(|dim| dim.len).collect();
+        let header = layout.header;
+        let (block, copy) = create::block(entry, header.kind, &lens)?;
+        let mut to = block.start();
+        let size = header.kind.size();
+        // SAFETY: both have as many elements of this kind.
+        let copied = layout.for_each(|from| unsafe {
+            if header.swapped {
+                let value = element::load(header.kind, true, from);
+                element::store(header.kind, false, to, value)?;
+            } else {
+                to.copy_from_nonoverlapping(from, size);
+            }
+            to = to.add(size);
+            Ok(())
+        });
+        copied.map_err(|misfit: element::Misfit| {
+            PyValueError::new_err(misfit.message(header.kind))
+        })?;
+        push_block(entry, state, block, copy)
+    }
+}
+
+/// Pushes an array of new memory.
+pub(super) fn push_block<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    state: State<B>,
+    block: Block,
+    layout: Layout,
+) -> Outcome {
+    let owner = object::create(entry.py, Source::Block { _block: block }, layout)?;
+    push_view(entry, state, &owner, &layout)
+}
+
+/// `a:fill(value)`
+pub(super) struct Fill;
+
+impl<B: LuaBackend> Callback<B> for Fill {
+    fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
+        let (_owner, layout) = this(entry, state)?;
+        let value = values::read(entry, state, 2, layout.header.kind)?;
+        // SAFETY: the elements of the array.
+        layout.for_each(|at| unsafe { values::write(&layout.header, at, value) })?;
+        if layout.header.readonly {
+            return Err(values::read_only().into());
+        }
+        Ok(0)
+    }
+}
+
+/// `a:release()`: the array is no array any more, and what it was of is free if it was the last.
+pub(super) struct Release;
+
+impl<B: LuaBackend> Callback<B> for Release {
+    fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
+        userdata::release(entry.runtime(), state, 1);
+        Ok(0)
+    }
+}
+
+/// `a:totable()`: the elements in nested tables.
+pub(super) struct ToTable;
+
+impl<B: LuaBackend> Callback<B> for ToTable {
+    fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
+        let (_owner, layout) = this(entry, state)?;
+        to_table(entry, state, &layout)
+    }
+}
+
+fn to_table<B: LuaBackend>(entry: &Entry<'_, B>, state: State<B>, layout: &Layout) -> Outcome {
+    let header = layout.header;
+    let Some(dim) = layout.dims().first() else {
+        // SAFETY: the one element of the array.
+        let value = unsafe { element::load(header.kind, header.swapped, header.data) };
+        return values::push(entry, state, value);
+    };
+    let (len, flat) = (dim.len, layout.dims().len() == 1);
+    let room = i32::try_from(len).map_err(|_| Error::Memory)?;
+    let made = state.protect_values(|raising| {
+        raising.reserve(lua_api::MIN_ROOM + 4);
+        raising.new_table(room, 0);
+        if flat {
+            for position in 0..len {
+                // SAFETY: an element of the array.
+                let value =
+                    unsafe { element::load(header.kind, header.swapped, layout.at(&[position])) };
+                if !super::access::push_plain_value(raising.state(), value) {
+                    break;
+                }
+                raising.raw_seti(-2, position as i64 + 1);
+            }
+        }
+        1
+    });
+    if let Err(failure) = made {
+        return Err(raised(entry, state, failure).into());
+    }
+    // What is left: rows, and elements that are no plain values.
+    let first = if flat { state.raw_len(-1) as isize } else { 0 };
+    for position in first..len {
+        to_table(entry, state, &layout.row(position))?;
+        let table = entry.instance.take_ref(state);
+        let item = table.map_err(|failure| raised(entry, state, failure))?;
+        state.push_value(-1);
+        let whole = entry.instance.take_ref(state);
+        let whole = whole.map_err(|failure| raised(entry, state, failure))?;
+        let set = state.protect(|raising| {
+            raising.push_ref(whole);
+            raising.push_ref(item);
+            raising.raw_seti(-2, position as i64 + 1);
+        });
+        entry.instance.release(item);
+        entry.instance.release(whole);
+        set.map_err(|failure| raised(entry, state, failure))?;
+    }
+    Ok(1)
+}

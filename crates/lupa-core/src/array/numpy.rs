@@ -1,0 +1,194 @@
+//! Arrays from Python objects; what NumPy's own objects become. NumPy is imported only where
+//! nothing but NumPy can do it.
+
+use pyo3::exceptions::{PyImportError, PyTypeError};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyType;
+
+use lua_api::LuaBackend;
+
+use super::memory::{Export, Held, Source};
+use super::object::{create, is_array};
+use super::userdata;
+use crate::boxes::View;
+use crate::error::Result;
+use crate::runtime::Entry;
+use crate::to_lua::{self, Mode, Owned, Prepared};
+
+/// Classes of NumPy.
+struct Classes {
+    array: Py<PyType>,
+    scalar: Py<PyType>,
+    boolean: Py<PyType>,
+    integer: Py<PyType>,
+    floating: Py<PyType>,
+}
+
+static CLASSES: PyOnceLock<Classes> = PyOnceLock::new();
+
+/// NumPy's classes, if it has been imported: else no object can be of them.
+fn classes(py: Python<'_>) -> Option<&'static Classes> {
+    if let Some(classes) = CLASSES.get(py) {
+        return Some(classes);
+    }
+    let numpy = imported(py, "numpy")?;
+    let class =
+        |name: &str| numpy.getattr(name).ok()?.cast_into::<PyType>().ok().map(Bound::unbind);
+    // While it is being imported, some may be missing.
+    let found = Classes {
+        array: class("ndarray")?,
+        scalar: class("generic")?,
+        boolean: class("bool_")?,
+        integer: class("integer")?,
+        floating: class("floating")?,
+    };
+    Some(CLASSES.get_or_init(py, || found))
+}
+
+/// A module that somebody has imported.
+fn imported<'py>(py: Python<'py>, name: &str) -> Option<Bound<'py, PyAny>> {
+    // SAFETY: attached; gives a borrowed reference.
+    let modules = unsafe { Bound::from_borrowed_ptr(py, ffi::PyImport_GetModuleDict()) };
+    modules.get_item(name).ok().filter(|module| !module.is_none())
+}
+
+/// With `convert_arrays`: NumPy's arrays are arrays in Lua, and its scalars are numbers and
+/// booleans.
+pub(super) fn prepare<'py, B: LuaBackend>(
+    entry: &Entry<'py, B>,
+    object: &Bound<'py, PyAny>,
+) -> Result<Option<Owned<'py>>> {
+    let py = entry.py;
+    let Some(classes) = classes(py) else { return Ok(None) };
+    if object.is_instance(classes.array.bind(py))? {
+        let array = array(object)?;
+        userdata::ensure(entry)?;
+        return Ok(Some((Prepared::Object(array.as_ptr(), View::ARRAY), Some(array))));
+    }
+    if object.is_instance(classes.scalar.bind(py))? {
+        return scalar(entry, object, classes);
+    }
+    Ok(None)
+}
+
+/// A number or a boolean of NumPy; others, as dates and complex numbers, stay objects, and so do
+/// floats of more precision than Lua's.
+fn scalar<'py, B: LuaBackend>(
+    entry: &Entry<'py, B>,
+    object: &Bound<'py, PyAny>,
+    classes: &Classes,
+) -> Result<Option<Owned<'py>>> {
+    let py = entry.py;
+    if object.is_instance(classes.boolean.bind(py))? {
+        return Ok(Some((Prepared::Bool(object.is_truthy()?), None)));
+    }
+    if object.is_instance(classes.integer.bind(py))? {
+        // SAFETY: attached; gives a new reference, or null with an exception.
+        let integer =
+            unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyNumber_Index(object.as_ptr()))? };
+        let (prepared, owner) = to_lua::prepare(entry, &integer, Mode::Value)?;
+        // What the overflow handler saw may be the integer itself.
+        return Ok(Some((prepared, owner.or(Some(integer)))));
+    }
+    if object.is_instance(classes.floating.bind(py))?
+        && object.getattr("itemsize")?.extract::<usize>()? <= size_of::<f64>()
+    {
+        return Ok(Some((Prepared::Float(object.extract()?), None)));
+    }
+    Ok(None)
+}
+
+/// The array over an object's memory.
+///
+/// # Errors
+/// `TypeError` for what has no memory to share, or of elements that no array can have.
+pub(super) fn array<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let py = object.py();
+    // SAFETY: a live object.
+    if unsafe { is_array(object.as_ptr()) } {
+        return Ok(object.clone());
+    }
+    refuse_masked(object)?;
+    // SAFETY: as above.
+    let export = if unsafe { ffi::PyObject_CheckBuffer(object.as_ptr()) } != 0 {
+        Export::of(object).map_err(|error| explain(object, error))?
+    } else {
+        Export::of(&through_numpy(object)?)?
+    };
+    let layout = export.layout()?;
+    create(py, Source::Export { export, origin: Held::new(object) }, layout)
+}
+
+/// Why an object that has the buffer protocol gives no buffer.
+fn explain(object: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
+    let py = object.py();
+    let numpys = classes(py)
+        .is_some_and(|classes| object.is_instance(classes.array.bind(py)).unwrap_or(false));
+    if !numpys || !error.is_instance_of::<pyo3::exceptions::PyValueError>(py) {
+        return error;
+    }
+    // NumPy, of a dtype that has no format: dates, and others.
+    let dtype = object.getattr("dtype").map(|dtype| dtype.to_string()).unwrap_or_default();
+    let explained = PyTypeError::new_err(format!(
+        "a Lua array cannot hold elements of the dtype {dtype}; pass the object itself, with \
+         as_itemgetter(obj) or as_attrgetter(obj)"
+    ));
+    explained.set_cause(py, Some(error));
+    explained
+}
+
+/// An array whose memory is not all of it.
+fn refuse_masked(object: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = object.py();
+    let Some(classes) = classes(py) else { return Ok(()) };
+    if object.get_type().is(classes.array.bind(py))
+        || !object.is_instance(classes.array.bind(py))?
+    {
+        return Ok(());
+    }
+    let Some(masked) = imported(py, "numpy.ma") else { return Ok(()) };
+    if object.is_instance(&masked.getattr("MaskedArray")?)? {
+        let message = "a Lua array cannot hold a mask; pass array.filled() or array.data";
+        return Err(PyTypeError::new_err(message));
+    }
+    Ok(())
+}
+
+/// NumPy's array over the memory of an object that has another protocol for that.
+fn through_numpy<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let py = object.py();
+    let described = object.hasattr("__array_interface__")? || object.hasattr("__array_struct__")?;
+    if !described && !object.hasattr("__dlpack__")? {
+        let kind = object.get_type().name()?;
+        return Err(PyTypeError::new_err(format!(
+            "'{kind}' object cannot be a Lua array: it has neither the buffer protocol nor \
+             __array_interface__ nor __dlpack__"
+        )));
+    }
+    let numpy = py.import("numpy").map_err(|error| {
+        let message = "numpy is needed for an object with __array_interface__ or __dlpack__ \
+                       (pip install lupa[numpy])";
+        let explained = PyImportError::new_err(message);
+        explained.set_cause(py, Some(error));
+        explained
+    })?;
+    numpy.call_method1(if described { "asarray" } else { "from_dlpack" }, (object,))
+}
+
+/// The memory of an object for Lua: where it is passed to Lua, it arrives as an array that shares
+/// the memory.
+///
+/// This takes anything with the buffer protocol, as NumPy's arrays, ``array.array``, ``bytearray``
+/// and ``memoryview``; and, through NumPy, what has ``__array_interface__`` or ``__dlpack__``.
+///
+/// >>> numbers = bytearray([1, 2, 3])
+/// >>> lua = LuaRuntime()
+/// >>> lua.execute('local a = ...; a[1] = a[2] + a[3]', as_array(numbers))
+/// >>> numbers[0]
+/// 5
+#[pyfunction]
+pub(crate) fn as_array<'py>(obj: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    array(obj)
+}

@@ -1,0 +1,204 @@
+//! Elements on their way to and from Lua, every case: complex numbers, integers beyond what Lua's
+//! numbers can tell apart, Python numbers in boxes; and positions, with what is wrong with them.
+
+use lua_api::{LuaBackend, State, value};
+use pyo3::IntoPyObjectExt;
+use pyo3::exceptions::{PyIndexError, PyOverflowError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyComplex};
+
+use super::access::{integer, plain_value, push_plain_value};
+use super::dtype::Kind;
+use super::element::{Misfit, Value, store};
+use super::layout::{Header, Layout, MAX_DIMS};
+use crate::callback::{Failure, Outcome};
+use crate::error::raised;
+use crate::from_lua::{from_lua, live_box};
+use crate::runtime::Entry;
+use crate::to_lua;
+
+/// Pushes what an element holds. A complex number is a table with `re` and `im`.
+pub(super) fn push<B: LuaBackend>(entry: &Entry<'_, B>, state: State<B>, value: Value) -> Outcome {
+    if push_plain_value(state, value) {
+        return Ok(1);
+    }
+    match value {
+        Value::Complex(re, im) => push_complex(entry, state, re, im),
+        Value::Integer(integer) => push_large(entry, state, integer.into_bound_py_any(entry.py)?),
+        Value::Large(integer) => push_large(entry, state, integer.into_bound_py_any(entry.py)?),
+        Value::Float(_) | Value::Bool(_) => Ok(0),
+    }
+}
+
+fn push_complex<B: LuaBackend>(entry: &Entry<'_, B>, state: State<B>, re: f64, im: f64) -> Outcome {
+    let pushed = state.protect_values(|raising| {
+        raising.new_table(0, 2);
+        raising.push_number(re);
+        raising.set_field(-2, c"re");
+        raising.push_number(im);
+        raising.set_field(-2, c"im");
+        1
+    });
+    pushed.map_err(|failure| raised(entry, state, failure).into())
+}
+
+/// Pushes what the overflow handler makes of an integer that Lua has no exact number for.
+fn push_large<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    state: State<B>,
+    integer: Bound<'_, PyAny>,
+) -> Outcome {
+    let Some((prepared, _owner)) = to_lua::overflow_handler(entry, &integer)? else {
+        let message = format!("{integer} cannot be a number of this Lua without losing digits");
+        return Err(PyOverflowError::new_err(message).into());
+    };
+    to_lua::push_protected(entry, state, prepared)?;
+    Ok(1)
+}
+
+/// The element value at `index`.
+pub(super) fn read<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    state: State<B>,
+    index: i32,
+    kind: Kind,
+) -> Result<Value, Failure> {
+    if let Some(value) = plain_value(state, index) {
+        return Ok(value);
+    }
+    if state.type_of(index) == value::TABLE && kind.is_complex() {
+        return Ok(read_complex(entry, state, index)?);
+    }
+    if live_box(entry.runtime(), state, index).is_some() {
+        return Ok(from_python(&from_lua(entry.runtime(), entry.py, state, index)?)?);
+    }
+    if super::jit::is_cdata(state, index)
+        && let Some(value) = super::jit::number(entry, state, index)?
+    {
+        return Ok(value);
+    }
+    let got = format!("{}, not {}", Misfit::Type.message(kind), state.type_name(index));
+    Err(PyTypeError::new_err(got).into())
+}
+
+/// The value of a Python number: that of a box, which is there for what is too large for Lua.
+pub(super) fn from_python(object: &Bound<'_, PyAny>) -> PyResult<Value> {
+    if object.is_instance_of::<PyBool>() {
+        return Ok(Value::Bool(object.is_truthy()?));
+    }
+    if let Ok(complex) = object.cast::<PyComplex>() {
+        return Ok(Value::Complex(complex.real(), complex.imag()));
+    }
+    if object.hasattr("__index__")? {
+        return match object.extract::<i64>() {
+            Ok(integer) => Ok(Value::Integer(integer)),
+            Err(_) => object.extract::<u64>().map(Value::Large),
+        };
+    }
+    object.extract::<f64>().map(Value::Float)
+}
+
+fn read_complex<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    state: State<B>,
+    index: i32,
+) -> Result<Value, crate::error::Error> {
+    let names = state.protect_values(|raising| {
+        raising.push_bytes(b"re");
+        raising.push_bytes(b"im");
+        2
+    });
+    if let Err(failure) = names {
+        return Err(raised(entry, state, failure));
+    }
+    let base = state.top() - 2;
+    let mut parts = [None; 2];
+    for (part, name) in parts.iter_mut().zip(base + 1..) {
+        state.push_value(name);
+        state.raw_get(index);
+        if state.type_of(-1) == value::NUMBER {
+            *part = Some(state.to_number(-1));
+        }
+        state.pop(1);
+    }
+    state.set_top(base);
+    match parts {
+        [Some(re), Some(im)] => Ok(Value::Complex(re, im)),
+        _ => {
+            let message = "a table for a complex number has the fields re and im, both numbers";
+            Err(PyTypeError::new_err(message).into())
+        }
+    }
+}
+
+/// Writes to an element.
+///
+/// # Safety
+/// An element of an array with this header is there.
+pub(super) unsafe fn write(header: &Header, at: *mut u8, value: Value) -> PyResult<()> {
+    if header.readonly {
+        return Err(read_only());
+    }
+    // SAFETY: as the caller promises.
+    let stored = unsafe { store(header.kind, header.swapped, at, value) };
+    stored.map_err(|misfit| {
+        let message = misfit.message(header.kind);
+        match misfit {
+            Misfit::Range => PyOverflowError::new_err(message),
+            Misfit::Fraction => PyValueError::new_err(message),
+            Misfit::Type | Misfit::Complex => PyTypeError::new_err(message),
+        }
+    })
+}
+
+pub(super) fn read_only() -> PyErr {
+    PyValueError::new_err("the array is read-only")
+}
+
+/// The position, from 0 on, that the value at `index` names in a dimension.
+pub(super) fn position<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    state: State<B>,
+    index: i32,
+    len: isize,
+) -> Result<isize, Failure> {
+    let base = entry.options.array_base;
+    let Some(number) = integer(state, index) else {
+        let found = match state.type_of(index) {
+            value::NUMBER => "a number with a fraction",
+            value::NONE => "nothing",
+            _ => state.type_name(index),
+        };
+        return Err(PyTypeError::new_err(format!("an index is an integer, not {found}")).into());
+    };
+    let position = number.wrapping_sub(base);
+    if (0..len as i64).contains(&position) {
+        return Ok(position as isize);
+    }
+    let bounds = match len {
+        0 => "there are none".to_owned(),
+        _ => format!("they go from {base} to {}", len as i64 - 1 + base),
+    };
+    Err(PyIndexError::new_err(format!("index {number} is out of bounds: {bounds}")).into())
+}
+
+/// The address of the element that the values from `first` on name; they must be as many as the
+/// array has dimensions.
+pub(super) fn element<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    state: State<B>,
+    layout: &Layout,
+    first: i32,
+    count: i32,
+) -> Result<*mut u8, Failure> {
+    let dims = layout.dims();
+    if count as usize != dims.len() {
+        let message = format!("an element has {} indices here, not {count}", dims.len());
+        return Err(PyIndexError::new_err(message).into());
+    }
+    let mut positions = [0; MAX_DIMS];
+    for ((place, dim), index) in positions.iter_mut().zip(dims).zip(first..) {
+        *place = position(entry, state, index, dim.len)?;
+    }
+    Ok(layout.at(&positions[..dims.len()]))
+}

@@ -14,12 +14,8 @@ itself comes from the newest of them, which is imported when it is first needed:
 'Lua 5.1'
 """
 
-import importlib
-import importlib.machinery
 import os
-import re
 import sys
-from contextlib import contextmanager
 
 __version__ = "3.0.0.dev0"
 
@@ -40,19 +36,31 @@ __all__ = [
     "allow_lua_module_loading",
 ]
 
-_BACKEND = re.compile(r"(lua(?:jit)?)([0-9]+)$")
+
+# What is not needed to import a Lua is imported where it is needed: that takes longer than Lua itself.
+
+
+def _backend(name):
+    """The kind and the number in the name of a module for a Lua; None for other names."""
+    for kind in ("luajit", "lua"):
+        number = name[len(kind) :]
+        if name.startswith(kind) and number.isascii() and number.isdigit():
+            return kind, int(number)
+    return None
 
 
 def _available():
     """Names of the Lua modules that were built, best first: Lua before LuaJIT, newest first."""
+    from importlib.machinery import EXTENSION_SUFFIXES
+
     found = set()
     for folder in __path__:
         for file in os.listdir(folder):
             stem, _, suffix = file.partition(".")
-            match = _BACKEND.match(stem)
+            backend = _backend(stem)
             # Others are another Python's.
-            if match and "." + suffix in importlib.machinery.EXTENSION_SUFFIXES:
-                found.add((match[1] == "lua", int(match[2]), stem))
+            if backend and "." + suffix in EXTENSION_SUFFIXES:
+                found.add((backend[0] == "lua", backend[1], stem))
     return [name for _, _, name in sorted(found, reverse=True)]
 
 
@@ -67,7 +75,7 @@ class _MissingBackend:
     @staticmethod
     def find_spec(name, path=None, target=None):
         package, _, module = name.rpartition(".")
-        if package != __name__ or not _BACKEND.match(module):
+        if package != __name__ or not _backend(module):
             return None
         # Who only asks whether there is such a module (importlib.util.find_spec) is told no.
         frame, callers = sys._getframe(1), []
@@ -90,17 +98,23 @@ def _newest():
     available = _available()
     if not available:
         raise ImportError("this lupa has no Lua: no module was built", name=__name__)
-    return importlib.import_module("." + available[0], __name__)
+    return _imported_backend(available[0])
+
+
+def _imported_backend(name):
+    from importlib import import_module
+
+    return import_module("." + name, __name__)
 
 
 def __getattr__(name):
     """Submodules by their names; all else from the newest Lua."""
     if name.startswith("__") and name.endswith("__"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if _BACKEND.match(name):
+    if _backend(name):
         if name not in _available():
             raise AttributeError(_missing(f"{__name__}.{name}"))
-        return importlib.import_module("." + name, __name__)
+        return _imported_backend(name)
     value = getattr(_newest(), name)
     globals()[name] = value
     return value
@@ -117,7 +131,6 @@ def _imported():
     }
 
 
-@contextmanager
 def allow_lua_module_loading():
     """Let Lua modules written in C be loaded by the Lua that is imported in the block.
 
@@ -130,6 +143,12 @@ def allow_lua_module_loading():
     one: C modules of one process are bound to one Lua.  Without dynamic linking flags (Windows),
     nothing is done.
     """
+    from contextlib import contextmanager
+
+    return contextmanager(_promoting)()
+
+
+def _promoting():
     before = _imported()
     yield
     after = _imported()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
-from typing import Any, TypeVar
+TYPE_CHECKING = False  # as typing has it, whose import takes longer than that of a Lua
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeVar
 
-_Result = TypeVar("_Result")
+    _Result = TypeVar("_Result")
 
 
 def _unpack(args: tuple[Any, ...]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -38,6 +39,8 @@ def unpacks_lua_table(func: Callable[..., _Result]) -> Callable[..., _Result]:
     table: use ``python.none`` to pass None.
     """
 
+    from functools import wraps
+
     @wraps(func)
     def wrapper(*args: Any) -> _Result:
         positional, kwargs = _unpack(args)
@@ -58,6 +61,8 @@ def unpacks_lua_table_method(meth: Callable[..., _Result]) -> Callable[..., _Res
     >>> lua.eval('function(shop) return shop:price{"egg", count=3} end')(Shop())
     '3 x egg'
     """
+
+    from functools import wraps
 
     @wraps(meth)
     def wrapper(self: Any, *args: Any) -> _Result:

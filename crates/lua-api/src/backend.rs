@@ -253,6 +253,8 @@ pub unsafe trait LuaBackend: CommonApi + Copy + 'static {
     const COLLECTS_WHEN_FULL: bool;
     /// `lua_checkstack` may raise instead of returning false (5.1 and LuaJIT 2.0).
     const CHECKSTACK_RAISES: bool;
+    /// Loading protects the compiler only: a finalizer may raise after it (LuaJIT).
+    const LOAD_RAISES: bool;
     /// A state can be made with an allocator of ours (all but LuaJIT).
     const TAKES_ALLOCATOR: bool;
     /// Loading can be restricted to source or to bytecode (not in 5.1; then [`crate::State::load`]

@@ -178,9 +178,16 @@ impl<B: LuaBackend> State<B> {
         Ok(count)
     }
 
+    /// Makes room for [`crate::MIN_ROOM`] values in this frame.
     #[cold]
     fn make_room(self) -> Result<(), Raised> {
-        self.protect(|raising| raising.reserve(crate::MIN_ROOM))
+        if B::CHECKSTACK_RAISES {
+            // These Luas keep the room that a stack was given, as long as a quarter of it is in use.
+            return self.protect(|raising| raising.reserve(crate::MIN_ROOM));
+        }
+        // SAFETY: it does not raise. If there is no room, the result on top stands for the error.
+        let fits = unsafe { B::checkstack(self.raw(), crate::MIN_ROOM) };
+        if fits { Ok(()) } else { Err(Raised(crate::ERRMEM)) }
     }
 
     /// Leaves the handler, and above it the results or the error value.
@@ -201,6 +208,13 @@ impl<B: LuaBackend> State<B> {
         let base = self.top();
         self.push_ref(handler);
         self.push_ref(entry);
+        // A script can put something else there, with `debug.getregistry`.
+        let enter: unsafe extern "C-unwind" fn(*mut lua_State) -> c_int = enter::<B>;
+        if !self.to_c_function(-1).is_some_and(|found| core::ptr::fn_addr_eq(found, enter)) {
+            self.set_top(base + 1);
+            self.push_nil();
+            return Err(Raised(crate::ERRRUN));
+        }
         instance.job.set((&raw mut job).cast());
         // A frame for the entry function is not refused, or nothing could be deleted any more once
         // a limit is reached; the limit is back before the work begins.
@@ -211,13 +225,6 @@ impl<B: LuaBackend> State<B> {
         instance.memory().set_lenient(false);
         match job.result {
             Some(result) if status == OK => Ok(result),
-            // A script has put something else in the place of the entry function, with
-            // `debug.getregistry`.
-            _ if status == OK => {
-                self.set_top(base + 1);
-                self.push_nil();
-                Err(Raised(crate::ERRRUN))
-            }
             _ => Err(Raised(status)),
         }
     }

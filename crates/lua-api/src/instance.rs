@@ -279,13 +279,18 @@ impl<B: LuaBackend> Instance<B> {
         let base = state.top();
         let (debug, traceback) = self.debug_names.get();
         state.push_globals();
-        state.push_ref(Ref(debug));
-        state.raw_get(-2);
-        let found = state.type_of(-1) == value::TABLE && {
-            state.push_ref(Ref(traceback));
-            state.raw_get(-2);
-            state.type_of(-1) == value::FUNCTION
-        };
+        let is_table = state.type_of(-1) == value::TABLE;
+        // What a script can reach with `debug.getregistry` is not trusted.
+        let found = is_table
+            && {
+                state.push_ref(Ref(debug));
+                state.raw_get_type(-2) == value::TABLE
+            }
+            && {
+                state.push_ref(Ref(traceback));
+                state.raw_get(-2);
+                state.type_of(-1) == value::FUNCTION
+            };
         state.set_top(base);
         found
     }

@@ -1,9 +1,10 @@
 //! [`State`]: the operations on a Lua stack that never raise.
 
+use core::cell::Cell;
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::ptr::NonNull;
 
-use crate::backend::{LuaBackend, value};
+use crate::backend::{LuaBackend, OK, value};
 use crate::instance::{Instance, Ref};
 use crate::raw::{lua_CFunction, lua_State};
 
@@ -253,6 +254,16 @@ impl<B: LuaBackend> State<B> {
                 });
                 return pushed.map_or_else(|raised| raised.0, |_| crate::ERRSYNTAX);
             }
+        }
+        if B::LOAD_RAISES {
+            let status = Cell::new(OK);
+            let status_in = &status;
+            let loaded = self.protect_values(|raising| {
+                // SAFETY: as for `plain!`, in a protected call.
+                status_in.set(unsafe { B::load(raising.raw(), code, name, mode) });
+                1
+            });
+            return loaded.map_or_else(|raised| raised.0, |_| status.get());
         }
         // SAFETY: as for `plain!`: loading is protected by itself.
         unsafe { B::load(self.raw, code, name, mode) }

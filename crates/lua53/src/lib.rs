@@ -27,6 +27,7 @@ unsafe impl LuaBackend for Lua53 {
     const TRACEBACK_FOR_NIL: bool = true;
     const COLLECTS_WHEN_FULL: bool = true;
     const CHECKSTACK_RAISES: bool = false;
+    const LOAD_RAISES: bool = false;
     const TAKES_ALLOCATOR: bool = true;
     const LOAD_HAS_MODE: bool = true;
 

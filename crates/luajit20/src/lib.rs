@@ -28,6 +28,7 @@ unsafe impl LuaBackend for LuaJit20 {
     const TRACEBACK_FOR_NIL: bool = false;
     const COLLECTS_WHEN_FULL: bool = false;
     const CHECKSTACK_RAISES: bool = true;
+    const LOAD_RAISES: bool = true;
     const TAKES_ALLOCATOR: bool = false;
     const LOAD_HAS_MODE: bool = true;
 

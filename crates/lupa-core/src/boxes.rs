@@ -43,8 +43,12 @@ impl View {
 
 /// The memory of the userdata. It names a slot and owns nothing, so that it does no harm when Lua
 /// frees it unseen (a script can remove the finalizer).
+///
+/// A script with `debug.setmetatable` can give it the metatable of a file, whose functions then read
+/// its first two words: to all of them, null there is a closed file.
 #[repr(C)]
 pub(crate) struct PyBox {
+    closed_file: [usize; 2],
     /// Which use of the slot this is.
     stamp: u64,
     slot: u32,
@@ -110,7 +114,7 @@ impl Boxes {
                     slots.len() as u32 - 1
                 }
             };
-            home.write(PyBox { stamp, slot: number, view });
+            home.write(PyBox { closed_file: [0; 2], stamp, slot: number, view });
         }
     }
 

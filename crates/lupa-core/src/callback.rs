@@ -67,7 +67,13 @@ fn inner<B: LuaBackend, C: Callback<B>>(runtime: &Runtime<B>, l: *mut lua_State)
         // SAFETY: attached just now, or all along.
         let py = unsafe { Python::assume_attached() };
         let entry = runtime.reenter(py);
-        let count = match catch_unwind(AssertUnwindSafe(|| C::run(&entry, state))) {
+        let run = || {
+            let parking = Parking;
+            let outcome = C::run(&entry, state);
+            std::mem::forget(parking);
+            outcome
+        };
+        let count = match catch_unwind(AssertUnwindSafe(run)) {
             Ok(Ok(count)) => count,
             Ok(Err(failure)) => fail(&entry, state, failure),
             Err(payload) => fail(&entry, state, Failure::Error(panicked(payload.as_ref()).into())),
@@ -80,6 +86,23 @@ fn inner<B: LuaBackend, C: Callback<B>>(runtime: &Runtime<B>, l: *mut lua_State)
         runtime.detach_again();
     }
     count
+}
+
+/// Stops for ever a thread that the interpreter ends while it is in a callback.
+///
+/// When Python exits, a daemon thread that wants to attach again is ended by `pthread_exit` (before
+/// 3.14, where it hangs), which unwinds its stack. That must not go through Lua's frames, and Rust
+/// would end the process for it.
+struct Parking;
+
+impl Drop for Parking {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            loop {
+                std::thread::park();
+            }
+        }
+    }
 }
 
 /// Puts an error value on the stack.

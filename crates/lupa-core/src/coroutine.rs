@@ -310,11 +310,14 @@ unsafe fn transfer_quick<B: LuaBackend>(
         unsafe { B::resume(thread.raw(), state.raw(), arguments.len() as c_int) };
     entry.attach();
     let results = if status == OK || status == YIELD { results } else { 1 };
-    if results > FEW
-        && let Err(raised) =
-            state.protect(|raising| raising.reserve(results.saturating_add(MIN_ROOM)))
-    {
-        return Some(Err(raised));
+    if results > FEW {
+        // The room belongs to the frame that asks for it, so the values move within that frame.
+        let moved = state.protect_values(|raising| {
+            raising.reserve(results.saturating_add(MIN_ROOM));
+            thread.move_to(raising.state(), results);
+            results
+        });
+        return Some(moved.map(|count| (status, count)));
     }
     thread.move_to(state, results);
     Some(Ok((status, results)))

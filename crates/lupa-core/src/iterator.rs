@@ -147,7 +147,7 @@ impl TableIterator {
             if result != 0 || table.is_null() {
                 return result;
             }
-            for &ready in (&(*iterator).progress.ready).iter().filter(|ready| !ready.is_null()) {
+            for &ready in (*iterator).progress.ready.iter().filter(|ready| !ready.is_null()) {
                 let result = visit(ready, arg);
                 if result != 0 {
                     return result;

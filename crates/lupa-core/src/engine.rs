@@ -79,8 +79,12 @@ pub(crate) trait Engine: Send + Sync {
         state: &Bound<'_, PyAny>,
         handler: Option<&Bound<'_, PyAny>>,
     ) -> Result<()>;
+    /// Frees everything of the runtime, which must not be in use.
+    fn close(&self, state: &Bound<'_, PyAny>) -> Result<()>;
+    /// An error if the runtime is closed.
+    fn check_open(&self, state: &Bound<'_, PyAny>) -> Result<()>;
     /// `None` when memory is not counted.
-    fn memory(&self, state: &Bound<'_, PyAny>) -> Option<MemoryUse>;
+    fn memory(&self, state: &Bound<'_, PyAny>) -> Result<Option<MemoryUse>>;
     fn set_memory_limit(&self, state: &Bound<'_, PyAny>, limit: usize) -> Result<()>;
     fn fail_allocations(&self, state: &Bound<'_, PyAny>, after: Option<u64>) -> Result<()>;
     fn source_encoding<'a>(&self, state: &'a Bound<'_, PyAny>) -> &'a crate::encoding::Encoding;
@@ -256,17 +260,27 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
         python_lib::set_overflow_handler(&entry, handler)
     }
 
-    fn memory(&self, state: &Bound<'_, PyAny>) -> Option<MemoryUse> {
+    fn close(&self, state: &Bound<'_, PyAny>) -> Result<()> {
+        handle::<B>(state).close_on_request(state.py())
+    }
+
+    fn check_open(&self, state: &Bound<'_, PyAny>) -> Result<()> {
+        if handle::<B>(state).instance.is_open() { Ok(()) } else { Err(Error::Closed) }
+    }
+
+    fn memory(&self, state: &Bound<'_, PyAny>) -> Result<Option<MemoryUse>> {
+        self.check_open(state)?;
         let runtime = handle::<B>(state);
         let memory = runtime.instance.memory();
-        memory.is_counted().then(|| MemoryUse {
+        Ok(memory.is_counted().then(|| MemoryUse {
             used: memory.used(),
             limit: memory.limit(),
             base: runtime.base_memory.get(),
-        })
+        }))
     }
 
     fn set_memory_limit(&self, state: &Bound<'_, PyAny>, limit: usize) -> Result<()> {
+        self.check_open(state)?;
         let runtime = handle::<B>(state);
         let memory = runtime.instance.memory();
         if !memory.is_counted() {

@@ -8,7 +8,7 @@ use std::ptr::{NonNull, null_mut};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use lua_api::{Instance, LuaBackend, Ref, State, Thread};
+use lua_api::{Gc, Instance, LuaBackend, Ref, State, Thread};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
@@ -206,6 +206,35 @@ impl<B: LuaBackend> Runtime<B> {
         }
     }
 
+    /// Closes Lua because the host asks for it: waits until no other thread uses it.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] inside of a use of this very runtime, which is to go on after; and
+    /// [`Error::Pinned`] while Python uses memory of Lua.
+    pub(crate) fn close_on_request(&self, py: Python<'_>) -> Result<()> {
+        if self.lock.is_owned() {
+            return if self.instance.is_open() { Err(Error::Busy) } else { Ok(()) };
+        }
+        let guard = match self.enter(py) {
+            Err(Error::Closed) => return Ok(()),
+            guard => guard?,
+        };
+        if self.arrays.are_pinned() {
+            // Arrays that only garbage of Lua refers to are no reason to refuse.
+            let state = guard.state();
+            if state.protect(|raising| raising.gc(Gc::Collect)).is_err() {
+                state.pop(1);
+            }
+            self.drop_dead();
+            // What was dropped may have run any code, but for this function.
+            if self.arrays.are_pinned() {
+                return Err(Error::Pinned);
+            }
+        }
+        self.close();
+        Ok(())
+    }
+
     /// Closes Lua for a slot of the owner: whoever could hold the lock has a reference to that, so
     /// the lock is free, or ours.
     fn close_guarded(&self) {
@@ -219,6 +248,7 @@ impl<B: LuaBackend> Runtime<B> {
     /// Closes Lua, running its finalizers, and drops every Python object that it held.
     fn close(&self) {
         self.change();
+        self.arrays.end_adoption();
         if self.instance.is_open() {
             self.instance.close();
         }

@@ -69,6 +69,7 @@ class LuaRuntime:
         *,
         convert_arrays: bool = False,
         array_base: Literal[0, 1] = 1,
+        libs: Iterable[str] | None = None,
     ) -> Self: ...
     @property
     def lua_version(self) -> tuple[int, int]: ...

@@ -6,7 +6,7 @@ use std::ffi::{CStr, CString};
 use std::marker::PhantomData;
 use std::sync::OnceLock;
 
-use lua_api::{Gc, Instance, LuaBackend, OK, Raised};
+use lua_api::{Gc, Instance, LuaBackend, OK, Raised, Selection};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -27,6 +27,7 @@ pub(crate) struct Chunk<'a> {
 
 /// What a new runtime is made with, besides [`Options`].
 pub(crate) struct Creation<'py> {
+    pub(crate) libraries: Selection,
     pub(crate) eval: Option<Bound<'py, PyAny>>,
     pub(crate) builtins: Option<Bound<'py, PyAny>>,
     pub(crate) overflow_handler: Option<Bound<'py, PyAny>>,
@@ -90,6 +91,9 @@ pub(crate) trait Engine: Send + Sync {
     fn source_encoding<'a>(&self, state: &'a Bound<'_, PyAny>) -> &'a crate::encoding::Encoding;
     fn type_name(&self, wrapper: &Bound<'_, PyAny>) -> PyResult<&'static str>;
     fn version(&self) -> (u8, u8);
+    fn implementation<'a>(&self, state: &'a Bound<'_, PyAny>) -> Result<&'a str>;
+    /// The libraries of these names; else what is wrong.
+    fn select_libraries(&self, names: &[String]) -> std::result::Result<Selection, String>;
 }
 
 static ENGINE: OnceLock<&'static dyn Engine> = OnceLock::new();
@@ -127,7 +131,8 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
         let object = RuntimeObject::create(py, Box::new(Runtime::new(instance, options)))?;
         let runtime = handle::<B>(&object);
         let entry = runtime.enter(py)?;
-        setup::fill(&entry, creation.eval.as_ref(), creation.builtins.as_ref())?;
+        let (eval, builtins) = (creation.eval.as_ref(), creation.builtins.as_ref());
+        setup::fill(&entry, creation.libraries, eval, builtins)?;
         python_lib::set_overflow_handler(&entry, creation.overflow_handler.as_ref())?;
         runtime.base_memory.set(runtime.instance.memory().used());
         drop(entry);
@@ -323,6 +328,17 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
 
     fn version(&self) -> (u8, u8) {
         B::VERSION
+    }
+
+    fn implementation<'a>(&self, state: &'a Bound<'_, PyAny>) -> Result<&'a str> {
+        self.check_open(state)?;
+        // SAFETY: as in `handle`; borrowed for as long as the object.
+        let runtime = unsafe { RuntimeObject::<B>::runtime(state.as_ptr()) };
+        Ok(runtime.implementation.get().map_or(B::NAME, String::as_str))
+    }
+
+    fn select_libraries(&self, names: &[String]) -> std::result::Result<Selection, String> {
+        Selection::named::<B>(names.iter().map(String::as_str))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ffi::CString;
 
-use lua_api::Gc;
+use lua_api::{Gc, Selection};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyFloat, PyString, PyTuple};
@@ -36,6 +36,8 @@ use crate::runtime::Options;
 /// * ``convert_arrays``: NumPy's arrays arrive in Lua as arrays that share their memory, and its
 ///   scalars as numbers and booleans. ``as_array()`` does this for one object. (default: False)
 /// * ``array_base``: the index of the first element of an array in Lua, 1 or 0. (default: 1)
+/// * ``libs``: the names of the standard libraries that Lua code shall have, such as
+///   ``['base', 'string', 'table']``; ``None`` is all of them. (default: None)
 ///
 /// >>> lua = LuaRuntime()
 /// >>> lua.eval('1 + 1')
@@ -56,6 +58,17 @@ fn callable<'py>(
         Some(object) if !object.is_callable() => Err(PyValueError::new_err(message)),
         object => Ok(object),
     }
+}
+
+/// The libraries that `libs` names.
+fn libraries(names: Option<&Bound<'_, PyAny>>) -> PyResult<Selection> {
+    let Some(names) = names else { return Ok(Selection::ALL) };
+    if names.is_instance_of::<PyString>() {
+        return Err(PyTypeError::new_err("libs must be a list of names, not a string"));
+    }
+    let names: Vec<String> =
+        names.try_iter()?.map(|name| name?.extract()).collect::<PyResult<_>>()?;
+    engine::get().select_libraries(&names).map_err(PyValueError::new_err)
 }
 
 type Handlers<'py> = (Option<Bound<'py, PyAny>>, Option<Bound<'py, PyAny>>);
@@ -129,11 +142,11 @@ impl LuaRuntime {
         encoding=Default(()), source_encoding=None, attribute_filter=None, attribute_handlers=None,
         register_eval=Truth(true), unpack_returned_tuples=Truth(false), register_builtins=Truth(true),
         overflow_handler=None, max_memory=None, string_hash_seed=None,
-        *, convert_arrays=Truth(false), array_base=1,
+        *, convert_arrays=Truth(false), array_base=1, libs=None,
     ), text_signature = "(encoding='UTF-8', source_encoding=None, attribute_filter=None, \
         attribute_handlers=None, register_eval=True, unpack_returned_tuples=False, \
         register_builtins=True, overflow_handler=None, max_memory=None, string_hash_seed=None, \
-        *, convert_arrays=False, array_base=1)")]
+        *, convert_arrays=False, array_base=1, libs=None)")]
     #[allow(clippy::too_many_arguments)]
     fn new<'py>(
         py: Python<'py>,
@@ -149,6 +162,7 @@ impl LuaRuntime {
         string_hash_seed: Option<u32>,
         convert_arrays: Truth,
         array_base: i64,
+        libs: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Self> {
         let encoding = match encoding {
             Default::Unset => Encoding::Utf8,
@@ -182,6 +196,7 @@ impl LuaRuntime {
             array_base,
         };
         let creation = Creation {
+            libraries: libraries(libs.as_ref())?,
             eval: register_eval.0.then(|| builtins.getattr("eval")).transpose()?,
             builtins: register_builtins.0.then(|| builtins.into_any()),
             overflow_handler,
@@ -439,10 +454,8 @@ impl LuaRuntime {
 
     /// The name of the Lua implementation, such as "Lua 5.4" or "LuaJIT 2.1.1".
     #[getter]
-    fn lua_implementation<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let code = "type(jit) == 'table' and jit.version or _VERSION";
-        let code = PyString::new(py, code).into_any();
-        self.eval(&code, &PyTuple::empty(py), None, None)
+    fn lua_implementation<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
+        Ok(PyString::new(py, engine::get().implementation(self.state.bind(py))?))
     }
 
     fn __traverse__(

@@ -1,7 +1,7 @@
 //! [`Runtime`]: one Lua with its lock, its options and the Python objects in it; and the hidden
 //! Python object that owns it, which `LuaRuntime` and every wrapper keep alive.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::ffi::{c_int, c_void};
 use std::ops::Deref;
 use std::ptr::{NonNull, null_mut};
@@ -68,6 +68,8 @@ pub(crate) struct Runtime<B: LuaBackend> {
     has_pending: AtomicBool,
     pub(crate) options: Options,
     pub(crate) anchors: Anchors,
+    /// What this Lua calls itself.
+    pub(crate) implementation: OnceCell<String>,
     /// Memory that the runtime used before any user code, in bytes.
     pub(crate) base_memory: Cell<usize>,
     // The Python object that owns this; borrowed.
@@ -89,6 +91,7 @@ impl<B: LuaBackend> Runtime<B> {
             has_pending: AtomicBool::new(false),
             options,
             anchors: Anchors::default(),
+            implementation: OnceCell::new(),
             base_memory: Cell::new(0),
             owner: Cell::new(null_mut()),
         }

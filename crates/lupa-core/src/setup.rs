@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::ffi::CStr;
 
-use lua_api::{LuaBackend, Raising, Ref};
+use lua_api::{LuaBackend, Raising, Ref, Selection};
 use pyo3::prelude::*;
 
 use crate::boxes::View;
@@ -22,13 +22,19 @@ const METATABLE: &CStr = c"POBJECT";
 /// Fills a new Lua. `eval` and `builtins` become `python.eval` and `python.builtins`, if given.
 pub(crate) fn fill<B: LuaBackend>(
     entry: &Entry<'_, B>,
+    libraries: Selection,
     eval: Option<&Bound<'_, PyAny>>,
     builtins: Option<&Bound<'_, PyAny>>,
 ) -> Result<()> {
     let runtime = entry.runtime();
     let state = entry.state();
     step(entry, |raising| {
-        raising.open_libs();
+        raising.open_libraries(libraries);
+        0
+    })?;
+    note_implementation(entry)?;
+    step(entry, |raising| {
+        raising.hide_libraries(libraries);
         0
     })?;
     let metatable = anchor(entry, metatable)?;
@@ -72,6 +78,28 @@ pub(crate) fn fill<B: LuaBackend>(
         }
         0
     })
+}
+
+/// Notes the name of the implementation. Only LuaJIT itself knows which one it is.
+fn note_implementation<B: LuaBackend>(entry: &Entry<'_, B>) -> Result<()> {
+    let mut name = format!("Lua {}.{}", B::VERSION.0, B::VERSION.1);
+    if B::HAS_FFI {
+        let state = entry.state();
+        let made = state.protect_values(|raising| {
+            raising.push_globals();
+            raising.get_field(-1, c"jit");
+            raising.get_field(-1, c"version");
+            1
+        });
+        made.map_err(|failure| raised(entry, state, failure))?;
+        if let Some(version) = state.bytes(-1) {
+            name = String::from_utf8_lossy(version).into_owned();
+        }
+        state.pop(1);
+    }
+    // A runtime is filled once.
+    let _ = entry.implementation.set(name);
+    Ok(())
 }
 
 /// Runs a step in protected mode.

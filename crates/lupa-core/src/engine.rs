@@ -16,7 +16,7 @@ use crate::call::{self, Arguments};
 use crate::error::{Error, Origin, Result, classes, from_stack, raised};
 use crate::from_lua::from_lua;
 use crate::runtime::{Options, Runtime, RuntimeObject};
-use crate::{object, python_lib, setup, table_from};
+use crate::{object, os_exit, python_lib, setup, table_from};
 
 /// A chunk of code on its way to Lua.
 pub(crate) struct Chunk<'a> {
@@ -82,6 +82,8 @@ pub(crate) trait Engine: Send + Sync {
     ) -> Result<()>;
     /// Frees everything of the runtime, which must not be in use.
     fn close(&self, state: &Bound<'_, PyAny>) -> Result<()>;
+    /// Lets `os.exit` end the process, as in Lua itself.
+    fn restore_exit(&self, state: &Bound<'_, PyAny>) -> Result<()>;
     /// An error if the runtime is closed.
     fn check_open(&self, state: &Bound<'_, PyAny>) -> Result<()>;
     /// `None` when memory is not counted.
@@ -267,6 +269,11 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
 
     fn close(&self, state: &Bound<'_, PyAny>) -> Result<()> {
         handle::<B>(state).close_on_request(state.py())
+    }
+
+    fn restore_exit(&self, state: &Bound<'_, PyAny>) -> Result<()> {
+        let entry = handle::<B>(state).enter(state.py())?;
+        os_exit::restore(&entry)
     }
 
     fn check_open(&self, state: &Bound<'_, PyAny>) -> Result<()> {

@@ -32,6 +32,7 @@ mod lua_runtime;
 mod metamethods;
 mod methods;
 mod object;
+mod os_exit;
 mod plain;
 mod protocol;
 mod python_lib;

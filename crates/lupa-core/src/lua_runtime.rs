@@ -440,6 +440,11 @@ impl LuaRuntime {
         self.close(py)
     }
 
+    /// For ``python -m lupa``: let ``os.exit`` end the process, as in Lua itself.
+    fn _restore_exit(&self, py: Python<'_>) -> PyResult<()> {
+        Ok(engine::get().restore_exit(self.state.bind(py))?)
+    }
+
     /// For tests: let ``count`` more allocations succeed and then fail all, until called with None.
     #[pyo3(signature = (count))]
     fn _fail_allocations_after(&self, py: Python<'_>, count: Option<u64>) -> PyResult<()> {

@@ -11,6 +11,7 @@ use crate::boxes::View;
 use crate::callback::{Callback, push_callback};
 use crate::error::{Error, Result, raised};
 use crate::metamethods::{Call, Index, NewIndex, ToString, collect, push_box};
+use crate::os_exit;
 use crate::python_lib::{
     Args, AsAttrGetter, AsFunction, AsItemGetter, Enumerate, Iter, IterEx, SetOverflowHandler, next,
 };
@@ -35,6 +36,7 @@ pub(crate) fn fill<B: LuaBackend>(
     note_implementation(entry)?;
     step(entry, |raising| {
         raising.hide_libraries(libraries);
+        os_exit::replace(raising);
         0
     })?;
     let metatable = anchor(entry, metatable)?;

@@ -10,6 +10,7 @@ use pyo3::types::{PyBytes, PyDict, PyFloat, PyString, PyTuple};
 
 use crate::encoding::{Encoding, ascii};
 use crate::engine::{self, Chunk, Creation};
+use crate::restrict::Restrictions;
 use crate::runtime::Options;
 
 /// A Lua runtime: one Lua state with its own globals.
@@ -22,10 +23,14 @@ use crate::runtime::Options;
 /// * ``attribute_filter``: ``func(obj, attr_name, is_setting)`` is called for each attribute of a
 ///   Python object that Lua code reads or sets. It returns the name to use, or raises
 ///   ``AttributeError`` to deny access. The name need not be a string. Items are not filtered.
+///   ``getattr()`` and its like obey the filter too when Lua code calls them, and ``eval()``,
+///   ``open()`` and others that reach further refuse; see ``register_eval``, ``register_builtins``.
 /// * ``attribute_handlers``: a pair ``(getter, setter)``, ``getter(obj, attr_name)`` and
 ///   ``setter(obj, attr_name, value)``, that does all access to Python objects; either can be None.
-/// * ``register_eval``: give Lua code Python's ``eval()`` as ``python.eval``. (default: True)
-/// * ``register_builtins``: give Lua code Python's builtins as ``python.builtins``. (default: True)
+/// * ``register_eval``: give Lua code Python's ``eval()`` as ``python.eval``. (default: True; with a filter
+///   or handlers it refuses to run unless this is passed)
+/// * ``register_builtins``: give Lua code Python's builtins as ``python.builtins``.
+///   (default: True; with a filter or handlers those that run code refuse unless this is passed)
 /// * ``unpack_returned_tuples``: a tuple that a Python function returns becomes several Lua values.
 ///   (default: False)
 /// * ``overflow_handler``: ``func(number)`` gives something else for an integer that Lua has no
@@ -140,7 +145,7 @@ impl LuaRuntime {
     #[new]
     #[pyo3(signature = (
         encoding=Default(()), source_encoding=None, attribute_filter=None, attribute_handlers=None,
-        register_eval=Truth(true), unpack_returned_tuples=Truth(false), register_builtins=Truth(true),
+        register_eval=Flag::Unset, unpack_returned_tuples=Truth(false), register_builtins=Flag::Unset,
         overflow_handler=None, max_memory=None, string_hash_seed=None,
         *, convert_arrays=Truth(false), array_base=1, libs=None,
     ), text_signature = "(encoding='UTF-8', source_encoding=None, attribute_filter=None, \
@@ -154,9 +159,9 @@ impl LuaRuntime {
         source_encoding: Option<Bound<'py, PyAny>>,
         attribute_filter: Option<Bound<'py, PyAny>>,
         attribute_handlers: Option<Bound<'py, PyAny>>,
-        register_eval: Truth,
+        register_eval: Flag,
         unpack_returned_tuples: Truth,
-        register_builtins: Truth,
+        register_builtins: Flag,
         overflow_handler: Option<Bound<'py, PyAny>>,
         max_memory: Option<Bytes>,
         string_hash_seed: Option<u32>,
@@ -185,7 +190,12 @@ impl LuaRuntime {
         }
         let overflow_handler = callable(overflow_handler, "overflow_handler must be callable")?;
         let builtins = py.import("builtins")?;
+        let restricted = filter.is_some() || getter.is_some() || setter.is_some();
+        let restrictions = restricted.then(|| {
+            Restrictions::new(py, register_eval.is_asked_for(), register_builtins.is_asked_for())
+        });
         let options = Options {
+            restrictions: restrictions.transpose()?,
             encoding,
             source_encoding,
             attribute_filter: filter.map(Bound::unbind),
@@ -197,8 +207,8 @@ impl LuaRuntime {
         };
         let creation = Creation {
             libraries: libraries(libs.as_ref())?,
-            eval: register_eval.0.then(|| builtins.getattr("eval")).transpose()?,
-            builtins: register_builtins.0.then(|| builtins.into_any()),
+            eval: register_eval.is_on().then(|| builtins.getattr("eval")).transpose()?,
+            builtins: register_builtins.is_on().then(|| builtins.into_any()),
             overflow_handler,
             count_memory: max_memory.is_some(),
             seed: string_hash_seed,
@@ -535,6 +545,31 @@ impl<'py> FromPyObject<'_, 'py> for Truth {
 
     fn extract(object: pyo3::Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
         object.is_truthy().map(Truth)
+    }
+}
+
+/// A flag that is on unless it is switched off, and can be asked for expressly.
+#[derive(Clone, Copy)]
+enum Flag {
+    Unset,
+    Given(bool),
+}
+
+impl Flag {
+    fn is_on(self) -> bool {
+        !matches!(self, Flag::Given(false))
+    }
+
+    fn is_asked_for(self) -> bool {
+        matches!(self, Flag::Given(true))
+    }
+}
+
+impl<'py> FromPyObject<'_, 'py> for Flag {
+    type Error = PyErr;
+
+    fn extract(object: pyo3::Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        object.is_truthy().map(Flag::Given)
     }
 }
 

@@ -18,6 +18,7 @@ use crate::cursor::Ahead;
 use crate::encoding::Encoding;
 use crate::error::{Error, Result};
 use crate::lock::Lock;
+use crate::restrict::Restrictions;
 use crate::strings::Strings;
 use crate::types;
 
@@ -28,6 +29,8 @@ pub(crate) struct Options {
     pub(crate) attribute_filter: Option<Py<PyAny>>,
     pub(crate) attribute_getter: Option<Py<PyAny>>,
     pub(crate) attribute_setter: Option<Py<PyAny>>,
+    /// With a filter or handlers: what else they apply to.
+    pub(crate) restrictions: Option<Restrictions>,
     pub(crate) unpack_returned_tuples: bool,
     /// NumPy's arrays arrive in Lua as arrays.
     pub(crate) convert_arrays: bool,

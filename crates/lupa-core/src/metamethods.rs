@@ -13,6 +13,7 @@ use crate::compat;
 use crate::encoding::Encoding;
 use crate::error::Error;
 use crate::from_lua::{find_box, from_lua, live_box, unbox_function};
+use crate::guard::{parked, unwinding};
 use crate::quick;
 use crate::runtime::{Entry, Runtime};
 use crate::to_lua::{
@@ -199,12 +200,9 @@ fn vectorcall<'py>(
         {
             target = function;
         }
-        let result = ffi::PyObject_Vectorcall(
-            target,
-            pointers.as_ptr().add(1),
-            count | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET,
-            std::ptr::null_mut(),
-        );
+        let arguments = pointers.as_ptr().add(1);
+        let flags = count | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET;
+        let result = parked(|| unwinding::vectorcall(target, arguments, flags));
         Bound::from_owned_ptr_or_err(callable.py(), result)
     }
 }

@@ -7,13 +7,14 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 
-use lua_api::{LuaBackend, Ref};
+use lua_api::{LuaBackend, Ref, Thread};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
+use crate::callback::too_deep;
 use crate::error::{Error, Result, raised};
 use crate::object;
 use crate::plain::{Held, Plain, borrowed_item, hint};
@@ -381,6 +382,10 @@ fn nested<'py, B: LuaBackend>(
     // Noted at once, so that it is given back whatever happens, and found again in a cycle.
     seen.tables.insert(object.as_ptr() as usize, table);
     seen._objects.push(object.clone());
+    // SAFETY: the calling thread's.
+    if !unsafe { Thread::this().as_ref() }.has_room() {
+        return Err(too_deep().into());
+    }
     // SAFETY: attached; paired below.
     if unsafe {
         ffi::Py_EnterRecursiveCall(c" while converting nested data to Lua tables".as_ptr())

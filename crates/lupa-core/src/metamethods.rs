@@ -323,6 +323,9 @@ impl<B: LuaBackend> Callback<B> for ToString {
         let (object, _) = python_argument(entry, state, 1, "__tostring")?;
         let text: Bound<'_, PyString> = object.str()?;
         let encoding: &Encoding = &entry.options.encoding;
+        if matches!(encoding, Encoding::Utf8) {
+            return push_object(entry, state, &text, Mode::Value);
+        }
         let encoded = encoding.encode(&text)?;
         // SAFETY: `bytes`, and held.
         push_protected(entry, state, unsafe { bytes(encoded.as_ptr()) })?;

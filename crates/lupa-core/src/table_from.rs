@@ -145,10 +145,25 @@ impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
             }
             return Ok(());
         }
-        for item in source.try_iter()? {
-            self.item(&item?, seen.as_deref_mut())?;
+        let mut iterator = source.try_iter()?;
+        if seen.is_some() {
+            // A generator may change a list after it has given it, so each is taken as it comes.
+            for item in iterator {
+                self.item(&item?, seen.as_deref_mut())?;
+            }
+            return Ok(());
         }
-        Ok(())
+        // Some at a time, and nothing is on the Lua stack while the iterator runs.
+        loop {
+            let items = PyList::empty(source.py());
+            for item in iterator.by_ref().take(CHUNK) {
+                items.append(item?)?;
+            }
+            if items.is_empty() {
+                return Ok(());
+            }
+            self.sequence(items.as_any(), None)?;
+        }
     }
 
     /// Adds what is in a dict.

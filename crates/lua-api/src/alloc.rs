@@ -40,13 +40,13 @@ impl Memory {
     /// `l` is a live state, and so is this account, at a fixed address, until [`Memory::detach`].
     pub(crate) unsafe fn count<B: LuaBackend>(&self, l: *mut lua_State, used: usize) {
         self.counted.set(true);
-        if B::TAKES_ALLOCATOR {
-            return;
-        }
         let mut ud = null_mut();
         // SAFETY: the state is live, and the account stays where it is.
         unsafe {
             let original = B::lua_getallocf(l, &mut ud);
+            if ud == self.allocator().1 {
+                return;
+            }
             self.original.set(Some((original, ud)));
             self.used.set(used);
             B::lua_setallocf(l, Some(allocate), self.allocator().1);

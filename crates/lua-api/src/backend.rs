@@ -88,7 +88,7 @@ pub struct Frame {
 
 /// What a new state is made with.
 pub struct NewState<'a> {
-    /// The allocator, for [`LuaBackend::TAKES_ALLOCATOR`].
+    /// The allocator, for a Lua that takes one (all but LuaJIT 2.0).
     pub allocator: lua_Alloc,
     /// The data of the allocator.
     pub allocator_data: *mut c_void,
@@ -256,8 +256,6 @@ pub unsafe trait LuaBackend: CommonApi + Copy + 'static {
     const CHECKSTACK_RAISES: bool;
     /// Loading protects the compiler only: a finalizer may raise after it (LuaJIT).
     const LOAD_RAISES: bool;
-    /// A state can be made with an allocator of ours (all but LuaJIT).
-    const TAKES_ALLOCATOR: bool;
     /// Loading can be restricted to source or to bytecode (not in 5.1; then [`crate::State::load`]
     /// does it).
     const LOAD_HAS_MODE: bool;
@@ -269,7 +267,8 @@ pub unsafe trait LuaBackend: CommonApi + Copy + 'static {
     fn lua_pushnil_address() -> *mut c_void;
     /// The pseudo-index of an upvalue of the running C function.
     fn upvalue_index(n: c_int) -> c_int;
-    /// A new state, or null, that outlives neither what `host` points to nor its allocator.
+    /// A new state, or null, that outlives neither what `host` points to nor its allocator. Whether it
+    /// has taken that allocator is up to the Lua.
     unsafe fn new_state(host: &NewState<'_>) -> *mut lua_State;
     /// `[-0, +0, e]` Opens all standard libraries.
     unsafe fn open_libs(l: *mut lua_State);

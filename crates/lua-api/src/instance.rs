@@ -25,17 +25,46 @@ pub struct Ref(pub c_int);
 /// upvalues (`debug.setupvalue`).
 pub struct Thread {
     instance: Cell<*const ()>,
+    // Below this address the stack is for what does not recurse; 0 until it is asked for.
+    stack_limit: Cell<usize>,
 }
 
 thread_local! {
-    static THREAD: Thread = const { Thread { instance: Cell::new(null()) } };
+    static THREAD: Thread =
+        const { Thread { instance: Cell::new(null()), stack_limit: Cell::new(0) } };
 }
+
+/// How much of a thread's stack is left to whatever does not ask for it, in bytes: at most.
+const STACK_MARGIN: usize = 192 << 10;
 
 impl Thread {
     /// That of the calling thread; good for as long as the thread lives.
     #[inline(always)]
     pub fn this() -> NonNull<Thread> {
         THREAD.with(|thread| NonNull::from(thread))
+    }
+
+    /// Whether there is room on the system's stack for one more step of a recursion through Lua and
+    /// whatever called it.
+    #[inline(always)]
+    pub fn has_room(&self) -> bool {
+        let here = 0_u8;
+        let here = (&raw const here).addr();
+        let limit = self.stack_limit.get();
+        if limit == 0 {
+            return self.find_limit(here);
+        }
+        here > limit
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn find_limit(&self, here: usize) -> bool {
+        // Where the system does not tell, there is no limit.
+        let left = stacker::remaining_stack().unwrap_or(here);
+        let limit = here.saturating_sub(left);
+        self.stack_limit.set(limit.saturating_add((left / 4).min(STACK_MARGIN)).max(1));
+        here > self.stack_limit.get()
     }
 
     /// Makes an instance the one that this thread works on; gives the one before, to be put back.

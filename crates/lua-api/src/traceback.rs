@@ -6,6 +6,7 @@
 
 use core::ffi::{CStr, c_char, c_int};
 use core::panic::AssertUnwindSafe;
+use std::io::Write;
 
 use crate::backend::{Frame, LuaBackend, value};
 use crate::fence::enter;
@@ -16,6 +17,9 @@ use crate::state::State;
 /// Levels at either end that a long traceback keeps, as Lua's own does.
 const FIRST: c_int = 10;
 const LAST: c_int = 11;
+
+/// Room for the text of a few levels, in bytes.
+const LIKELY_SIZE: usize = 256;
 
 /// The message handler of every protected call.
 pub(crate) unsafe extern "C-unwind" fn handle<B: LuaBackend>(l: *mut lua_State) -> c_int {
@@ -49,27 +53,25 @@ fn note<B: LuaBackend>(state: State<B>) {
 /// there is no level.
 pub(crate) fn traceback<B: LuaBackend>(state: State<B>, first: c_int) -> Vec<u8> {
     let last = last_level(state, first);
-    let mut lines: Vec<Vec<u8>> = Vec::new();
-    let mut level = first;
-    while level <= last {
-        if level == first + FIRST && last - level >= LAST {
-            lines.push(b"...".to_vec());
-            level = last - LAST + 1;
+    let mut text = Vec::new();
+    let mut level = last;
+    while level >= first {
+        // In the middle of a long one, levels are left out.
+        if level == last - LAST && level >= first + FIRST {
+            text.extend_from_slice(b"\n\t...");
+            level = first + FIRST - 1;
         }
         if let Some(frame) = state.frame(level)
             && !is_entry::<B>(&frame)
         {
-            lines.push(describe::<B>(&frame));
-        }
-        level += 1;
-    }
-    let mut text = Vec::new();
-    if !lines.is_empty() {
-        text.extend_from_slice(b"stack traceback:");
-        for line in lines.iter().rev() {
+            if text.is_empty() {
+                text.reserve(LIKELY_SIZE);
+                text.extend_from_slice(b"stack traceback:");
+            }
             text.extend_from_slice(b"\n\t");
-            text.extend_from_slice(line);
+            describe::<B>(&frame, &mut text);
         }
+        level -= 1;
     }
     text
 }
@@ -97,16 +99,16 @@ fn last_level<B: LuaBackend>(state: State<B>, first: c_int) -> c_int {
     high - 1
 }
 
-fn describe<B: LuaBackend>(frame: &Frame) -> Vec<u8> {
+fn describe<B: LuaBackend>(frame: &Frame, line: &mut Vec<u8>) {
     let source = text(frame.source.as_ptr());
     let what = text(frame.what);
     let name = text(frame.name);
     let kind = text(frame.name_what);
-    let mut line = Vec::from(source);
+    line.extend_from_slice(source);
     line.push(b':');
     if frame.line > 0 {
-        line.extend_from_slice(frame.line.to_string().as_bytes());
-        line.push(b':');
+        // Writing to a vector does not fail.
+        let _ = write!(line, "{}:", frame.line);
     }
     line.extend_from_slice(b" in ");
     if what == b"main" {
@@ -121,12 +123,10 @@ fn describe<B: LuaBackend>(frame: &Frame) -> Vec<u8> {
         line.extend_from_slice(b"function <");
         line.extend_from_slice(source);
         line.push(b':');
-        line.extend_from_slice(frame.line_defined.to_string().as_bytes());
-        line.push(b'>');
+        let _ = write!(line, "{}>", frame.line_defined);
     } else {
         line.push(b'?');
     }
-    line
 }
 
 fn text<'a>(start: *const c_char) -> &'a [u8] {

@@ -29,7 +29,6 @@ unsafe impl LuaBackend for Lua51 {
     const COLLECTS_WHEN_FULL: bool = false;
     const CHECKSTACK_RAISES: bool = true;
     const LOAD_RAISES: bool = false;
-    const TAKES_ALLOCATOR: bool = true;
     const LOAD_HAS_MODE: bool = false;
     const LIBRARIES: &'static [Library] = &[
         Library::new("base", c"", Some(bindings::luaopen_base)),

@@ -29,7 +29,6 @@ unsafe impl LuaBackend for Lua52 {
     const COLLECTS_WHEN_FULL: bool = true;
     const CHECKSTACK_RAISES: bool = false;
     const LOAD_RAISES: bool = false;
-    const TAKES_ALLOCATOR: bool = true;
     const LOAD_HAS_MODE: bool = true;
     const LIBRARIES: &'static [Library] = &[
         Library::new("base", c"_G", Some(bindings::luaopen_base)),

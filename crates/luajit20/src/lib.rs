@@ -29,7 +29,6 @@ unsafe impl LuaBackend for LuaJit20 {
     const COLLECTS_WHEN_FULL: bool = false;
     const CHECKSTACK_RAISES: bool = true;
     const LOAD_RAISES: bool = true;
-    const TAKES_ALLOCATOR: bool = false;
     const LOAD_HAS_MODE: bool = true;
     const LIBRARIES: &'static [Library] = &[
         Library::new("base", c"", Some(bindings::luaopen_base)),

@@ -29,7 +29,6 @@ unsafe impl LuaBackend for LuaJit21 {
     const COLLECTS_WHEN_FULL: bool = false;
     const CHECKSTACK_RAISES: bool = false;
     const LOAD_RAISES: bool = true;
-    const TAKES_ALLOCATOR: bool = false;
     const LOAD_HAS_MODE: bool = true;
     const LIBRARIES: &'static [Library] = &[
         Library::new("base", c"", Some(bindings::luaopen_base)),
@@ -57,9 +56,13 @@ unsafe impl LuaBackend for LuaJit21 {
 
     lua_api::classic_methods!(bindings);
 
-    unsafe fn new_state(_host: &NewState<'_>) -> *mut lua_State {
-        // SAFETY: no precondition.
-        unsafe { bindings::luaL_newstate() }
+    unsafe fn new_state(host: &NewState<'_>) -> *mut lua_State {
+        // SAFETY: the allocator outlives the state. A build without GC64 (not the default of 2.1) takes
+        // only its own.
+        unsafe {
+            let state = bindings::lua_newstate(host.allocator, host.allocator_data);
+            if state.is_null() { bindings::luaL_newstate() } else { state }
+        }
     }
 
     unsafe fn load(l: *mut lua_State, code: &[u8], name: &CStr, mode: Option<&CStr>) -> c_int {

@@ -11,7 +11,7 @@ use crate::runtime::{Entry, Runtime};
 use crate::to_lua::{Mode, Prepared, prepare, push};
 
 /// How many arguments need no memory of their own.
-const FEW: usize = 6;
+const FEW: usize = 8;
 
 /// The prepared arguments of a call, with what keeps them alive.
 pub(crate) struct Arguments<'py> {

@@ -8,7 +8,8 @@ use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use lua_api::raw::lua_State;
-use lua_api::{LuaBackend, Raising, State};
+use lua_api::{LuaBackend, Raising, State, Thread};
+use pyo3::exceptions::PyRecursionError;
 use pyo3::prelude::*;
 
 use crate::boxes::View;
@@ -48,12 +49,32 @@ pub(crate) unsafe extern "C-unwind" fn outer<B: LuaBackend, C: Callback<B>>(
     unsafe {
         let Some(raising) = Raising::<B>::of_thread(l) else { return 0 };
         let runtime = raising.instance().host().cast::<Runtime<B>>();
-        let count = inner::<B, C>(&*runtime, l);
+        let count = if Thread::this().as_ref().has_room() {
+            inner::<B, C>(&*runtime, l)
+        } else {
+            inner::<B, TooDeep>(&*runtime, l)
+        };
         if count >= 0 {
             return count;
         }
         raising.raise()
     }
+}
+
+/// What is called instead when the system's stack is nearly used up.
+struct TooDeep;
+
+impl<B: LuaBackend> Callback<B> for TooDeep {
+    #[cold]
+    fn run(_: &Entry<'_, B>, _: State<B>) -> Outcome {
+        Err(too_deep().into())
+    }
+}
+
+/// `RecursionError`, where it is the system's stack that has an end.
+#[cold]
+pub(crate) fn too_deep() -> PyErr {
+    PyRecursionError::new_err("maximum recursion depth exceeded: the stack of this thread is full")
 }
 
 /// Runs the callback; negative when the error value to raise is on top of the stack.
@@ -67,13 +88,7 @@ fn inner<B: LuaBackend, C: Callback<B>>(runtime: &Runtime<B>, l: *mut lua_State)
         // SAFETY: attached just now, or all along.
         let py = unsafe { Python::assume_attached() };
         let entry = runtime.reenter(py);
-        let run = || {
-            let parking = Parking;
-            let outcome = C::run(&entry, state);
-            std::mem::forget(parking);
-            outcome
-        };
-        let count = match catch_unwind(AssertUnwindSafe(run)) {
+        let count = match catch_unwind(AssertUnwindSafe(|| C::run(&entry, state))) {
             Ok(Ok(count)) => count,
             Ok(Err(failure)) => fail(&entry, state, failure),
             Err(payload) => fail(&entry, state, Failure::Error(panicked(payload.as_ref()).into())),
@@ -86,23 +101,6 @@ fn inner<B: LuaBackend, C: Callback<B>>(runtime: &Runtime<B>, l: *mut lua_State)
         runtime.detach_again();
     }
     count
-}
-
-/// Stops for ever a thread that the interpreter ends while it is in a callback.
-///
-/// When Python exits, a daemon thread that wants to attach again is ended by `pthread_exit` (before
-/// 3.14, where it hangs), which unwinds its stack. That must not go through Lua's frames, and Rust
-/// would end the process for it.
-struct Parking;
-
-impl Drop for Parking {
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            loop {
-                std::thread::park();
-            }
-        }
-    }
 }
 
 /// Puts an error value on the stack.

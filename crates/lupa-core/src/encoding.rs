@@ -63,6 +63,7 @@ impl Encoding {
     pub(crate) fn decode_lossy(&self, py: Python<'_>, bytes: &[u8]) -> String {
         let text = match self {
             Encoding::Bytes => None,
+            Encoding::Utf8 => std::str::from_utf8(bytes).ok().map(str::to_owned),
             _ => self.decode(py, bytes).and_then(|s| s.extract::<String>()).ok(),
         };
         text.unwrap_or_else(|| bytes.iter().map(|&b| char::from(b)).collect())

@@ -187,11 +187,12 @@ pub(crate) fn from_stack<B: LuaBackend>(
     if class.is(&classes.memory) {
         recover_memory(state);
     }
-    let error = PyErr::from_type(class.bind(py).clone(), message);
-    match error.value(py).setattr(intern!(py, "value"), value) {
-        Ok(()) => error,
-        Err(failed) => failed,
-    }
+    let error = class.bind(py).call1((message,));
+    let error = error.and_then(|error| {
+        error.setattr(intern!(py, "value"), value)?;
+        Ok(error)
+    });
+    error.map_or_else(|failed| failed, PyErr::from_value)
 }
 
 /// The text of a string or number; other values have none.

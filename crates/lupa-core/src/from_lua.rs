@@ -116,26 +116,37 @@ fn number<'py, B: LuaBackend>(
     state: State<B>,
     index: i32,
 ) -> Result<Bound<'py, PyAny>> {
-    let integer = match state.to_integer(index) {
-        Some(integer) => Some(integer),
-        None if B::HAS_INTEGERS => None,
-        None => whole(state.to_number(index)),
-    };
-    // SAFETY: attached; both give a new reference, or null with an exception.
-    unsafe {
-        let object = match integer {
-            Some(integer) => ffi::PyLong_FromLongLong(integer),
-            None => ffi::PyFloat_FromDouble(state.to_number(index)),
-        };
-        Ok(Bound::from_owned_ptr_or_err(py, object)?)
+    match state.to_integer(index) {
+        Some(number) => integer(py, number),
+        None => float::<B>(py, state.to_number(index)),
     }
+}
+
+/// The object for a number of the integer subtype.
+#[inline(always)]
+pub(crate) fn integer(py: Python<'_>, number: i64) -> Result<Bound<'_, PyAny>> {
+    // SAFETY: attached; gives a new reference, or null with an exception.
+    unsafe { Ok(Bound::from_owned_ptr_or_err(py, ffi::PyLong_FromLongLong(number))?) }
+}
+
+/// The object for another number: an `int` for a whole one, where Lua has no integers.
+#[inline(always)]
+pub(crate) fn float<B: LuaBackend>(py: Python<'_>, number: f64) -> Result<Bound<'_, PyAny>> {
+    if !B::HAS_INTEGERS
+        && let Some(whole) = whole(number)
+    {
+        return integer(py, whole);
+    }
+    // SAFETY: as above.
+    unsafe { Ok(Bound::from_owned_ptr_or_err(py, ffi::PyFloat_FromDouble(number))?) }
 }
 
 /// The integer that a float stands for where Lua has no integers; `None` for a fraction, infinity,
 /// NaN, or what is too large for one.
 fn whole(number: f64) -> Option<i64> {
-    const LIMIT: f64 = 9_223_372_036_854_775_808.0; // 2^63
-    ((-LIMIT..LIMIT).contains(&number) && number.trunc() == number).then_some(number as i64)
+    // The conversion saturates, and 2^63 as a float is what its largest result comes back as.
+    let whole = number as i64;
+    (whole as f64 == number && whole != i64::MAX).then_some(whole)
 }
 
 fn boxed<'py, B: LuaBackend>(

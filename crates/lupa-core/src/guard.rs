@@ -80,3 +80,80 @@ pub(crate) fn panicked(payload: &(dyn std::any::Any + Send)) -> PyErr {
         .unwrap_or("a panic without a message");
     PanicException::new_err(format!("lupa: {message}; this is a bug in lupa"))
 }
+
+/// Calls Python, where the interpreter may end this thread.
+///
+/// When Python exits, a daemon thread that wants to attach again is ended by `pthread_exit` (before
+/// 3.14, where it hangs), which unwinds its stack. That must not go through Lua's frames, and Rust
+/// would end the process for it; so the thread stops here, for ever.
+#[inline(always)]
+pub(crate) fn parked<R>(call: impl FnOnce() -> R) -> R {
+    struct Parking;
+
+    impl Drop for Parking {
+        fn drop(&mut self) {
+            if !std::thread::panicking() {
+                loop {
+                    std::thread::park();
+                }
+            }
+        }
+    }
+
+    let parking = Parking;
+    let result = call();
+    std::mem::forget(parking);
+    result
+}
+
+/// Functions of Python that may end the thread, as functions that may be left by unwinding: their
+/// declarations say that they are not, so they are called by an address that the compiler cannot see
+/// through.
+pub(crate) mod unwinding {
+    use std::ffi::c_void;
+    use std::hint::black_box;
+
+    use pyo3::ffi::{self, PyObject, PyThreadState};
+
+    type Vectorcall = unsafe extern "C-unwind" fn(
+        *mut PyObject,
+        *const *mut PyObject,
+        usize,
+        *mut PyObject,
+    ) -> *mut PyObject;
+
+    /// `PyObject_Vectorcall`.
+    ///
+    /// # Safety
+    /// As for that.
+    #[inline(always)]
+    pub(crate) unsafe fn vectorcall(
+        callable: *mut PyObject,
+        args: *const *mut PyObject,
+        nargsf: usize,
+    ) -> *mut PyObject {
+        let function = black_box(ffi::PyObject_Vectorcall as *const c_void);
+        // SAFETY: of that type, but for what it says of unwinding; else as the caller promises.
+        unsafe {
+            let function = std::mem::transmute::<*const c_void, Vectorcall>(function);
+            function(callable, args, nargsf, std::ptr::null_mut())
+        }
+    }
+
+    /// `PyEval_RestoreThread`.
+    ///
+    /// # Safety
+    /// As for that.
+    #[inline(always)]
+    pub(crate) unsafe fn restore_thread(state: *mut PyThreadState) {
+        let function = black_box(ffi::PyEval_RestoreThread as *const c_void);
+        // SAFETY: as above.
+        unsafe {
+            let function = std::mem::transmute::<
+                *const c_void,
+                unsafe extern "C-unwind" fn(*mut PyThreadState),
+            >(function);
+            function(state);
+        }
+    }
+}

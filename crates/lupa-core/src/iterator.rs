@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use crate::error::Result;
-use crate::from_lua::from_lua;
+use crate::from_lua::{float, from_lua, integer};
 use crate::guard::{guard, guard_next};
 use crate::object;
 use crate::runtime::Entry;
@@ -279,10 +279,8 @@ fn convert<'py, B: LuaBackend>(
 ) -> Result<Bound<'py, PyAny>> {
     let (runtime, py) = (entry.runtime(), entry.py);
     let first = || match noted {
-        // SAFETY: attached; gives a new reference, or null with an exception.
-        Some(Noted::Integer(number)) => unsafe {
-            Ok(Bound::from_owned_ptr_or_err(py, ffi::PyLong_FromLongLong(number))?)
-        },
+        Some(Noted::Integer(number)) => integer(py, number),
+        Some(Noted::Float(number)) => float::<B>(py, number),
         _ => from_lua(runtime, py, state, key),
     };
     match yields {

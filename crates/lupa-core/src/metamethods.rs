@@ -13,6 +13,7 @@ use crate::compat;
 use crate::encoding::Encoding;
 use crate::error::Error;
 use crate::from_lua::{find_box, from_lua, live_box, unbox_function};
+use crate::guard::{parked, unwinding};
 use crate::quick;
 use crate::restrict::exact_name;
 use crate::runtime::{Entry, Runtime};
@@ -208,12 +209,9 @@ fn vectorcall<'py>(
         {
             target = function;
         }
-        let result = ffi::PyObject_Vectorcall(
-            target,
-            pointers.as_ptr().add(1),
-            count | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET,
-            std::ptr::null_mut(),
-        );
+        let arguments = pointers.as_ptr().add(1);
+        let flags = count | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET;
+        let result = parked(|| unwinding::vectorcall(target, arguments, flags));
         Bound::from_owned_ptr_or_err(callable.py(), result)
     }
 }
@@ -334,6 +332,9 @@ impl<B: LuaBackend> Callback<B> for ToString {
         let (object, _) = python_argument(entry, state, 1, "__tostring")?;
         let text: Bound<'_, PyString> = object.str()?;
         let encoding: &Encoding = &entry.options.encoding;
+        if matches!(encoding, Encoding::Utf8) {
+            return push_object(entry, state, &text, Mode::Value);
+        }
         let encoded = encoding.encode(&text)?;
         // SAFETY: `bytes`, and held.
         push_protected(entry, state, unsafe { bytes(encoded.as_ptr()) })?;

@@ -8,7 +8,7 @@
 use std::cell::{Cell, UnsafeCell};
 use std::ptr::null_mut;
 
-use lua_api::{LuaBackend, Raising};
+use lua_api::{LuaBackend, Raising, Thread};
 use pyo3::ffi;
 
 use crate::encoding::Encoding;
@@ -255,6 +255,7 @@ impl<B: LuaBackend> Plain<'_, '_, B> {
             if cfg!(any(Py_GIL_DISABLED, PyPy, GraalPy))
                 || !(is_dict || is_sequence)
                 || ffi::Py_REFCNT(object) as isize != references
+                || !Thread::this().as_ref().has_room()
                 || !self.held.enter(object)
             {
                 return false;

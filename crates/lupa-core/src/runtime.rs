@@ -14,9 +14,11 @@ use pyo3::prelude::*;
 
 use crate::array::Arrays;
 use crate::boxes::Boxes;
+use crate::callback::too_deep;
 use crate::cursor::Ahead;
 use crate::encoding::Encoding;
 use crate::error::{Error, Result};
+use crate::guard::{parked, unwinding};
 use crate::lock::Lock;
 use crate::restrict::Restrictions;
 use crate::strings::Strings;
@@ -111,6 +113,10 @@ impl<B: LuaBackend> Runtime<B> {
     pub(crate) fn enter<'a>(&'a self, py: Python<'a>) -> Result<Guard<'a, B>> {
         // The thread is this one for as long as the guard lives: neither can be sent elsewhere.
         let thread = Thread::this();
+        // SAFETY: the calling thread's.
+        if !unsafe { thread.as_ref() }.has_room() {
+            return Err(too_deep().into());
+        }
         self.lock.acquire_as(thread.as_ptr() as usize, py);
         let instance: *const Instance<B> = &raw const *self.instance;
         // SAFETY: the calling thread's.
@@ -190,7 +196,7 @@ impl<B: LuaBackend> Runtime<B> {
             return false;
         }
         // SAFETY: saved by this very thread: Lua runs only where the lock is held.
-        unsafe { ffi::PyEval_RestoreThread(saved) };
+        parked(|| unsafe { unwinding::restore_thread(saved) });
         true
     }
 

@@ -7,13 +7,14 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 
-use lua_api::{LuaBackend, Ref};
+use lua_api::{LuaBackend, Ref, Thread};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
+use crate::callback::too_deep;
 use crate::error::{Error, Result, raised};
 use crate::object;
 use crate::plain::{Held, Plain, borrowed_item, hint};
@@ -144,10 +145,25 @@ impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
             }
             return Ok(());
         }
-        for item in source.try_iter()? {
-            self.item(&item?, seen.as_deref_mut())?;
+        let mut iterator = source.try_iter()?;
+        if seen.is_some() {
+            // A generator may change a list after it has given it, so each is taken as it comes.
+            for item in iterator {
+                self.item(&item?, seen.as_deref_mut())?;
+            }
+            return Ok(());
         }
-        Ok(())
+        // Some at a time, and nothing is on the Lua stack while the iterator runs.
+        loop {
+            let items = PyList::empty(source.py());
+            for item in iterator.by_ref().take(CHUNK) {
+                items.append(item?)?;
+            }
+            if items.is_empty() {
+                return Ok(());
+            }
+            self.sequence(items.as_any(), None)?;
+        }
     }
 
     /// Adds what is in a dict.
@@ -381,6 +397,10 @@ fn nested<'py, B: LuaBackend>(
     // Noted at once, so that it is given back whatever happens, and found again in a cycle.
     seen.tables.insert(object.as_ptr() as usize, table);
     seen._objects.push(object.clone());
+    // SAFETY: the calling thread's.
+    if !unsafe { Thread::this().as_ref() }.has_room() {
+        return Err(too_deep().into());
+    }
     // SAFETY: attached; paired below.
     if unsafe {
         ffi::Py_EnterRecursiveCall(c" while converting nested data to Lua tables".as_ptr())

@@ -1,0 +1,130 @@
+"""What the fuzzer found: each case ended the process once."""
+
+import pytest
+
+
+@pytest.mark.parametrize("use", ["tostring(o)", "io.type(o)", "o:close()", "o:read('a')", "io.output(o)", "nil"])
+@pytest.mark.beyond
+def test_object_with_the_metatable_of_files(isolated, use):
+    isolated(f"""
+        lua.globals().o = object()
+        for code in (
+            "debug.setmetatable(o, getmetatable(io.stdout)); return {use}",
+            "o = nil; collectgarbage(); collectgarbage()",
+        ):
+            try:
+                lua.execute(code)
+            except lupa.LuaError:
+                pass
+        assert lua.eval("1 + 1") == 2
+    """)
+
+
+@pytest.mark.parametrize("key", range(1, 12))
+@pytest.mark.parametrize("value", ["nil", "1", "{}", "o", "print"])
+@pytest.mark.beyond
+def test_registry_with_other_values(isolated, key, value):
+    # Without its globals in the registry (key 2), Lua 5.5 itself cannot load code.
+    isolated(f"""
+        if not (lupa.LUA_VERSION == (5, 5) and {key} == 2):
+            lua.globals().o = object()
+            function = lua.eval("function(f) return f() end")
+            lua.execute("if debug.getregistry then debug.getregistry()[{key}] = {value} end")
+            table = {{"a": [1], "b": "c"}}
+            for thing in (
+                lambda: lua.globals().x, lambda: lua.eval("1 + 1"), lambda: lua.execute("error('x')"),
+                lambda: lua.table_from(table, recursive=True), lambda: lua.compile("x")(), lambda: function(len),
+                lambda: list(lua.table(1, 2)), lambda: str(function), lambda: lua.eval("...", object()),
+            ):
+                try:
+                    thing()
+                except Exception:
+                    pass
+    """)
+
+
+@pytest.mark.beyond
+def test_many_results_of_a_coroutine_after_a_collection(isolated):
+    isolated("""
+        for count in range(250, 330):
+            lua = lupa.LuaRuntime()
+            code = f"for i = 1, 30 do coroutine.yield((table.unpack or unpack)({{}}, 1, {count})) end"
+            for result in lua.compile(code).coroutine():
+                assert len(result) == count
+                lua.execute("for i = 1, 50 do local t = {i} end")
+    """)
+
+
+@pytest.mark.beyond
+def test_finalizer_that_raises_while_code_is_loaded(isolated):
+    isolated("""
+        for count in range(60):
+            lua = lupa.LuaRuntime()
+            litter = lua.eval('''function(n)
+                for i = 1, n do
+                    local p = newproxy and newproxy(true) or setmetatable({}, {__gc = error})
+                    if newproxy then getmetatable(p).__gc = error end
+                end
+            end''')
+            for run in [litter] + [lua.eval] * 150 + [lua.compile] * 50:
+                try:
+                    run(count if run is litter else "true" if run == lua.eval else "return true")
+                except lupa.LuaError:
+                    pass
+    """)
+
+
+@pytest.mark.parametrize("kind", ["call", "attribute", "coroutine", "table_from"])
+@pytest.mark.parametrize("kib", [512, 1024])
+@pytest.mark.beyond
+def test_recursion_on_a_small_stack(isolated, kind, kib):
+    out = isolated(f"""
+        import threading
+        step = lua.eval("function(f) return f() end")
+        coroutine = lua.eval("function(f) coroutine.yield(f()) end")
+        class Deep:
+            def __getattr__(self, name):
+                return lua.eval("function(o) return o.x end")(self)
+        def call():
+            return step(call)
+        def attribute():
+            return Deep().x
+        def again():
+            return next(coroutine.coroutine(again))
+        def table_from():
+            nested = 1
+            for _ in range(100_000):
+                nested = [nested]
+            return lua.table_from(nested, recursive=True)
+        work = {{"call": call, "attribute": attribute, "coroutine": again, "table_from": table_from}}["{kind}"]
+        def run():
+            try:
+                work()
+            except (RecursionError, lupa.LuaError) as error:
+                print(type(error).__name__)
+        threading.stack_size({kib} << 10)
+        thread = threading.Thread(target=run)
+        thread.start()
+        thread.join()
+        assert lua.eval("1 + 1") == 2
+    """)
+    assert out.strip() in ("RecursionError", "LuaError")
+
+
+@pytest.mark.parametrize("inside", ["lua", "sleep", "calls"])
+@pytest.mark.beyond
+def test_daemon_thread_at_exit(isolated, inside):
+    isolated(f"""
+        import threading, time
+        def in_lua():
+            lua.execute("local f = ...; while true do f() for i = 1, 1000 do end end", lambda: 1)
+        def in_sleep():
+            lua.execute("local f = ...; while true do f(0.0001) end", time.sleep)
+        def in_calls():
+            function = lua.eval("function(...) return ... end")
+            while True:
+                function(1)
+        for _ in range(2):
+            threading.Thread(target=in_{inside}, daemon=True).start()
+        time.sleep(0.05)
+    """)

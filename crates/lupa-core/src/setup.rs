@@ -39,7 +39,8 @@ pub(crate) fn fill<B: LuaBackend>(
         os_exit::replace(raising);
         0
     })?;
-    let metatable = anchor(entry, metatable)?;
+    let restricted = runtime.options.restrictions.is_some();
+    let metatable = anchor(entry, |raising| metatable(raising, restricted))?;
     state.push_ref(metatable);
     runtime.anchors.metatable_address.set(state.to_pointer(-1) as usize);
     state.pop(1);
@@ -132,7 +133,22 @@ pub(crate) fn anchor<B: LuaBackend>(
     kept.map_err(|failure| raised(entry, state, failure))
 }
 
-fn metatable<B: LuaBackend>(raising: Raising<'_, B>) {
+/// Pushes the metatable of boxes, and protects it: `getmetatable` gives a copy, for lupa has always
+/// let scripts look; where access to objects is restricted, it gives `false`.
+fn metatable<B: LuaBackend>(raising: Raising<'_, B>, restricted: bool) {
+    metamethods(raising);
+    if restricted {
+        raising.push_bool(false);
+    } else {
+        metamethods(raising);
+    }
+    raising.set_field(-2, c"__metatable");
+    raising.push_value(-1);
+    raising.set_field(B::REGISTRY_INDEX, METATABLE);
+}
+
+/// Pushes a table of the metamethods of boxes.
+fn metamethods<B: LuaBackend>(raising: Raising<'_, B>) {
     raising.new_table(0, 8);
     field::<B, Call>(raising, c"__call");
     field::<B, Index>(raising, c"__index");
@@ -142,8 +158,6 @@ fn metatable<B: LuaBackend>(raising: Raising<'_, B>) {
     raising.set_field(-2, c"__gc");
     raising.push_bytes(METATABLE.to_bytes());
     raising.set_field(-2, c"__name");
-    raising.push_value(-1);
-    raising.set_field(B::REGISTRY_INDEX, METATABLE);
 }
 
 /// Makes the table `python`, as a global and as a loaded module, and leaves it on top.

@@ -50,7 +50,7 @@ WAYS = {
     "as_attrgetter": "function(f, ...) return python.as_attrgetter(f)(...) end",
     "args": "function(f, ...) return f(python.args{...}) end",
     "in a table": "function(f, ...) local t = {f}; return t[1](...) end",
-    "in a coroutine": "function(f, ...) return coroutine.wrap(python.as_function(f))(...) end",
+    "in a coroutine": "function(f, ...) return coroutine.wrap(function(...) return f(...) end)(...) end",
 }
 
 

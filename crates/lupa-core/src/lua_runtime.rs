@@ -432,10 +432,6 @@ impl LuaRuntime {
     /// >>> with LuaRuntime() as lua:
     /// ...     lua.eval('6 * 7')
     /// 42
-    /// >>> lua.eval('6 * 7')
-    /// Traceback (most recent call last):
-    ///   ...
-    /// lupa.LuaError: the Lua runtime is closed
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         Ok(engine::get().close(self.state.bind(py))?)
     }

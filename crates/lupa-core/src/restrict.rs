@@ -65,7 +65,8 @@ impl Restrictions {
             add(module.getattr(name)?, kind);
         }
         for name in CODE {
-            if !builtins && !(eval && name == "eval") {
+            let asked_for = builtins || (eval && name == "eval");
+            if !asked_for {
                 add(module.getattr(name)?, Kind::Code);
             }
         }

@@ -93,7 +93,8 @@ pub(crate) trait Engine: Send + Sync {
     fn source_encoding<'a>(&self, state: &'a Bound<'_, PyAny>) -> &'a crate::encoding::Encoding;
     fn type_name(&self, wrapper: &Bound<'_, PyAny>) -> PyResult<&'static str>;
     fn version(&self) -> (u8, u8);
-    fn implementation<'a>(&self, state: &'a Bound<'_, PyAny>) -> Result<&'a str>;
+    /// A string of Lua, so bytes where strings are not decoded.
+    fn implementation<'py>(&self, state: &Bound<'py, PyAny>) -> Result<Bound<'py, PyAny>>;
     /// The libraries of these names; else what is wrong.
     fn select_libraries(&self, names: &[String]) -> std::result::Result<Selection, String>;
 }
@@ -337,11 +338,11 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
         B::VERSION
     }
 
-    fn implementation<'a>(&self, state: &'a Bound<'_, PyAny>) -> Result<&'a str> {
+    fn implementation<'py>(&self, state: &Bound<'py, PyAny>) -> Result<Bound<'py, PyAny>> {
         self.check_open(state)?;
-        // SAFETY: as in `handle`; borrowed for as long as the object.
-        let runtime = unsafe { RuntimeObject::<B>::runtime(state.as_ptr()) };
-        Ok(runtime.implementation.get().map_or(B::NAME, String::as_str))
+        let runtime = handle::<B>(state);
+        let name = runtime.implementation.get().map_or(B::NAME, String::as_str);
+        Ok(runtime.options.encoding.decode(state.py(), name.as_bytes())?)
     }
 
     fn select_libraries(&self, names: &[String]) -> std::result::Result<Selection, String> {

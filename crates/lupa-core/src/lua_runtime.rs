@@ -465,8 +465,8 @@ impl LuaRuntime {
 
     /// The name of the Lua implementation, such as "Lua 5.4" or "LuaJIT 2.1.1".
     #[getter]
-    fn lua_implementation<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
-        Ok(PyString::new(py, engine::get().implementation(self.state.bind(py))?))
+    fn lua_implementation<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Ok(engine::get().implementation(self.state.bind(py))?)
     }
 
     fn __traverse__(

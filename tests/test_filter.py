@@ -214,7 +214,7 @@ def test_names_that_lie(lupa):
                 lua.eval(f"function(o, n) {code} end")(Thing(), name)
 
 
-HARMFUL = ("{0.__class__}", "{0.public}", "{{{0._private}}}", "{0[:].x}", "{1:{0._private}}")
+HARMFUL = ("{0.__class__}", "{0.public}", "{{{0._private}}}", "{0[:].x}", "{1:{0._private}}", "{0[a].x}", "{0[}].x}")
 
 
 @pytest.mark.parametrize("template", HARMFUL)
@@ -244,7 +244,7 @@ def test_format_map(lupa, restricted):
 def test_format_strings_that_do_not(lupa, restricted):
     lua = restricted()
     call = lua.eval("function(t, ...) return t.format(...) end")
-    for template in ("{} {}", "{0:.2f}.x", "{{0.x}}", "{1!r:>5}", "plain"):
+    for template in ("{} {}", "{0:.2f}.x", "{{0.x}}", "{1!r:>5.3}", "a.b", "plain"):
         assert call(lupa.as_attrgetter(template), 1.5, "x") == template.format(1.5, "x")
 
 

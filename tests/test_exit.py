@@ -29,9 +29,42 @@ def test_interpreter_exit(hostile, leave_behind):
     hostile(leave_behind)
 
 
-def test_os_exit(backend):
-    """``os.exit`` of Lua ends the process with its status, as in any host."""
+@pytest.mark.parametrize(
+    "arguments, code",
+    [("", 0), ("nil", 0), ("true", 0), ("false", 1), ("0", 0), ("7", 7), ("-1", -1), ("'3'", 3), ("7.0, true", 7)],
+)
+def test_os_exit_raises(lupa, arguments, code):
+    lua = lupa.LuaRuntime()
+    with pytest.raises(SystemExit) as caught:
+        lua.execute(f"os.exit({arguments})")
+    assert caught.value.code == code
+    assert lua.eval("1 + 1") == 2
+
+
+def test_os_exit_in_a_coroutine(lupa):
+    coroutine = lupa.LuaRuntime().eval("function() os.exit(5) end").coroutine()
+    with pytest.raises(SystemExit) as caught:
+        next(coroutine)
+    assert caught.value.code == 5
+
+
+@pytest.mark.parametrize("wrong", ["{}", "'x'", "print"])
+def test_os_exit_with_something_else(lupa, wrong):
+    with pytest.raises(lupa.LuaError, match="bad argument #1 to 'exit'"):
+        lupa.LuaRuntime().execute(f"os.exit({wrong})")
+
+
+def test_os_exit_cleans_up(backend):
+    """``os.exit`` of Lua is the exit of Python: with its status, and after what there is to be done."""
     from conftest import run_python
 
-    done = run_python(f"import lupa.{backend} as lupa; lupa.LuaRuntime().execute('os.exit(7)')")
+    done = run_python(f"""
+        import atexit, lupa.{backend} as lupa
+        atexit.register(print, "at exit")
+        try:
+            lupa.LuaRuntime().execute("os.exit(7)")
+        finally:
+            print("finally")
+    """)
     assert done.returncode == 7
+    assert done.stdout.split("\n") == ["finally", "at exit", ""]

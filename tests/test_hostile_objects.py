@@ -123,22 +123,22 @@ def test_metatable_of_our_userdata(hostile):
         lua.globals().o = Thing()
         attempt(lambda: lua.execute("debug.setmetatable(o, {__index = function() return 1 end})"),
                 lambda: lua.eval("o.x"), lambda: lua.eval("o"), lambda: lua.gccollect())
-        attempt(lambda: lua.execute("debug.setmetatable(io.stdout, getmetatable(d))"),
+        attempt(lambda: lua.execute("debug.setmetatable(io.stdout, debug.getmetatable(d))"),
                 lambda: lua.eval("io.stdout.x"),
                 lambda: lua.eval("io.stdout"), lambda: lua.eval("tostring(io.stdout)"),
                 lambda: lua.eval("io.stdout()"),
                 lambda: lua.execute("io.stdout.x = 1"), lambda: lua.eval("python.iter(io.stdout)"))
-        lua.execute("if newproxy then p = newproxy(); debug.setmetatable(p, getmetatable(d)) end")
+        lua.execute("if newproxy then p = newproxy(); debug.setmetatable(p, debug.getmetatable(d)) end")
         attempt(lambda: lua.eval("p"), lambda: lua.eval("p.x"), lambda: lua.eval("tostring(p)"),
                 lambda: lua.eval("p()"))
         lua.execute("p = nil")
         lua.gccollect()
-        attempt(lambda: lua.execute("debug.setmetatable(1, getmetatable(d))"), lambda: lua.eval("(1).x"),
+        attempt(lambda: lua.execute("debug.setmetatable(1, debug.getmetatable(d))"), lambda: lua.eval("(1).x"),
                 lambda: lua.eval("(1)()"), lambda: lua.eval("tostring(1)"))
         lua.execute("debug.setmetatable(1, nil)")
-        attempt(lambda: lua.execute("setmetatable({}, getmetatable(d))()"),
-                lambda: lua.execute("return setmetatable({}, getmetatable(d)).x"),
-                lambda: lua.execute("return tostring(setmetatable({}, getmetatable(d)))"))
+        attempt(lambda: lua.execute("setmetatable({}, debug.getmetatable(d))()"),
+                lambda: lua.execute("return setmetatable({}, debug.getmetatable(d)).x"),
+                lambda: lua.execute("return tostring(setmetatable({}, debug.getmetatable(d)))"))
     """)
 
 

@@ -184,6 +184,31 @@ def test_metatable(lua):
     assert lua.eval("function(a, b) return getmetatable(a) == getmetatable(b) end")([], {})
 
 
+@pytest.mark.beyond
+def test_metatable_is_protected(lupa, lua):
+    """What ``getmetatable`` gives is a copy: to change it changes nothing."""
+    lua.globals().o = [5]
+    lua.execute("""
+        local copy = getmetatable(o)
+        for name in pairs(copy) do copy[name] = function() return "changed" end end
+        for name in pairs(copy) do copy[name] = nil end
+    """)
+    assert lua.eval("o[0]") == 5
+    assert lua.eval("tostring(o)") == "[5]"
+    assert lua.eval("rawequal(getmetatable(o), debug.getmetatable(o))") is False
+    with pytest.raises(lupa.LuaError):
+        lua.execute("setmetatable(o, {})")
+    with pytest.raises(lupa.LuaError, match="protected"):
+        lua.execute("setmetatable(setmetatable({}, debug.getmetatable(o)), {})")
+
+
+@pytest.mark.beyond
+def test_metatable_is_hidden_where_access_is_restricted(lupa):
+    for options in ({"attribute_filter": lambda o, name, setting: name}, {"attribute_handlers": (getattr, setattr)}):
+        lua = lupa.LuaRuntime(**options)
+        assert lua.eval("getmetatable(...)", object()) is False
+
+
 def test_hasattr_that_fails(lua):
     class Fails:
         def __getattr__(self, name):

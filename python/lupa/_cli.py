@@ -158,6 +158,7 @@ class Command:
         hidden = () if options.environment else self.variables("LUA_PATH", "LUA_CPATH")
         with hidden_environment(hidden):
             self.runtime = module.LuaRuntime()
+        self.runtime._restore_exit()  # a command ends like Lua's own, from anywhere
         host = pkgutil.get_data("lupa", "_cli.lua")
         assert host is not None, "a file of the package"
         self.host = self.runtime.execute(host, self.on_exception, flush_streams, name="=lupa")

@@ -9,6 +9,7 @@
 
 use core::ffi::{CStr, c_char, c_int, c_void};
 
+use crate::libraries::Library;
 use crate::raw::{lua_Alloc, lua_CFunction, lua_State};
 use crate::warn::Warnings;
 
@@ -259,6 +260,9 @@ pub unsafe trait LuaBackend: CommonApi + Copy + 'static {
     /// does it).
     const LOAD_HAS_MODE: bool;
 
+    /// The standard libraries, in the order in which they are opened.
+    const LIBRARIES: &'static [Library];
+
     /// The address of this Lua's `lua_pushnil`, to tell Luas of one process apart.
     fn lua_pushnil_address() -> *mut c_void;
     /// The pseudo-index of an upvalue of the running C function.
@@ -268,6 +272,8 @@ pub unsafe trait LuaBackend: CommonApi + Copy + 'static {
     unsafe fn new_state(host: &NewState<'_>) -> *mut lua_State;
     /// `[-0, +0, e]` Opens all standard libraries.
     unsafe fn open_libs(l: *mut lua_State);
+    /// `[-0, +0, e]` Opens a library as a global and a loaded module.
+    unsafe fn open_library(l: *mut lua_State, name: &CStr, open: lua_CFunction);
     /// Calls `f` in protected mode with `ud` as its only argument; works in a fresh state.
     unsafe fn cpcall(l: *mut lua_State, f: lua_CFunction, ud: *mut c_void) -> c_int;
     /// `[-0, +0, -|m]` Makes room for `n` more values. See [`LuaBackend::CHECKSTACK_RAISES`].

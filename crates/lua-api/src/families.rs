@@ -107,6 +107,15 @@ macro_rules! classic_methods {
             unsafe { $bindings::luaL_openlibs(l) };
         }
 
+        unsafe fn open_library(l: *mut lua_State, name: &CStr, open: lua_CFunction) {
+            // SAFETY: as above; these functions make globals of the libraries themselves.
+            unsafe {
+                $bindings::lua_pushcclosure(l, open, 0);
+                $bindings::lua_pushstring(l, name.as_ptr());
+                $bindings::lua_call(l, 1, 0);
+            }
+        }
+
         unsafe fn cpcall(l: *mut lua_State, f: lua_CFunction, ud: *mut c_void) -> c_int {
             // SAFETY: as above.
             unsafe { $bindings::lua_cpcall(l, f, ud) }
@@ -199,6 +208,14 @@ macro_rules! later_methods {
         #[inline(always)]
         fn upvalue_index(n: c_int) -> c_int {
             Self::REGISTRY_INDEX - n
+        }
+
+        unsafe fn open_library(l: *mut lua_State, name: &CStr, open: lua_CFunction) {
+            // SAFETY: the caller keeps the manual's rules for these functions.
+            unsafe {
+                $bindings::luaL_requiref(l, name.as_ptr(), open, 1);
+                $bindings::lua_settop(l, -2);
+            }
         }
 
         unsafe fn cpcall(l: *mut lua_State, f: lua_CFunction, ud: *mut c_void) -> c_int {

@@ -287,8 +287,6 @@ impl<'f, B: LuaBackend> Raising<'f, B> {
         new_thread = lua_newthread() -> *mut lua_State;
         /// Runs a collector command.
         gc = gc(what: Gc) -> c_int;
-        /// Opens the standard libraries.
-        open_libs = open_libs();
     }
 
     /// Makes room for `n` more values.

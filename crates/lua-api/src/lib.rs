@@ -28,6 +28,7 @@ pub mod dl;
 mod families;
 mod fence;
 mod instance;
+mod libraries;
 mod pool;
 pub mod raw;
 mod state;
@@ -41,6 +42,7 @@ pub use backend::{
 };
 pub use fence::{Raised, Raising};
 pub use instance::{Instance, Ref, Thread};
+pub use libraries::{Library, Opening, Selection};
 pub use state::State;
 pub use warn::{Warnings, warn};
 

@@ -5,7 +5,7 @@ mod bindings;
 use core::ffi::{CStr, c_char, c_int, c_void};
 
 use lua_api::raw::{lua_CFunction, lua_State};
-use lua_api::{LuaBackend, NewState};
+use lua_api::{Library, LuaBackend, NewState, Opening};
 use pyo3::prelude::*;
 
 /// Lua 5.1.
@@ -30,6 +30,17 @@ unsafe impl LuaBackend for Lua51 {
     const CHECKSTACK_RAISES: bool = true;
     const LOAD_RAISES: bool = false;
     const LOAD_HAS_MODE: bool = false;
+    const LIBRARIES: &'static [Library] = &[
+        Library::new("base", c"", Some(bindings::luaopen_base)),
+        Library { name: "coroutine", opening: Opening::Part, needs: &[] },
+        Library::new("package", c"package", Some(bindings::luaopen_package)),
+        Library::new("table", c"table", Some(bindings::luaopen_table)),
+        Library::new("io", c"io", Some(bindings::luaopen_io)),
+        Library::new("os", c"os", Some(bindings::luaopen_os)),
+        Library::new("string", c"string", Some(bindings::luaopen_string)),
+        Library::new("math", c"math", Some(bindings::luaopen_math)),
+        Library::new("debug", c"debug", Some(bindings::luaopen_debug)),
+    ];
 
     lua_api::classic_methods!(bindings);
 

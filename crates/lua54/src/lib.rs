@@ -5,7 +5,7 @@ mod bindings;
 use core::ffi::{CStr, c_char, c_int, c_void};
 
 use lua_api::raw::{lua_CFunction, lua_State};
-use lua_api::{Gc, LuaBackend, NewState};
+use lua_api::{Gc, Library, LuaBackend, NewState};
 use pyo3::prelude::*;
 
 /// Lua 5.4.
@@ -29,6 +29,18 @@ unsafe impl LuaBackend for Lua54 {
     const CHECKSTACK_RAISES: bool = false;
     const LOAD_RAISES: bool = false;
     const LOAD_HAS_MODE: bool = true;
+    const LIBRARIES: &'static [Library] = &[
+        Library::new("base", c"_G", Some(bindings::luaopen_base)),
+        Library::new("package", c"package", Some(bindings::luaopen_package)),
+        Library::new("coroutine", c"coroutine", Some(bindings::luaopen_coroutine)),
+        Library::new("table", c"table", Some(bindings::luaopen_table)),
+        Library::new("io", c"io", Some(bindings::luaopen_io)),
+        Library::new("os", c"os", Some(bindings::luaopen_os)),
+        Library::new("string", c"string", Some(bindings::luaopen_string)),
+        Library::new("math", c"math", Some(bindings::luaopen_math)),
+        Library::new("utf8", c"utf8", Some(bindings::luaopen_utf8)),
+        Library::new("debug", c"debug", Some(bindings::luaopen_debug)),
+    ];
 
     lua_api::modern_methods!(bindings);
 

@@ -5,7 +5,7 @@ mod bindings;
 use core::ffi::{CStr, c_char, c_int, c_void};
 
 use lua_api::raw::{lua_CFunction, lua_State};
-use lua_api::{LuaBackend, NewState};
+use lua_api::{Library, LuaBackend, NewState, Opening};
 use pyo3::prelude::*;
 
 /// LuaJIT 2.0.
@@ -30,6 +30,28 @@ unsafe impl LuaBackend for LuaJit20 {
     const CHECKSTACK_RAISES: bool = true;
     const LOAD_RAISES: bool = true;
     const LOAD_HAS_MODE: bool = true;
+    const LIBRARIES: &'static [Library] = &[
+        Library::new("base", c"", Some(bindings::luaopen_base)),
+        Library { name: "coroutine", opening: Opening::Part, needs: &[] },
+        Library::new("package", c"package", Some(bindings::luaopen_package)),
+        Library::new("table", c"table", Some(bindings::luaopen_table)),
+        Library::new("io", c"io", Some(bindings::luaopen_io)),
+        Library::new("os", c"os", Some(bindings::luaopen_os)),
+        Library::new("string", c"string", Some(bindings::luaopen_string)),
+        Library::new("math", c"math", Some(bindings::luaopen_math)),
+        Library::new("debug", c"debug", Some(bindings::luaopen_debug)),
+        Library::new("bit", c"bit", Some(bindings::luaopen_bit)),
+        Library {
+            name: "jit",
+            opening: Opening::Always(c"jit", Some(bindings::luaopen_jit)),
+            needs: &[],
+        },
+        Library {
+            name: "ffi",
+            opening: Opening::Preload(c"ffi", Some(bindings::luaopen_ffi)),
+            needs: &["base", "package", "string"],
+        },
+    ];
 
     lua_api::classic_methods!(bindings);
 

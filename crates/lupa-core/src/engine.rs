@@ -6,7 +6,7 @@ use std::ffi::{CStr, CString};
 use std::marker::PhantomData;
 use std::sync::OnceLock;
 
-use lua_api::{Gc, Instance, LuaBackend, OK, Raised};
+use lua_api::{Gc, Instance, LuaBackend, OK, Raised, Selection};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -16,7 +16,7 @@ use crate::call::{self, Arguments};
 use crate::error::{Error, Origin, Result, classes, from_stack, raised};
 use crate::from_lua::from_lua;
 use crate::runtime::{Options, Runtime, RuntimeObject};
-use crate::{object, python_lib, setup, table_from};
+use crate::{object, os_exit, python_lib, setup, table_from};
 
 /// A chunk of code on its way to Lua.
 pub(crate) struct Chunk<'a> {
@@ -27,6 +27,7 @@ pub(crate) struct Chunk<'a> {
 
 /// What a new runtime is made with, besides [`Options`].
 pub(crate) struct Creation<'py> {
+    pub(crate) libraries: Selection,
     pub(crate) eval: Option<Bound<'py, PyAny>>,
     pub(crate) builtins: Option<Bound<'py, PyAny>>,
     pub(crate) overflow_handler: Option<Bound<'py, PyAny>>,
@@ -79,13 +80,23 @@ pub(crate) trait Engine: Send + Sync {
         state: &Bound<'_, PyAny>,
         handler: Option<&Bound<'_, PyAny>>,
     ) -> Result<()>;
+    /// Frees everything of the runtime, which must not be in use.
+    fn close(&self, state: &Bound<'_, PyAny>) -> Result<()>;
+    /// Lets `os.exit` end the process, as in Lua itself.
+    fn restore_exit(&self, state: &Bound<'_, PyAny>) -> Result<()>;
+    /// An error if the runtime is closed.
+    fn check_open(&self, state: &Bound<'_, PyAny>) -> Result<()>;
     /// `None` when memory is not counted.
-    fn memory(&self, state: &Bound<'_, PyAny>) -> Option<MemoryUse>;
+    fn memory(&self, state: &Bound<'_, PyAny>) -> Result<Option<MemoryUse>>;
     fn set_memory_limit(&self, state: &Bound<'_, PyAny>, limit: usize) -> Result<()>;
     fn fail_allocations(&self, state: &Bound<'_, PyAny>, after: Option<u64>) -> Result<()>;
     fn source_encoding<'a>(&self, state: &'a Bound<'_, PyAny>) -> &'a crate::encoding::Encoding;
     fn type_name(&self, wrapper: &Bound<'_, PyAny>) -> PyResult<&'static str>;
     fn version(&self) -> (u8, u8);
+    /// A string of Lua, so bytes where strings are not decoded.
+    fn implementation<'py>(&self, state: &Bound<'py, PyAny>) -> Result<Bound<'py, PyAny>>;
+    /// The libraries of these names; else what is wrong.
+    fn select_libraries(&self, names: &[String]) -> std::result::Result<Selection, String>;
 }
 
 static ENGINE: OnceLock<&'static dyn Engine> = OnceLock::new();
@@ -123,7 +134,8 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
         let object = RuntimeObject::create(py, Box::new(Runtime::new(instance, options)))?;
         let runtime = handle::<B>(&object);
         let entry = runtime.enter(py)?;
-        setup::fill(&entry, creation.eval.as_ref(), creation.builtins.as_ref())?;
+        let (eval, builtins) = (creation.eval.as_ref(), creation.builtins.as_ref());
+        setup::fill(&entry, creation.libraries, eval, builtins)?;
         python_lib::set_overflow_handler(&entry, creation.overflow_handler.as_ref())?;
         runtime.base_memory.set(runtime.instance.memory().used());
         drop(entry);
@@ -256,17 +268,32 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
         python_lib::set_overflow_handler(&entry, handler)
     }
 
-    fn memory(&self, state: &Bound<'_, PyAny>) -> Option<MemoryUse> {
+    fn close(&self, state: &Bound<'_, PyAny>) -> Result<()> {
+        handle::<B>(state).close_on_request(state.py())
+    }
+
+    fn restore_exit(&self, state: &Bound<'_, PyAny>) -> Result<()> {
+        let entry = handle::<B>(state).enter(state.py())?;
+        os_exit::restore(&entry)
+    }
+
+    fn check_open(&self, state: &Bound<'_, PyAny>) -> Result<()> {
+        if handle::<B>(state).instance.is_open() { Ok(()) } else { Err(Error::Closed) }
+    }
+
+    fn memory(&self, state: &Bound<'_, PyAny>) -> Result<Option<MemoryUse>> {
+        self.check_open(state)?;
         let runtime = handle::<B>(state);
         let memory = runtime.instance.memory();
-        memory.is_counted().then(|| MemoryUse {
+        Ok(memory.is_counted().then(|| MemoryUse {
             used: memory.used(),
             limit: memory.limit(),
             base: runtime.base_memory.get(),
-        })
+        }))
     }
 
     fn set_memory_limit(&self, state: &Bound<'_, PyAny>, limit: usize) -> Result<()> {
+        self.check_open(state)?;
         let runtime = handle::<B>(state);
         let memory = runtime.instance.memory();
         if !memory.is_counted() {
@@ -309,6 +336,17 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
 
     fn version(&self) -> (u8, u8) {
         B::VERSION
+    }
+
+    fn implementation<'py>(&self, state: &Bound<'py, PyAny>) -> Result<Bound<'py, PyAny>> {
+        self.check_open(state)?;
+        let runtime = handle::<B>(state);
+        let name = runtime.implementation.get().map_or(B::NAME, String::as_str);
+        Ok(runtime.options.encoding.decode(state.py(), name.as_bytes())?)
+    }
+
+    fn select_libraries(&self, names: &[String]) -> std::result::Result<Selection, String> {
+        Selection::named::<B>(names.iter().map(String::as_str))
     }
 }
 

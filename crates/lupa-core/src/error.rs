@@ -17,6 +17,10 @@ pub(crate) enum Error {
     Python(PyErr),
     /// The runtime was closed.
     Closed,
+    /// The runtime is to be closed in the middle of a use.
+    Busy,
+    /// The runtime is to be closed while Python uses memory of Lua.
+    Pinned,
     /// A Lua object was given to another runtime than its own.
     OtherRuntime,
     /// There is no memory in Lua, or its limit is reached.
@@ -42,6 +46,11 @@ impl From<Error> for PyErr {
         match error {
             Error::Python(error) => error,
             Error::Closed => lua_error("the Lua runtime is closed"),
+            Error::Busy => lua_error("the Lua runtime cannot be closed while it is running"),
+            Error::Pinned => lua_error(
+                "the Lua runtime cannot be closed while arrays outside of it use its memory: \
+                 release them first",
+            ),
             Error::OtherRuntime => lua_error("cannot mix objects from different Lua runtimes"),
             Error::LostReference => lua_error("lost reference"),
             Error::Memory => Python::attach(|py| {

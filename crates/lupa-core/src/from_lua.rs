@@ -91,7 +91,7 @@ fn other<'py, B: LuaBackend>(
         }
         value::TABLE => object::wrap(runtime, py, state, index, types::get().table),
         value::USERDATA => match unbox(runtime, state, index) {
-            Some(object) => boxed(py, object),
+            Some(object) => boxed(runtime, py, object),
             None => match crate::array::to_python(runtime, py, state, index)? {
                 Some(array) => Ok(array),
                 None => object::wrap(runtime, py, state, index, types::get().object),
@@ -101,7 +101,7 @@ fn other<'py, B: LuaBackend>(
             if is_as_function(state, index)
                 && let Some(object) = unbox_function(runtime, state, index)
             {
-                return boxed(py, object);
+                return boxed(runtime, py, object);
             }
             object::wrap(runtime, py, state, index, types::get().function)
         }
@@ -149,12 +149,17 @@ fn whole(number: f64) -> Option<i64> {
     (whole as f64 == number && whole != i64::MAX).then_some(whole)
 }
 
-fn boxed(py: Python<'_>, object: *mut ffi::PyObject) -> Result<Bound<'_, PyAny>> {
+fn boxed<'py, B: LuaBackend>(
+    runtime: &Runtime<B>,
+    py: Python<'py>,
+    object: *mut ffi::PyObject,
+) -> Result<Bound<'py, PyAny>> {
     if object.is_null() {
         return Err(PyReferenceError::new_err("deleted python object").into());
     }
     // SAFETY: the box owns the object, and it is alive on the stack.
-    Ok(unsafe { Bound::from_borrowed_ptr(py, object) })
+    let object = unsafe { Bound::from_borrowed_ptr(py, object) };
+    Ok(runtime.options.restrict(object)?)
 }
 
 /// The object in the box at `index`: `None` when that is no box, null when the box was finalized.

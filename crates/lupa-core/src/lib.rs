@@ -32,10 +32,12 @@ mod lua_runtime;
 mod metamethods;
 mod methods;
 mod object;
+mod os_exit;
 mod plain;
 mod protocol;
 mod python_lib;
 mod quick;
+mod restrict;
 mod runtime;
 mod setup;
 mod strings;
@@ -96,6 +98,7 @@ pub fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> {
         py.get_type::<protocol::ProtocolWrapper>(),
         py.get_type::<arguments::PyArguments>(),
         py.get_type::<cursor::Cursor>(),
+        py.get_type::<restrict::Restricted>(),
     ] {
         class.setattr("__module__", &package_name)?;
     }

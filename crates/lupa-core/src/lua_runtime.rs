@@ -3,13 +3,14 @@
 use std::borrow::Cow;
 use std::ffi::CString;
 
-use lua_api::Gc;
+use lua_api::{Gc, Selection};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyFloat, PyString, PyTuple};
 
 use crate::encoding::{Encoding, ascii};
 use crate::engine::{self, Chunk, Creation};
+use crate::restrict::Restrictions;
 use crate::runtime::Options;
 
 /// A Lua runtime: one Lua state with its own globals.
@@ -22,10 +23,14 @@ use crate::runtime::Options;
 /// * ``attribute_filter``: ``func(obj, attr_name, is_setting)`` is called for each attribute of a
 ///   Python object that Lua code reads or sets. It returns the name to use, or raises
 ///   ``AttributeError`` to deny access. The name need not be a string. Items are not filtered.
+///   ``getattr()`` and its like obey the filter too when Lua code calls them, and ``eval()``,
+///   ``open()`` and others that reach further refuse; see ``register_eval``, ``register_builtins``.
 /// * ``attribute_handlers``: a pair ``(getter, setter)``, ``getter(obj, attr_name)`` and
 ///   ``setter(obj, attr_name, value)``, that does all access to Python objects; either can be None.
-/// * ``register_eval``: give Lua code Python's ``eval()`` as ``python.eval``. (default: True)
-/// * ``register_builtins``: give Lua code Python's builtins as ``python.builtins``. (default: True)
+/// * ``register_eval``: give Lua code Python's ``eval()`` as ``python.eval``. (default: True; with a filter
+///   or handlers it refuses to run unless this is passed)
+/// * ``register_builtins``: give Lua code Python's builtins as ``python.builtins``.
+///   (default: True; with a filter or handlers those that run code refuse unless this is passed)
 /// * ``unpack_returned_tuples``: a tuple that a Python function returns becomes several Lua values.
 ///   (default: False)
 /// * ``overflow_handler``: ``func(number)`` gives something else for an integer that Lua has no
@@ -36,6 +41,8 @@ use crate::runtime::Options;
 /// * ``convert_arrays``: NumPy's arrays arrive in Lua as arrays that share their memory, and its
 ///   scalars as numbers and booleans. ``as_array()`` does this for one object. (default: False)
 /// * ``array_base``: the index of the first element of an array in Lua, 1 or 0. (default: 1)
+/// * ``libs``: the names of the standard libraries that Lua code shall have, such as
+///   ``['base', 'string', 'table']``; ``None`` is all of them. (default: None)
 ///
 /// >>> lua = LuaRuntime()
 /// >>> lua.eval('1 + 1')
@@ -56,6 +63,17 @@ fn callable<'py>(
         Some(object) if !object.is_callable() => Err(PyValueError::new_err(message)),
         object => Ok(object),
     }
+}
+
+/// The libraries that `libs` names.
+fn libraries(names: Option<&Bound<'_, PyAny>>) -> PyResult<Selection> {
+    let Some(names) = names else { return Ok(Selection::ALL) };
+    if names.is_instance_of::<PyString>() {
+        return Err(PyTypeError::new_err("libs must be a list of names, not a string"));
+    }
+    let names: Vec<String> =
+        names.try_iter()?.map(|name| name?.extract()).collect::<PyResult<_>>()?;
+    engine::get().select_libraries(&names).map_err(PyValueError::new_err)
 }
 
 type Handlers<'py> = (Option<Bound<'py, PyAny>>, Option<Bound<'py, PyAny>>);
@@ -127,13 +145,13 @@ impl LuaRuntime {
     #[new]
     #[pyo3(signature = (
         encoding=Default(()), source_encoding=None, attribute_filter=None, attribute_handlers=None,
-        register_eval=Truth(true), unpack_returned_tuples=Truth(false), register_builtins=Truth(true),
+        register_eval=Flag::Unset, unpack_returned_tuples=Truth(false), register_builtins=Flag::Unset,
         overflow_handler=None, max_memory=None, string_hash_seed=None,
-        *, convert_arrays=Truth(false), array_base=1,
+        *, convert_arrays=Truth(false), array_base=1, libs=None,
     ), text_signature = "(encoding='UTF-8', source_encoding=None, attribute_filter=None, \
         attribute_handlers=None, register_eval=True, unpack_returned_tuples=False, \
         register_builtins=True, overflow_handler=None, max_memory=None, string_hash_seed=None, \
-        *, convert_arrays=False, array_base=1)")]
+        *, convert_arrays=False, array_base=1, libs=None)")]
     #[allow(clippy::too_many_arguments)]
     fn new<'py>(
         py: Python<'py>,
@@ -141,14 +159,15 @@ impl LuaRuntime {
         source_encoding: Option<Bound<'py, PyAny>>,
         attribute_filter: Option<Bound<'py, PyAny>>,
         attribute_handlers: Option<Bound<'py, PyAny>>,
-        register_eval: Truth,
+        register_eval: Flag,
         unpack_returned_tuples: Truth,
-        register_builtins: Truth,
+        register_builtins: Flag,
         overflow_handler: Option<Bound<'py, PyAny>>,
         max_memory: Option<Bytes>,
         string_hash_seed: Option<u32>,
         convert_arrays: Truth,
         array_base: i64,
+        libs: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Self> {
         let encoding = match encoding {
             Default::Unset => Encoding::Utf8,
@@ -171,7 +190,12 @@ impl LuaRuntime {
         }
         let overflow_handler = callable(overflow_handler, "overflow_handler must be callable")?;
         let builtins = py.import("builtins")?;
+        let restricted = filter.is_some() || getter.is_some() || setter.is_some();
+        let restrictions = restricted.then(|| {
+            Restrictions::new(py, register_eval.is_asked_for(), register_builtins.is_asked_for())
+        });
         let options = Options {
+            restrictions: restrictions.transpose()?,
             encoding,
             source_encoding,
             attribute_filter: filter.map(Bound::unbind),
@@ -182,8 +206,9 @@ impl LuaRuntime {
             array_base,
         };
         let creation = Creation {
-            eval: register_eval.0.then(|| builtins.getattr("eval")).transpose()?,
-            builtins: register_builtins.0.then(|| builtins.into_any()),
+            libraries: libraries(libs.as_ref())?,
+            eval: register_eval.is_on().then(|| builtins.getattr("eval")).transpose()?,
+            builtins: register_builtins.is_on().then(|| builtins.into_any()),
             overflow_handler,
             count_memory: max_memory.is_some(),
             seed: string_hash_seed,
@@ -368,20 +393,24 @@ impl LuaRuntime {
     ///
     /// With ``total``, the memory that the runtime started with is part of it.
     #[pyo3(signature = (total=Truth(false)))]
-    fn get_max_memory(&self, py: Python<'_>, total: Truth) -> Option<usize> {
+    fn get_max_memory(&self, py: Python<'_>, total: Truth) -> PyResult<Option<usize>> {
         let memory = engine::get().memory(self.state.bind(py))?;
-        let base = if total.0 { 0 } else { memory.base };
-        Some(memory.limit.saturating_sub(base))
+        Ok(memory.map(|memory| {
+            let base = if total.0 { 0 } else { memory.base };
+            memory.limit.saturating_sub(base)
+        }))
     }
 
     /// The memory that Lua uses, in bytes; None when it is not counted.
     ///
     /// With ``total``, the memory that the runtime started with is part of it.
     #[pyo3(signature = (total=Truth(false)))]
-    fn get_memory_used(&self, py: Python<'_>, total: Truth) -> Option<i64> {
+    fn get_memory_used(&self, py: Python<'_>, total: Truth) -> PyResult<Option<i64>> {
         let memory = engine::get().memory(self.state.bind(py))?;
-        let base = if total.0 { 0 } else { memory.base };
-        Some(memory.used as i64 - base as i64)
+        Ok(memory.map(|memory| {
+            let base = if total.0 { 0 } else { memory.base };
+            memory.used as i64 - base as i64
+        }))
     }
 
     /// Set the limit of Lua's memory in bytes; 0 is no limit.
@@ -391,6 +420,35 @@ impl LuaRuntime {
     #[pyo3(signature = (max_memory, total=Truth(false)))]
     fn set_max_memory(&self, py: Python<'_>, max_memory: usize, total: Truth) -> PyResult<()> {
         self.limit_memory(py, max_memory, total.0)
+    }
+
+    /// Free everything of this runtime at once; what there is of it raises ``LuaError`` from then on.
+    ///
+    /// Lua's finalizers run. Waits for other threads that use the runtime. Called from Python code
+    /// that Lua has called, or while NumPy or others use memory of Lua (arrays of the ffi), it raises
+    /// ``LuaError``, and nothing is closed. To close twice is no error. A runtime is a context manager
+    /// that is closed at the end:
+    ///
+    /// >>> with LuaRuntime() as lua:
+    /// ...     lua.eval('6 * 7')
+    /// 42
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        Ok(engine::get().close(self.state.bind(py))?)
+    }
+
+    fn __enter__(this: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
+        engine::get().check_open(this.get().state.bind(this.py()))?;
+        Ok(this)
+    }
+
+    #[pyo3(signature = (*_exc))]
+    fn __exit__(&self, py: Python<'_>, _exc: &Bound<'_, PyTuple>) -> PyResult<()> {
+        self.close(py)
+    }
+
+    /// For ``python -m lupa``: let ``os.exit`` end the process, as in Lua itself.
+    fn _restore_exit(&self, py: Python<'_>) -> PyResult<()> {
+        Ok(engine::get().restore_exit(self.state.bind(py))?)
     }
 
     /// For tests: let ``count`` more allocations succeed and then fail all, until called with None.
@@ -408,9 +466,7 @@ impl LuaRuntime {
     /// The name of the Lua implementation, such as "Lua 5.4" or "LuaJIT 2.1.1".
     #[getter]
     fn lua_implementation<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let code = "type(jit) == 'table' and jit.version or _VERSION";
-        let code = PyString::new(py, code).into_any();
-        self.eval(&code, &PyTuple::empty(py), None, None)
+        Ok(engine::get().implementation(self.state.bind(py))?)
     }
 
     fn __traverse__(
@@ -424,7 +480,7 @@ impl LuaRuntime {
 impl LuaRuntime {
     fn limit_memory(&self, py: Python<'_>, limit: usize, total: bool) -> PyResult<()> {
         let state = self.state.bind(py);
-        let base = engine::get().memory(state).map_or(0, |memory| memory.base);
+        let base = engine::get().memory(state)?.map_or(0, |memory| memory.base);
         let limit = match limit {
             0 => 0,
             limit if total => limit,
@@ -485,6 +541,31 @@ impl<'py> FromPyObject<'_, 'py> for Truth {
 
     fn extract(object: pyo3::Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
         object.is_truthy().map(Truth)
+    }
+}
+
+/// A flag that is on unless it is switched off, and can be asked for expressly.
+#[derive(Clone, Copy)]
+enum Flag {
+    Unset,
+    Given(bool),
+}
+
+impl Flag {
+    fn is_on(self) -> bool {
+        !matches!(self, Flag::Given(false))
+    }
+
+    fn is_asked_for(self) -> bool {
+        matches!(self, Flag::Given(true))
+    }
+}
+
+impl<'py> FromPyObject<'_, 'py> for Flag {
+    type Error = PyErr;
+
+    fn extract(object: pyo3::Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        object.is_truthy().map(Flag::Given)
     }
 }
 

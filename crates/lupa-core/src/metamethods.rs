@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::from_lua::{find_box, from_lua, live_box, unbox_function};
 use crate::guard::{parked, unwinding};
 use crate::quick;
+use crate::restrict::exact_name;
 use crate::runtime::{Entry, Runtime};
 use crate::to_lua::{
     Mode, Prepared, bytes, prepare, prepare_plain, push, push_method, push_plain, push_protected,
@@ -149,6 +150,14 @@ pub(crate) fn call<'py, B: LuaBackend>(
     callable: &Bound<'py, PyAny>,
     first: i32,
 ) -> Outcome {
+    let restricted;
+    let callable = match &entry.options.restrictions {
+        None => callable,
+        Some(_) => {
+            restricted = entry.options.restrict(callable.clone())?;
+            &restricted
+        }
+    };
     let count = (state.top() - first + 1) as usize;
     let mut few: [Option<Bound<'py, PyAny>>; FEW] = Default::default();
     let mut many = Vec::new();
@@ -254,7 +263,7 @@ impl<B: LuaBackend> Callback<B> for Index {
         let value = if view.has(View::ITEMS) && options.attribute_getter.is_none() {
             object.get_item(key)?
         } else if let Some(getter) = &options.attribute_getter {
-            getter.bind(entry.py).call1((object, key))?
+            getter.bind(entry.py).call1((object, exact_name(key)?))?
         } else {
             let name = attribute_name(entry, &object, key, false)?;
             // SAFETY: attached; live objects. Unlike PyO3's, this takes names of any type.
@@ -284,7 +293,7 @@ impl<B: LuaBackend> Callback<B> for NewIndex {
         if view.has(View::ITEMS) && options.attribute_setter.is_none() {
             object.set_item(key, value)?;
         } else if let Some(setter) = &options.attribute_setter {
-            setter.bind(entry.py).call1((object, key, value))?;
+            setter.bind(entry.py).call1((object, exact_name(key)?, value))?;
         } else {
             let name = attribute_name(entry, &object, key, true)?;
             // SAFETY: attached; live objects.
@@ -306,7 +315,7 @@ fn attribute_name<'py, B: LuaBackend>(
     setting: bool,
 ) -> PyResult<Bound<'py, PyAny>> {
     let name = match &entry.options.attribute_filter {
-        Some(filter) => filter.bind(entry.py).call1((object, name, setting))?,
+        Some(filter) => filter.bind(entry.py).call1((object, exact_name(name)?, setting))?,
         None => name,
     };
     match name.cast::<PyBytes>() {

@@ -1,14 +1,14 @@
 //! [`Runtime`]: one Lua with its lock, its options and the Python objects in it; and the hidden
 //! Python object that owns it, which `LuaRuntime` and every wrapper keep alive.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::ffi::{c_int, c_void};
 use std::ops::Deref;
 use std::ptr::{NonNull, null_mut};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use lua_api::{Instance, LuaBackend, Ref, State, Thread};
+use lua_api::{Gc, Instance, LuaBackend, Ref, State, Thread};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
@@ -20,6 +20,7 @@ use crate::encoding::Encoding;
 use crate::error::{Error, Result};
 use crate::guard::{parked, unwinding};
 use crate::lock::Lock;
+use crate::restrict::Restrictions;
 use crate::strings::Strings;
 use crate::types;
 
@@ -30,6 +31,8 @@ pub(crate) struct Options {
     pub(crate) attribute_filter: Option<Py<PyAny>>,
     pub(crate) attribute_getter: Option<Py<PyAny>>,
     pub(crate) attribute_setter: Option<Py<PyAny>>,
+    /// With a filter or handlers: what else they apply to.
+    pub(crate) restrictions: Option<Restrictions>,
     pub(crate) unpack_returned_tuples: bool,
     /// NumPy's arrays arrive in Lua as arrays.
     pub(crate) convert_arrays: bool,
@@ -70,6 +73,8 @@ pub(crate) struct Runtime<B: LuaBackend> {
     has_pending: AtomicBool,
     pub(crate) options: Options,
     pub(crate) anchors: Anchors,
+    /// What this Lua calls itself.
+    pub(crate) implementation: OnceCell<String>,
     /// Memory that the runtime used before any user code, in bytes.
     pub(crate) base_memory: Cell<usize>,
     // The Python object that owns this; borrowed.
@@ -91,6 +96,7 @@ impl<B: LuaBackend> Runtime<B> {
             has_pending: AtomicBool::new(false),
             options,
             anchors: Anchors::default(),
+            implementation: OnceCell::new(),
             base_memory: Cell::new(0),
             owner: Cell::new(null_mut()),
         }
@@ -212,6 +218,35 @@ impl<B: LuaBackend> Runtime<B> {
         }
     }
 
+    /// Closes Lua because the host asks for it: waits until no other thread uses it.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] inside of a use of this very runtime, which is to go on after; and
+    /// [`Error::Pinned`] while Python uses memory of Lua.
+    pub(crate) fn close_on_request(&self, py: Python<'_>) -> Result<()> {
+        if self.lock.is_owned() {
+            return if self.instance.is_open() { Err(Error::Busy) } else { Ok(()) };
+        }
+        let guard = match self.enter(py) {
+            Err(Error::Closed) => return Ok(()),
+            guard => guard?,
+        };
+        if self.arrays.are_pinned() {
+            // Arrays that only garbage of Lua refers to are no reason to refuse.
+            let state = guard.state();
+            if state.protect(|raising| raising.gc(Gc::Collect)).is_err() {
+                state.pop(1);
+            }
+            self.drop_dead();
+            // What was dropped may have run any code, but for this function.
+            if self.arrays.are_pinned() {
+                return Err(Error::Pinned);
+            }
+        }
+        self.close();
+        Ok(())
+    }
+
     /// Closes Lua for a slot of the owner: whoever could hold the lock has a reference to that, so
     /// the lock is free, or ours.
     fn close_guarded(&self) {
@@ -225,6 +260,7 @@ impl<B: LuaBackend> Runtime<B> {
     /// Closes Lua, running its finalizers, and drops every Python object that it held.
     fn close(&self) {
         self.change();
+        self.arrays.end_adoption();
         if self.instance.is_open() {
             self.instance.close();
         }

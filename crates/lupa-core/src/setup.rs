@@ -4,13 +4,14 @@
 use std::cell::Cell;
 use std::ffi::CStr;
 
-use lua_api::{LuaBackend, Raising, Ref};
+use lua_api::{LuaBackend, Raising, Ref, Selection};
 use pyo3::prelude::*;
 
 use crate::boxes::View;
 use crate::callback::{Callback, push_callback};
 use crate::error::{Error, Result, raised};
 use crate::metamethods::{Call, Index, NewIndex, ToString, collect, push_box};
+use crate::os_exit;
 use crate::python_lib::{
     Args, AsAttrGetter, AsFunction, AsItemGetter, Enumerate, Iter, IterEx, SetOverflowHandler, next,
 };
@@ -22,16 +23,24 @@ const METATABLE: &CStr = c"POBJECT";
 /// Fills a new Lua. `eval` and `builtins` become `python.eval` and `python.builtins`, if given.
 pub(crate) fn fill<B: LuaBackend>(
     entry: &Entry<'_, B>,
+    libraries: Selection,
     eval: Option<&Bound<'_, PyAny>>,
     builtins: Option<&Bound<'_, PyAny>>,
 ) -> Result<()> {
     let runtime = entry.runtime();
     let state = entry.state();
     step(entry, |raising| {
-        raising.open_libs();
+        raising.open_libraries(libraries);
         0
     })?;
-    let metatable = anchor(entry, metatable)?;
+    note_implementation(entry)?;
+    step(entry, |raising| {
+        raising.hide_libraries(libraries);
+        os_exit::replace(raising);
+        0
+    })?;
+    let restricted = runtime.options.restrictions.is_some();
+    let metatable = anchor(entry, |raising| metatable(raising, restricted))?;
     state.push_ref(metatable);
     runtime.anchors.metatable_address.set(state.to_pointer(-1) as usize);
     state.pop(1);
@@ -74,6 +83,28 @@ pub(crate) fn fill<B: LuaBackend>(
     })
 }
 
+/// Notes the name of the implementation. Only LuaJIT itself knows which one it is.
+fn note_implementation<B: LuaBackend>(entry: &Entry<'_, B>) -> Result<()> {
+    let mut name = format!("Lua {}.{}", B::VERSION.0, B::VERSION.1);
+    if B::HAS_FFI {
+        let state = entry.state();
+        let made = state.protect_values(|raising| {
+            raising.push_globals();
+            raising.get_field(-1, c"jit");
+            raising.get_field(-1, c"version");
+            1
+        });
+        made.map_err(|failure| raised(entry, state, failure))?;
+        if let Some(version) = state.bytes(-1) {
+            name = String::from_utf8_lossy(version).into_owned();
+        }
+        state.pop(1);
+    }
+    // A runtime is filled once.
+    let _ = entry.implementation.set(name);
+    Ok(())
+}
+
 /// Runs a step in protected mode.
 pub(crate) fn step<B: LuaBackend>(
     entry: &Entry<'_, B>,
@@ -102,7 +133,22 @@ pub(crate) fn anchor<B: LuaBackend>(
     kept.map_err(|failure| raised(entry, state, failure))
 }
 
-fn metatable<B: LuaBackend>(raising: Raising<'_, B>) {
+/// Pushes the metatable of boxes, and protects it: `getmetatable` gives a copy, for lupa has always
+/// let scripts look; where access to objects is restricted, it gives `false`.
+fn metatable<B: LuaBackend>(raising: Raising<'_, B>, restricted: bool) {
+    metamethods(raising);
+    if restricted {
+        raising.push_bool(false);
+    } else {
+        metamethods(raising);
+    }
+    raising.set_field(-2, c"__metatable");
+    raising.push_value(-1);
+    raising.set_field(B::REGISTRY_INDEX, METATABLE);
+}
+
+/// Pushes a table of the metamethods of boxes.
+fn metamethods<B: LuaBackend>(raising: Raising<'_, B>) {
     raising.new_table(0, 8);
     field::<B, Call>(raising, c"__call");
     field::<B, Index>(raising, c"__index");
@@ -112,8 +158,6 @@ fn metatable<B: LuaBackend>(raising: Raising<'_, B>) {
     raising.set_field(-2, c"__gc");
     raising.push_bytes(METATABLE.to_bytes());
     raising.set_field(-2, c"__name");
-    raising.push_value(-1);
-    raising.set_field(B::REGISTRY_INDEX, METATABLE);
 }
 
 /// Makes the table `python`, as a global and as a loaded module, and leaves it on top.

@@ -219,6 +219,9 @@ impl<B: LuaBackend> Callback<B> for Adopt {
         layout.header.data = state.to_number(2) as usize as *mut u8;
         layout.header.readonly = state.to_bool(5);
         let runtime = entry.runtime();
+        if runtime.arrays.closing.get() {
+            return Err(Error::Closed.into());
+        }
         let holder = wrapper::wrap(runtime, entry.py, state, 1, types::get().object)?;
         let holder = Held::new(&holder);
         let source = Source::Lua { holder, _pin: Pin::new(&runtime.arrays.pins) };

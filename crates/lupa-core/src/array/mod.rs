@@ -48,6 +48,8 @@ pub(crate) struct Arrays {
     /// How many arrays outside of Lua use memory of Lua values. While there are any, Lua is not
     /// closed by a finalizer: others of the same garbage may still read that memory.
     pins: Arc<AtomicUsize>,
+    /// Lua is being closed: its memory is no longer given away.
+    closing: Cell<bool>,
     /// Bytes of arrays that were made since the last full collection.
     pressure: Cell<usize>,
 }
@@ -56,6 +58,12 @@ impl Arrays {
     /// Whether Lua's memory is in use outside of Lua.
     pub(crate) fn are_pinned(&self) -> bool {
         self.pins.load(Ordering::Relaxed) > 0
+    }
+
+    /// From now on no array can be made over memory of Lua: finalizers that run while it is closed
+    /// would leave it dangling.
+    pub(crate) fn end_adoption(&self) {
+        self.closing.set(true);
     }
 }
 

@@ -72,14 +72,16 @@ struct Guarded {
 }
 
 /// How a Lua is watched. Its address is that of its [`crate::Instance`].
+#[repr(C)]
 pub struct Watch {
+    // These two first: `struct lupa_watch` of `lua-build/c`.
+    running: AtomicPtr<lua_State>,
+    // Coroutines inherit the hook of whom resumes them: instructions are counted, or Lua is stopped.
+    hands_on: AtomicBool,
     hooks: &'static Hooks,
     hook: lua_Hook,
     held: AtomicBool,
     guarded: UnsafeCell<Guarded>,
-    running: AtomicPtr<lua_State>,
-    // Coroutines inherit the hook of whom resumes them: instructions are counted, or Lua is stopped.
-    hands_on: AtomicBool,
     counting: AtomicBool,
 }
 
@@ -90,12 +92,12 @@ impl Watch {
     /// `hook` is what runs in the thread of Lua when it is to stop.
     pub(crate) fn new(hooks: &'static Hooks, hook: lua_Hook) -> Self {
         Watch {
+            running: AtomicPtr::new(null_mut()),
+            hands_on: AtomicBool::new(false),
             hooks,
             hook,
             held: AtomicBool::new(false),
             guarded: UnsafeCell::default(),
-            running: AtomicPtr::new(null_mut()),
-            hands_on: AtomicBool::new(false),
             counting: AtomicBool::new(false),
         }
     }
@@ -356,30 +358,24 @@ extern "C" fn lupa_keep(state: *mut lua_State, hook: lua_Hook, mask: c_int, coun
     1
 }
 
-/// Another coroutine runs from now on; gives the one before. Null changes nothing.
+/// The watch of the Lua that this thread works on, or null, for Lua itself.
 #[unsafe(no_mangle)]
-extern "C" fn lupa_switch(to: *mut lua_State) -> *mut lua_State {
-    let Some(watch) = of_thread() else { return null_mut() };
-    if to.is_null() {
-        return null_mut();
-    }
-    let before = watch.running.load(Ordering::Relaxed);
-    watch.running.store(to, Ordering::Release);
-    if watch.hands_on.load(Ordering::Relaxed) && before != to && !before.is_null() {
-        hand_on(watch, before, to);
-    }
-    before
+extern "C" fn lupa_watch() -> *const Watch {
+    // SAFETY: the calling thread's.
+    unsafe { Thread::this().as_ref() }.instance().cast()
 }
 
-#[cold]
-fn hand_on(watch: &Watch, before: *mut lua_State, to: *mut lua_State) {
+/// A coroutine runs after another one, and goes on with its hook if that is ours.
+#[unsafe(no_mangle)]
+extern "C" fn lupa_hand_on(from: *mut lua_State, to: *mut lua_State) {
+    let Some(watch) = of_thread() else { return };
     let hand_on = watch.hooks.outside.as_ref().and_then(|outside| outside.hand_on);
-    if let Some(hand_on) = hand_on {
+    if let Some(hand_on) = hand_on.filter(|_| from != to && !from.is_null() && !to.is_null()) {
         watch.locked(|guarded| {
-            if watch.is_ours(before) {
+            if watch.is_ours(from) {
                 watch.keep(guarded, to);
                 // SAFETY: both are live: one has run, the other is about to.
-                unsafe { hand_on(before, to) };
+                unsafe { hand_on(from, to) };
             }
         });
     }

@@ -5,6 +5,8 @@
 #ifndef lupa_stop_h
 #define lupa_stop_h
 
+#include <stddef.h>
+
 #include "lua.h"
 
 /* Nobody writes to a state from another thread while this lock is held. */
@@ -17,8 +19,46 @@ void lupa_forget (lua_State *L);
 /* The state is about to be freed, and runs nothing any more. */
 void lupa_closing (void);
 
-/* Notes that `to` runs from now on, and gives the one before; NULL changes nothing. */
-lua_State *lupa_switch (lua_State *to);
+/* The beginning of the watch of the Lua that this thread works on, in Rust. */
+struct lupa_watch {
+  lua_State *running;
+  unsigned char hands_on;
+};
+
+/* That watch, or NULL. */
+struct lupa_watch *lupa_watch (void);
+
+/* Hands the hook of a coroutine on to the one that runs after it. */
+void lupa_hand_on (lua_State *from, lua_State *to);
+
+#if defined(__GNUC__)
+#define lupa_load(place) __atomic_load_n(place, __ATOMIC_RELAXED)
+#define lupa_store(place, value) __atomic_store_n(place, value, __ATOMIC_RELEASE)
+#else  /* MSVC: volatile is as strong */
+#define lupa_load(place) (*(volatile unsigned char *)(place))
+#define lupa_store(place, value) (*(lua_State *volatile *)(place) = (value))
+#endif
+
+/* Notes that `to` runs from now on, after `from`. */
+#define lupa_switch(watch, from, to) \
+  do { \
+    lupa_store(&(watch)->running, to); \
+    if (lupa_load(&(watch)->hands_on)) lupa_hand_on(from, to); \
+  } while (0)
+
+/* Runs what gives a status for `L`, noting that it does. */
+#define lupa_run(status, L, run) \
+  do { \
+    struct lupa_watch *watch = lupa_watch(); \
+    if (watch == NULL) \
+      status = run; \
+    else { \
+      lua_State *before = watch->running; \
+      lupa_switch(watch, before, L); \
+      status = run; \
+      lupa_switch(watch, L, before); \
+    } \
+  } while (0)
 
 /* A script sets a hook, with the lock held: whether it was kept for later, since ours is set. */
 int lupa_keep (lua_State *L, lua_Hook hook, int mask, int count);

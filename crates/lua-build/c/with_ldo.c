@@ -9,27 +9,24 @@
 #if LUA_VERSION_NUM >= 504
 
 LUA_API int lua_resume (lua_State *L, lua_State *from, int nargs, int *nresults) {
-  lua_State *before = lupa_switch(L);
-  int status = lupa_raw_resume(L, from, nargs, nresults);
-  lupa_switch(before);
+  int status;
+  lupa_run(status, L, lupa_raw_resume(L, from, nargs, nresults));
   return status;
 }
 
 #elif LUA_VERSION_NUM >= 502
 
 LUA_API int lua_resume (lua_State *L, lua_State *from, int nargs) {
-  lua_State *before = lupa_switch(L);
-  int status = lupa_raw_resume(L, from, nargs);
-  lupa_switch(before);
+  int status;
+  lupa_run(status, L, lupa_raw_resume(L, from, nargs));
   return status;
 }
 
 #else
 
 LUA_API int lua_resume (lua_State *L, int nargs) {
-  lua_State *before = lupa_switch(L);
-  int status = lupa_raw_resume(L, nargs);
-  lupa_switch(before);
+  int status;
+  lupa_run(status, L, lupa_raw_resume(L, nargs));
   return status;
 }
 

@@ -45,9 +45,8 @@ void luaE_freethread (lua_State *L, lua_State *L1) {
 #if LUA_VERSION_NUM >= 504
 
 LUA_API int lua_closethread (lua_State *L, lua_State *from) {
-  lua_State *before = lupa_switch(L);
-  int status = lupa_raw_closethread(L, from);
-  lupa_switch(before);
+  int status;
+  lupa_run(status, L, lupa_raw_closethread(L, from));
   return status;
 }
 

@@ -356,7 +356,7 @@ def test_memory_limit_of_a_block(lupa, lua):
 
 
 def test_memory_limit_of_a_block_and_of_the_runtime(lupa):
-    lua = lupa.LuaRuntime(max_memory=5_000_000)
+    lua = lupa.LuaRuntime(max_memory=20_000_000)
     before = lua.get_max_memory()
     rep = lua.eval("function(n) return #string.rep('x', n) end")
     with lua.limits(memory=1_000_000):
@@ -367,7 +367,7 @@ def test_memory_limit_of_a_block_and_of_the_runtime(lupa):
             rep(2_000_000)
     assert rep(2_000_000) == 2_000_000
     with lua.limits(memory=100_000_000), pytest.raises(lupa.LuaMemoryError):
-        rep(6_000_000)
+        rep(30_000_000)
 
 
 def test_limits_can_be_entered_again(lupa, lua):

@@ -14,6 +14,7 @@ mod rules;
 mod test;
 mod tidy;
 mod tools;
+mod types;
 mod vendor;
 mod venv;
 
@@ -40,7 +41,7 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "test",
-        usage: "[--python EXE] [--only rust|pytest|doctest|upstream] [--no-build]",
+        usage: "[--python EXE] [--only rust|pytest|doctest|types|upstream] [--no-build]",
         about: "build and test everything, lupa 2.8's own suite included",
         run: test::run,
     },

@@ -3,6 +3,7 @@
 use crate::arguments::Arguments;
 use crate::fixture;
 use crate::tools::{self, Result, cargo, root, target};
+use crate::types;
 use crate::venv::Venv;
 
 /// A part of the tests: its name, and what runs it.
@@ -14,10 +15,11 @@ enum Run {
     Python(fn(&Venv) -> Result),
 }
 
-const PARTS: [Part; 4] = [
+const PARTS: [Part; 5] = [
     ("rust", Run::Rust(rust)),
     ("pytest", Run::Python(pytest)),
     ("doctest", Run::Python(doctest)),
+    ("types", Run::Python(types::check)),
     ("upstream", Run::Python(upstream)),
 ];
 

@@ -6,10 +6,11 @@ use std::ffi::CString;
 use lua_api::{Gc, Selection};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyFloat, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyString, PyTuple, PyType};
 
 use crate::encoding::{Encoding, ascii};
 use crate::engine::{self, Chunk, Creation};
+use crate::parameters::{Bytes, Default, Flag, Truth};
 use crate::restrict::Restrictions;
 use crate::runtime::Options;
 
@@ -352,7 +353,7 @@ impl LuaRuntime {
     /// [1, 2, 4, 3]
     /// >>> lua.table_from({'a': [1, {'b': 2}]}, recursive=True).a[2].b
     /// 2
-    #[pyo3(signature = (*args, recursive=Truth(false)))]
+    #[pyo3(signature = (*args, recursive=Truth(false)), text_signature = "($self, /, *args, recursive=False)")]
     fn table_from<'py>(
         &self,
         py: Python<'py>,
@@ -364,6 +365,11 @@ impl LuaRuntime {
     }
 
     /// A context manager that stops Lua's garbage collector.
+    ///
+    /// >>> lua = LuaRuntime()
+    /// >>> with lua.nogc():
+    /// ...     lua.execute('local t = {} for i = 1, 100 do t[i] = {} end return #t')
+    /// 100
     fn nogc(&self, py: Python<'_>) -> LuaNoGc {
         LuaNoGc { state: self.state.clone_ref(py) }
     }
@@ -392,7 +398,7 @@ impl LuaRuntime {
     /// The limit of Lua's memory in bytes; 0 is no limit, None that memory is not counted.
     ///
     /// With ``total``, the memory that the runtime started with is part of it.
-    #[pyo3(signature = (total=Truth(false)))]
+    #[pyo3(signature = (total=Truth(false)), text_signature = "($self, /, total=False)")]
     fn get_max_memory(&self, py: Python<'_>, total: Truth) -> PyResult<Option<usize>> {
         let memory = engine::get().memory(self.state.bind(py))?;
         Ok(memory.map(|memory| {
@@ -404,7 +410,13 @@ impl LuaRuntime {
     /// The memory that Lua uses, in bytes; None when it is not counted.
     ///
     /// With ``total``, the memory that the runtime started with is part of it.
-    #[pyo3(signature = (total=Truth(false)))]
+    ///
+    /// >>> lua = LuaRuntime(max_memory=0)
+    /// >>> before = lua.get_memory_used()
+    /// >>> lua.globals().text = 'x' * 10_000
+    /// >>> lua.get_memory_used() - before >= 10_000
+    /// True
+    #[pyo3(signature = (total=Truth(false)), text_signature = "($self, /, total=False)")]
     fn get_memory_used(&self, py: Python<'_>, total: Truth) -> PyResult<Option<i64>> {
         let memory = engine::get().memory(self.state.bind(py))?;
         Ok(memory.map(|memory| {
@@ -417,7 +429,12 @@ impl LuaRuntime {
     ///
     /// With ``total``, the memory that the runtime started with is part of it. A runtime that was
     /// created without ``max_memory`` raises RuntimeError.
-    #[pyo3(signature = (max_memory, total=Truth(false)))]
+    ///
+    /// >>> lua = LuaRuntime(max_memory=100_000)
+    /// >>> lua.set_max_memory(0)
+    /// >>> len(lua.eval('string.rep("x", 200000)'))
+    /// 200000
+    #[pyo3(signature = (max_memory, total=Truth(false)), text_signature = "($self, /, max_memory, total=False)")]
     fn set_max_memory(&self, py: Python<'_>, max_memory: usize, total: Truth) -> PyResult<()> {
         self.limit_memory(py, max_memory, total.0)
     }
@@ -469,6 +486,15 @@ impl LuaRuntime {
         Ok(engine::get().implementation(self.state.bind(py))?)
     }
 
+    /// For annotations: ``LuaRuntime[bytes]`` has strings that are ``bytes``.
+    #[classmethod]
+    fn __class_getitem__<'py>(
+        cls: &Bound<'py, PyType>,
+        item: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        cls.py().import("types")?.getattr("GenericAlias")?.call1((cls, item))
+    }
+
     fn __traverse__(
         &self,
         visit: pyo3::PyVisit<'_>,
@@ -487,85 +513,6 @@ impl LuaRuntime {
             limit => limit.saturating_add(base),
         };
         Ok(engine::get().set_memory_limit(state, limit)?)
-    }
-}
-
-/// A parameter that may be left out, given as None, or given.
-enum Default<'py> {
-    Unset,
-    Given(Option<Bound<'py, PyAny>>),
-}
-
-#[allow(non_snake_case)]
-fn Default<'py>(_: ()) -> Default<'py> {
-    Default::Unset
-}
-
-impl<'py> FromPyObject<'_, 'py> for Default<'py> {
-    type Error = PyErr;
-
-    fn extract(object: pyo3::Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        Ok(Default::Given((!object.is_none()).then(|| object.to_owned())))
-    }
-}
-
-/// A number of bytes; a fraction is cut off.
-struct Bytes(i64);
-
-impl<'py> FromPyObject<'_, 'py> for Bytes {
-    type Error = PyErr;
-
-    fn extract(object: pyo3::Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        match object.cast::<PyFloat>() {
-            Ok(number) => Ok(Bytes(number.value() as i64)),
-            // What is larger than any memory is as good as the largest number.
-            Err(_) => {
-                object.extract().or_else(|_| object.extract::<u64>().map(|_| i64::MAX)).map(Bytes)
-            }
-        }
-    }
-}
-
-/// A flag that takes any object by its truth, as lupa always has.
-#[derive(Clone, Copy)]
-pub(crate) struct Truth(bool);
-
-impl From<bool> for Truth {
-    fn from(value: bool) -> Self {
-        Truth(value)
-    }
-}
-
-impl<'py> FromPyObject<'_, 'py> for Truth {
-    type Error = PyErr;
-
-    fn extract(object: pyo3::Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        object.is_truthy().map(Truth)
-    }
-}
-
-/// A flag that is on unless it is switched off, and can be asked for expressly.
-#[derive(Clone, Copy)]
-enum Flag {
-    Unset,
-    Given(bool),
-}
-
-impl Flag {
-    fn is_on(self) -> bool {
-        !matches!(self, Flag::Given(false))
-    }
-
-    fn is_asked_for(self) -> bool {
-        matches!(self, Flag::Given(true))
-    }
-}
-
-impl<'py> FromPyObject<'_, 'py> for Flag {
-    type Error = PyErr;
-
-    fn extract(object: pyo3::Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        object.is_truthy().map(Flag::Given)
     }
 }
 

@@ -1,4 +1,4 @@
-"""The examples of the documentation: README.md, and the docstrings of the package and of each Lua's module."""
+"""The examples of the documentation: README.md, docs/, and the docstrings of the package and of each Lua's module."""
 
 from __future__ import annotations
 
@@ -13,7 +13,21 @@ pytestmark = pytest.mark.beyond
 
 ROOT = Path(__file__).resolve().parent.parent
 OPTIONS = doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL
-CLASSES = ("LuaRuntime", "LuaError", "LuaSyntaxError", "LuaMemoryError", "FastRLock")
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+CLASSES = (
+    "LuaRuntime",
+    "LuaError",
+    "LuaSyntaxError",
+    "LuaMemoryError",
+    "LuaObject",
+    "LuaTable",
+    "LuaFunction",
+    "LuaCoroutineFunction",
+    "LuaCoroutine",
+    "LuaIterator",
+    "LuaArray",
+    "FastRLock",
+)
 FUNCTIONS = (
     "lua_type",
     "as_array",
@@ -50,6 +64,14 @@ def test_readme():
     assert run_examples(text, "README.md", {}) > 20
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_page(page):
+    pytest.importorskip("numpy")
+    text = page.read_text(encoding="utf-8")
+    examples = run_examples(text, page.name, {})
+    assert examples > 0 or ">>>" not in text
+
+
 def test_package():
     package = importlib.import_module("lupa")
     assert run_examples(package.__doc__, "lupa", {}) > 0
@@ -66,13 +88,3 @@ def test_docstrings_of_a_module(lupa):
 def test_everything_public_is_documented(lupa):
     assert lupa.__doc__
     assert [name for name, thing in documented(lupa) if not thing.__doc__] == []
-
-
-def test_wrappers_are_documented(lupa):
-    """The classes that users meet as results have docstrings, and so have their methods."""
-    lua = lupa.LuaRuntime()
-    for thing in (lua.table(), lua.eval("function() end"), lua.eval("function() end").coroutine()):
-        assert type(thing).__doc__
-        for name in dir(type(thing)):
-            if not name.startswith("_"):
-                assert getattr(type(thing), name).__doc__, name

@@ -7,6 +7,7 @@ mod bindgen;
 mod demo;
 mod develop;
 mod dist;
+mod docs;
 mod fixture;
 mod fuzz;
 mod lint;
@@ -74,6 +75,12 @@ const TASKS: &[Task] = &[
         usage: "[--python EXE]",
         about: "make the source distribution in dist/",
         run: dist::sdist,
+    },
+    Task {
+        name: "docs",
+        usage: "[--python EXE] [--no-build]",
+        about: "build, and make the site in target/docs",
+        run: docs::run,
     },
     Task {
         name: "vendor",

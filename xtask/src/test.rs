@@ -104,15 +104,12 @@ fn pytest(venv: &Venv) -> Result {
     tools::run(pytest.arg(root().join("tests")))
 }
 
-/// The examples in the README, and in the docstrings of the package.
+/// The examples in the README and the pages of the site, and in the docstrings of the package.
 fn doctest(venv: &Venv) -> Result {
     let mut doctest = venv.python();
     doctest.args(["-m", "pytest", "-p", "no:cacheprovider"]);
     doctest.args(["--doctest-modules", "--pyargs", "lupa"]);
-    let readme = root().join("README.md");
-    if readme.is_file() {
-        doctest.arg("--doctest-glob=*.md").arg(readme);
-    }
+    doctest.arg("--doctest-glob=*.md").arg(root().join("README.md")).arg(root().join("docs"));
     tools::run(&mut doctest)
 }
 

@@ -1,7 +1,7 @@
 //! The part `types` of the tests: what type checkers make of the package as it is installed.
 
 use crate::lint::MYPY;
-use crate::tools::{Result, output, root, run};
+use crate::tools::{Result, root, run};
 use crate::venv::Venv;
 
 /// With Node.js as a package of PyPI, so that the machine need not have it.
@@ -9,9 +9,7 @@ const PYRIGHT: &str = "pyright[nodejs]==1.1.414";
 
 /// Checks `tests/typing` with mypy and pyright, and the stubs against the modules.
 pub(crate) fn check(venv: &Venv) -> Result {
-    let version =
-        output(venv.python().args(["-c", "import sys; print(sys.version_info >= (3, 10))"]))?;
-    if version != "True" {
+    if !venv.is_python(3, 10)? {
         println!("types: not checked, as mypy needs Python 3.10 or later");
         return Ok(());
     }

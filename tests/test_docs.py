@@ -66,8 +66,9 @@ def test_readme():
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_page(page):
-    pytest.importorskip("numpy")
     text = page.read_text(encoding="utf-8")
+    if "import numpy" in text:
+        pytest.importorskip("numpy")
     examples = run_examples(text, page.name, {})
     assert examples > 0 or ">>>" not in text
 

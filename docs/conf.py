@@ -16,6 +16,7 @@ html_title = f"lupa {version}"
 
 extensions = ["myst_parser", "lupa_reference"]
 exclude_patterns = ["_extensions"]
+smartquotes = False  # what is in quotes here is often code
 nitpicky = True
 nitpick_ignore = [("py:class", "AbstractContextManager")]  # of Python's own documentation
 
@@ -23,6 +24,7 @@ html_theme = "furo"
 html_static_path = ["_static"]
 html_css_files = ["lupa.css"]
 html_show_sphinx = False
+html_show_copyright = False
 html_copy_source = False
 html_theme_options = {
     "light_css_variables": {"color-brand-primary": "#1c3f94", "color-brand-content": "#1c5fb0"},
@@ -58,9 +60,19 @@ def relink(match):
     return text if text.startswith("`") else f"`{text}`"
 
 
-def relink_included(app, relative_path, parent_docname, content):
-    content[0] = LINK.sub(relink, content[0])
+def trim(text):
+    """Without the empty line that doctest needs before the end of a block."""
+    return text.replace("\n\n```\n", "\n```\n")
+
+
+def prepare_page(app, docname, content):
+    content[0] = trim(content[0])
+
+
+def prepare_included(app, relative_path, parent_docname, content):
+    content[0] = LINK.sub(relink, trim(content[0]))
 
 
 def setup(app):
-    app.connect("include-read", relink_included)
+    app.connect("source-read", prepare_page)
+    app.connect("include-read", prepare_included)

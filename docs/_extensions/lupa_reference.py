@@ -50,10 +50,14 @@ def signature(function: object) -> str:
     return str(inspect.Signature(parameters))
 
 
-def described(kind: str, heading: str, thing: object, options: tuple[str, ...] = ()) -> Iterator[str]:
+def described(kind: str, heading: str, thing: object, option: str = "", bases: str = "") -> Iterator[str]:
     yield f".. py:{kind}:: {heading}"
-    yield from (f"   {option}" for option in options)
+    if option:
+        yield f"   {option}"
     yield ""
+    if bases:
+        yield f"   Base classes: {bases}"
+        yield ""
     text = inspect.getdoc(thing)
     if not text:
         raise ValueError(f"{heading} has no docstring")
@@ -64,7 +68,7 @@ def described(kind: str, heading: str, thing: object, options: tuple[str, ...] =
 def function_lines(kind: str, name: str, node: ast.FunctionDef, thing: object) -> Iterator[str]:
     result = result_of(node)
     if any(ast.unparse(decorator) == "property" for decorator in node.decorator_list):
-        return described("attribute", name, thing, (f":type: {result}",))
+        return described("attribute", name, thing, f":type: {result}")
     arrow = f" -> {result}" if result else ""
     return described(kind, f"{name}{signature(thing)}{arrow}", thing)
 
@@ -73,11 +77,9 @@ def class_lines(name: str, node: ast.ClassDef, thing: type) -> Iterator[str]:
     """A class with its public members."""
     kind = "exception" if issubclass(thing, BaseException) else "class"
     parameters = (thing.__text_signature__ or "") if kind == "class" else ""
-    yield from described(kind, name + parameters, thing)
     bases = [base.id for base in node.bases if isinstance(base, ast.Name)]
-    if bases:
-        yield f"   Base classes: {', '.join(f'``{base}``' for base in bases)}"
-        yield ""
+    links = ", ".join(f":py:class:`{base}`" if hasattr(lupa, base) else f"``{base}``" for base in bases)
+    yield from described(kind, name + parameters, thing, bases=links)
     for member, definition in definitions(node.body).items():
         if not member.startswith("_"):
             lines = function_lines("method", member, definition, inspect.getattr_static(thing, member))

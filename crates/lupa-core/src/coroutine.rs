@@ -18,8 +18,8 @@ use crate::types::{self, slot};
 pub(crate) const DOC: &CStr = c"A Lua coroutine, to be used as a generator.\n\n\
     It can be iterated, and ``send()`` resumes it with a value. It is true as long as there may be more to come.\n\n\
     >>> lua = LuaRuntime()\n\
-    >>> total = lua.eval('function() local n = 0; while true do n = n + coroutine.yield(n) end end')\n\
-    >>> running = total.coroutine()\n\
+    >>> lua.execute('function add(n) while true do n = n + coroutine.yield(n) end end')\n\
+    >>> running = lua.globals().add.coroutine(0)\n\
     >>> running.send(None), running.send(5), running.send(7)\n\
     (0, 5, 12)\n\
     >>> bool(running)\n\

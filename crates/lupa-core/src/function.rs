@@ -18,10 +18,12 @@ pub(crate) const DOC: &CStr = c"A Lua function. It takes positional arguments.\n
     >>> swap = LuaRuntime().eval('function(a, b) return b, a end')\n\
     >>> swap(1, 2)\n\
     (2, 1)";
-pub(crate) const COROUTINE_DOC: &CStr = c"A Lua function that gives a new coroutine with each call.\n\n\
+pub(crate) const COROUTINE_DOC: &CStr =
+    c"A Lua function that gives a new coroutine with each call.\n\n\
     A coroutine that Lua has created but not begun comes to Python as one of these:\n\n\
     >>> lua = LuaRuntime()\n\
-    >>> count = lua.eval('coroutine.create(function(n) for i = 1, n do coroutine.yield(i) end end)')\n\
+    >>> lua.execute('function count(n) for i = 1, n do coroutine.yield(i) end end')\n\
+    >>> count = lua.eval('coroutine.create(count)')\n\
     >>> list(count(3)), list(count(2))\n\
     ([1, 2, 3], [1, 2])";
 

@@ -20,7 +20,5 @@ pub(crate) fn check(venv: &Venv) -> Result {
     run(venv.python().args(stubtest).arg(cases.join("stubtest-allowlist.txt")))?;
     let mut pyright = venv.python();
     pyright.args(["-m", "pyright", "--pythonpath"]).arg(venv.program("python"));
-    run(pyright.arg("--project").arg(&cases))?;
-    // That nothing which the package exports has an unknown type.
-    run(venv.python().args(["-m", "pyright", "--verifytypes", "lupa", "--ignoreexternal"]))
+    run(pyright.arg("--project").arg(&cases))
 }

@@ -150,6 +150,7 @@ def test_cases_of_the_type_checkers_are_true(cases):
         "functions": (lua.eval("function(n) if coroutine.isyieldable() then coroutine.yield(n) end end"),),
         "kinds": (lua.table(), function, function.coroutine(), lua.eval("io.stdout")),
         "limited": (None,),
+        "limits": (lua,),
         "running_code": (lua,),
         "tables": (lua.table(10, 20, name="wolf"),),
         "unions": ({},),

@@ -18,12 +18,15 @@ from lupa._api import LuaCoroutine as LuaCoroutine
 from lupa._api import LuaCoroutineFunction as LuaCoroutineFunction
 from lupa._api import LuaError as LuaError
 from lupa._api import LuaFunction as LuaFunction
+from lupa._api import LuaInstructionLimitError as LuaInstructionLimitError
+from lupa._api import LuaInterruptedError as LuaInterruptedError
 from lupa._api import LuaIterator as LuaIterator
 from lupa._api import LuaMemoryError as LuaMemoryError
 from lupa._api import LuaObject as LuaObject
 from lupa._api import LuaRuntime as LuaRuntime
 from lupa._api import LuaSyntaxError as LuaSyntaxError
 from lupa._api import LuaTable as LuaTable
+from lupa._api import LuaTimeoutError as LuaTimeoutError
 from lupa._api import _LuaArray as _LuaArray
 from lupa._api import _LuaCoroutineFunction as _LuaCoroutineFunction
 from lupa._api import _LuaFunction as _LuaFunction
@@ -46,6 +49,9 @@ __all__ = [
     "LuaError",
     "LuaSyntaxError",
     "LuaMemoryError",
+    "LuaTimeoutError",
+    "LuaInstructionLimitError",
+    "LuaInterruptedError",
     "LuaObject",
     "LuaTable",
     "LuaFunction",

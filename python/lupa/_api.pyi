@@ -17,6 +17,9 @@ __all__ = [
     "LuaError",
     "LuaSyntaxError",
     "LuaMemoryError",
+    "LuaTimeoutError",
+    "LuaInstructionLimitError",
+    "LuaInterruptedError",
     "LuaObject",
     "LuaTable",
     "LuaFunction",
@@ -67,6 +70,15 @@ class LuaSyntaxError(LuaError):
 class LuaMemoryError(LuaError, MemoryError):
     """Lua has no memory left, or has reached the limit set for it."""
 
+class LuaTimeoutError(LuaError, TimeoutError):
+    """Lua code ran for longer than it may: see ``timeout`` and ``LuaRuntime.limits()``."""
+
+class LuaInstructionLimitError(LuaError):
+    """Lua code ran more instructions than it may: see ``LuaRuntime.limits()``."""
+
+class LuaInterruptedError(LuaError):
+    """Lua code was stopped by ``LuaRuntime.interrupt()``."""
+
 @type_check_only
 class _Options(TypedDict, total=False):
     """The options of a runtime that do not change the types of its results."""
@@ -82,6 +94,7 @@ class _Options(TypedDict, total=False):
     convert_arrays: bool
     array_base: Literal[0, 1]
     libs: Iterable[str] | None
+    timeout: float | None
 
 class LuaRuntime(Generic[_Str_co, _Count_co]):
     """A Lua runtime: one Lua state with its own globals.
@@ -123,13 +136,28 @@ class LuaRuntime(Generic[_Str_co, _Count_co]):
         convert_arrays: bool = False,
         array_base: Literal[0, 1] = 1,
         libs: Iterable[str] | None = None,
+        timeout: float | None = None,
     ) -> None: ...
     @property
     def lua_version(self) -> tuple[int, int]: ...
     @property
     def lua_implementation(self) -> _Str_co: ...
-    def eval(self, lua_code: _Text, *args: Any, name: _Text | None = None, mode: _Mode | None = None) -> Any: ...
-    def execute(self, lua_code: _Text, *args: Any, name: _Text | None = None, mode: _Mode | None = None) -> Any: ...
+    def eval(
+        self,
+        lua_code: _Text,
+        *args: Any,
+        name: _Text | None = None,
+        mode: _Mode | None = None,
+        timeout: float | None = None,
+    ) -> Any: ...
+    def execute(
+        self,
+        lua_code: _Text,
+        *args: Any,
+        name: _Text | None = None,
+        mode: _Mode | None = None,
+        timeout: float | None = None,
+    ) -> Any: ...
     def compile(self, lua_code: _Text, name: _Text | None = None, mode: _Mode | None = None) -> LuaFunction: ...
     def require(self, modulename: str | bytes) -> Any: ...
     def globals(self) -> LuaTable: ...
@@ -141,6 +169,10 @@ class LuaRuntime(Generic[_Str_co, _Count_co]):
     def get_max_memory(self, total: bool = False) -> _Count_co: ...
     def get_memory_used(self, total: bool = False) -> _Count_co: ...
     def set_max_memory(self, max_memory: int, total: bool = False) -> None: ...
+    def limits(
+        self, *, seconds: float | None = None, instructions: int | None = None, memory: int | None = None
+    ) -> _LuaLimits: ...
+    def interrupt(self) -> bool: ...
     def close(self) -> None: ...
     def __enter__(self) -> Self: ...
     def __exit__(self, *_exc: object) -> None: ...
@@ -244,6 +276,14 @@ class FastRLock:
     def __enter__(self) -> bool: ...
     def __exit__(self, *_exc: object) -> None: ...
     def _is_owned(self) -> bool: ...
+
+@final
+@type_check_only
+class _LuaLimits:
+    """Limits that hold inside of the ``with`` block."""
+
+    def __enter__(self) -> None: ...
+    def __exit__(self, *_exc: object) -> None: ...
 
 @final
 @type_check_only

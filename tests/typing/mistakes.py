@@ -11,6 +11,7 @@ def calls(lua: LuaRuntime, table: LuaTable, function: LuaFunction) -> None:
     lua.eval("1", mode="source")  # type: ignore[arg-type]
     lua.compile("return ...", "=chunk", "t", 1)  # type: ignore[call-arg]
     lua.table_from(42)  # type: ignore[arg-type]
+    lua.limits(5)  # type: ignore[call-arg]
     lua.set_max_memory("large")  # type: ignore[arg-type]
     function(key=1)  # type: ignore[call-arg]
     table.keys().send(None)  # type: ignore[attr-defined]

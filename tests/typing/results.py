@@ -17,6 +17,7 @@ def running_code(lua: LuaRuntime) -> None:
     assert_type(lua.require("string"), Any)
     assert_type(lua.globals(), LuaTable)
     assert_type(lua.lua_version, tuple[int, int])
+    assert_type(lua.eval("1", timeout=0.5), Any)
 
 
 def runtimes() -> None:
@@ -81,12 +82,22 @@ def kinds(table: LuaTable, function: LuaFunction, running: LuaCoroutine, value: 
         assert_type(lua_type(value), Literal["table", "function", "thread", "userdata", "cdata"])
 
 
+def limits(lua: LuaRuntime) -> None:
+    with lua.limits(seconds=10, instructions=1_000_000, memory=1_000_000):
+        lua.execute("x = 1")
+    assert_type(lua.interrupt(), bool)
+    assert_type(LuaRuntime(timeout=10, max_memory=0).get_memory_used(), int)
+
+
 def errors() -> None:
     try:
         LuaRuntime().execute("error({code = 404})")
     except lupa.LuaMemoryError as error:
         memory: MemoryError = error
         assert_type(memory.args, tuple[Any, ...])
+    except lupa.LuaTimeoutError as error:
+        timeout: TimeoutError = error
+        assert_type(timeout.args, tuple[Any, ...])
     except lupa.LuaError as error:
         assert_type(error.value, Any)
 

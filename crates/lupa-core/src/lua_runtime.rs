@@ -456,11 +456,12 @@ impl LuaRuntime {
     /// counts, but they are not stopped. Blocks can be nested, and then all their limits hold.
     ///
     /// >>> lua = LuaRuntime()
-    /// >>> with lua.limits(seconds=0.05):
-    /// ...     lua.execute('while true do end')
-    /// Traceback (most recent call last):
-    /// ...
-    /// lupa.lua54.LuaTimeoutError: [string "<python>"]:1: time limit of 0.05 s is over
+    /// >>> try:
+    /// ...     with lua.limits(seconds=0.05):
+    /// ...         lua.execute('while true do end')
+    /// ... except LuaTimeoutError as error:
+    /// ...     print(error)
+    /// [string "<python>"]:1: time limit of 0.05 s is over
     /// >>> lua.eval('1 + 1')
     /// 2
     #[pyo3(signature = (*, seconds=None, instructions=None, memory=None))]
@@ -480,15 +481,15 @@ impl LuaRuntime {
     /// What has been called from Python raises ``LuaInterruptedError`` there; Lua code cannot catch it and go
     /// on. Gives False, and does nothing, when nothing runs. Returns at once.
     ///
-    /// >>> import threading
     /// >>> lua = LuaRuntime()
     /// >>> lua.interrupt()
     /// False
-    /// >>> threading.Timer(0.05, lua.interrupt).start()
-    /// >>> lua.execute('while true do end')
-    /// Traceback (most recent call last):
-    /// ...
-    /// lupa.lua54.LuaInterruptedError: [string "<python>"]:1: interrupted
+    /// >>> lua.globals().cancel = lua.interrupt
+    /// >>> try:
+    /// ...     lua.execute('cancel() while true do end')
+    /// ... except LuaInterruptedError as error:
+    /// ...     print(error)
+    /// [string "<python>"]:1: interrupted
     fn interrupt(&self, py: Python<'_>) -> PyResult<bool> {
         Ok(engine::get().interrupt(self.state.bind(py))?)
     }

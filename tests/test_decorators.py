@@ -27,6 +27,20 @@ def test_ways_to_call(lua, function):
     )
 
 
+def test_python_passes_keyword_arguments_as_ever(lupa, lua, function):
+    class Shop:
+        @lupa.unpacks_lua_table_method
+        def price(self, item, count=1):
+            return item, count
+
+    assert function(1, a=2) == ((1,), {"a": 2})
+    assert function(a=1, self=2) == ((), {"a": 1, "self": 2})
+    assert Shop().price("egg", count=3) == ("egg", 3)
+    assert lua.eval("function(f) return f(python.args{1, a = 2}) end")(function) == ((1,), {"a": 2})
+    table = lua.table(1)
+    assert function(table, a=2) == ((table,), {"a": 2})
+
+
 def test_only_a_single_table_is_unpacked(lua, function):
     args, kwargs = lua.eval("function(f) return f({1}, 2) end")(function)
     assert (list(args[0].values()), args[1], kwargs) == ([1], 2, {})

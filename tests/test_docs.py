@@ -1,4 +1,4 @@
-"""The examples of the documentation: README.md, and the docstrings of the package and of each Lua's module."""
+"""The examples of the documentation: README.md, docs/, and the docstrings of the package and of each Lua's module."""
 
 from __future__ import annotations
 
@@ -12,8 +12,26 @@ import pytest
 pytestmark = pytest.mark.beyond
 
 ROOT = Path(__file__).resolve().parent.parent
-OPTIONS = doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL
-CLASSES = ("LuaRuntime", "LuaError", "LuaSyntaxError", "LuaMemoryError", "FastRLock")
+# Docstrings are run on each Lua, whose exceptions have other names.
+DOCSTRINGS = doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+CLASSES = (
+    "LuaRuntime",
+    "LuaError",
+    "LuaSyntaxError",
+    "LuaMemoryError",
+    "LuaTimeoutError",
+    "LuaInstructionLimitError",
+    "LuaInterruptedError",
+    "LuaObject",
+    "LuaTable",
+    "LuaFunction",
+    "LuaCoroutineFunction",
+    "LuaCoroutine",
+    "LuaIterator",
+    "LuaArray",
+    "FastRLock",
+)
 FUNCTIONS = (
     "lua_type",
     "as_array",
@@ -24,11 +42,11 @@ FUNCTIONS = (
 )
 
 
-def run_examples(text: str, name: str, namespace: dict) -> int:
+def run_examples(text: str, name: str, namespace: dict, options: int = doctest.ELLIPSIS) -> int:
     """Run the examples in a text and return their number; the first failures are in the assertion."""
     test = doctest.DocTestParser().get_doctest(text, namespace, name, name, 0)
     report: list[str] = []
-    failed, attempted = doctest.DocTestRunner(optionflags=OPTIONS).run(test, out=report.append)
+    failed, attempted = doctest.DocTestRunner(optionflags=options).run(test, out=report.append)
     assert failed == 0, "".join(report)
     return attempted
 
@@ -50,6 +68,15 @@ def test_readme():
     assert run_examples(text, "README.md", {}) > 20
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_page(page):
+    text = page.read_text(encoding="utf-8")
+    if "import numpy" in text:
+        pytest.importorskip("numpy")
+    examples = run_examples(text, page.name, {})
+    assert examples > 0 or ">>>" not in text
+
+
 def test_package():
     package = importlib.import_module("lupa")
     assert run_examples(package.__doc__, "lupa", {}) > 0
@@ -59,20 +86,11 @@ def test_docstrings_of_a_module(lupa):
     """Each example works on each Lua, whatever ``import lupa`` would have given."""
     texts = [(lupa.__name__, lupa.__doc__)]
     texts += [(f"{lupa.__name__}.{name}", thing.__doc__) for name, thing in documented(lupa)]
-    total = sum(run_examples(text or "", name, {**vars(lupa), "lupa": lupa}) for name, text in texts)
+    names = {**vars(lupa), "lupa": lupa}
+    total = sum(run_examples(text or "", name, {**names}, DOCSTRINGS) for name, text in texts)
     assert total > 0
 
 
 def test_everything_public_is_documented(lupa):
     assert lupa.__doc__
     assert [name for name, thing in documented(lupa) if not thing.__doc__] == []
-
-
-def test_wrappers_are_documented(lupa):
-    """The classes that users meet as results have docstrings, and so have their methods."""
-    lua = lupa.LuaRuntime()
-    for thing in (lua.table(), lua.eval("function() end"), lua.eval("function() end").coroutine()):
-        assert type(thing).__doc__
-        for name in dir(type(thing)):
-            if not name.startswith("_"):
-                assert getattr(type(thing), name).__doc__, name

@@ -13,12 +13,19 @@ from lupa._api import LUA_MAXINTEGER as LUA_MAXINTEGER
 from lupa._api import LUA_MININTEGER as LUA_MININTEGER
 from lupa._api import LUA_VERSION as LUA_VERSION
 from lupa._api import FastRLock as FastRLock
+from lupa._api import LuaArray as LuaArray
+from lupa._api import LuaCoroutine as LuaCoroutine
+from lupa._api import LuaCoroutineFunction as LuaCoroutineFunction
 from lupa._api import LuaError as LuaError
+from lupa._api import LuaFunction as LuaFunction
 from lupa._api import LuaInstructionLimitError as LuaInstructionLimitError
 from lupa._api import LuaInterruptedError as LuaInterruptedError
+from lupa._api import LuaIterator as LuaIterator
 from lupa._api import LuaMemoryError as LuaMemoryError
+from lupa._api import LuaObject as LuaObject
 from lupa._api import LuaRuntime as LuaRuntime
 from lupa._api import LuaSyntaxError as LuaSyntaxError
+from lupa._api import LuaTable as LuaTable
 from lupa._api import LuaTimeoutError as LuaTimeoutError
 from lupa._api import _LuaArray as _LuaArray
 from lupa._api import _LuaCoroutineFunction as _LuaCoroutineFunction
@@ -45,6 +52,13 @@ __all__ = [
     "LuaTimeoutError",
     "LuaInstructionLimitError",
     "LuaInterruptedError",
+    "LuaObject",
+    "LuaTable",
+    "LuaFunction",
+    "LuaCoroutineFunction",
+    "LuaCoroutine",
+    "LuaIterator",
+    "LuaArray",
     "as_itemgetter",
     "as_attrgetter",
     "as_array",

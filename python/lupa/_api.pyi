@@ -5,9 +5,9 @@ checker they are the same, so that one function can take the runtimes of any Lua
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, Generic, Literal, NoReturn, TypeVar, final, type_check_only
+from typing import Any, Final, Generic, Literal, TypedDict, final, overload, type_check_only
 
-from typing_extensions import Self, TypeAlias
+from typing_extensions import Never, Self, TypeAlias, TypeVar, Unpack
 
 __all__ = [
     "LUA_VERSION",
@@ -20,6 +20,13 @@ __all__ = [
     "LuaTimeoutError",
     "LuaInstructionLimitError",
     "LuaInterruptedError",
+    "LuaObject",
+    "LuaTable",
+    "LuaFunction",
+    "LuaCoroutineFunction",
+    "LuaCoroutine",
+    "LuaIterator",
+    "LuaArray",
     "as_itemgetter",
     "as_attrgetter",
     "as_array",
@@ -31,10 +38,21 @@ __all__ = [
 _T_co = TypeVar("_T_co", covariant=True)
 _F = TypeVar("_F", bound=Callable[..., Any])
 
+# What Lua's strings are in Python: `str`, or `bytes` with `encoding=None`.
+_Str_co = TypeVar("_Str_co", bound=str | bytes, covariant=True, default=Any)
+# What a number of bytes is: `int`, or `None` where memory is not counted.
+_Count_co = TypeVar("_Count_co", bound=int | None, covariant=True, default=int | None)
+
 # What is taken as text: `str` is encoded, bytes are used as they are.
 _Text: TypeAlias = str | bytes | bytearray
+_Mode: TypeAlias = Literal["t", "b", "bt", b"t", b"b", b"bt"]
+_LuaType: TypeAlias = Literal["table", "function", "thread", "userdata", "cdata"]
+_AttributeFilter: TypeAlias = Callable[[Any, Any, bool], Any]
 _AttributeGetter: TypeAlias = Callable[[Any, Any], Any]
 _AttributeSetter: TypeAlias = Callable[[Any, Any, Any], Any]
+_AttributeHandlers: TypeAlias = (
+    tuple[_AttributeGetter | None, _AttributeSetter | None] | Sequence[Callable[..., Any] | None]
+)
 
 LUA_VERSION: Final[tuple[int, int]]
 LUA_MAXINTEGER: Final[int]
@@ -61,17 +79,53 @@ class LuaInstructionLimitError(LuaError):
 class LuaInterruptedError(LuaError):
     """Lua code was stopped by ``LuaRuntime.interrupt()``."""
 
-class LuaRuntime:
-    """A Lua runtime: one Lua state with its own globals."""
+@type_check_only
+class _Options(TypedDict, total=False):
+    """The options of a runtime that do not change the types of its results."""
 
-    def __new__(
-        cls,
+    source_encoding: _Text | None
+    attribute_filter: _AttributeFilter | None
+    attribute_handlers: _AttributeHandlers | None
+    register_eval: bool
+    unpack_returned_tuples: bool
+    register_builtins: bool
+    overflow_handler: Callable[[int], Any] | None
+    string_hash_seed: int | None
+    convert_arrays: bool
+    array_base: Literal[0, 1]
+    libs: Iterable[str] | None
+    timeout: float | None
+
+class LuaRuntime(Generic[_Str_co, _Count_co]):
+    """A Lua runtime: one Lua state with its own globals.
+
+    ``LuaRuntime[str, int]`` has strings that are ``str``, and counts memory; a plain ``LuaRuntime`` is any.
+    """
+
+    # With options as keywords the types are known; given by position, from the last overload.
+    @overload
+    def __init__(
+        self: LuaRuntime[str, None], encoding: _Text = "UTF-8", *, max_memory: None = None, **options: Unpack[_Options]
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: LuaRuntime[str, int], encoding: _Text = "UTF-8", *, max_memory: int, **options: Unpack[_Options]
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: LuaRuntime[bytes, None], encoding: None, *, max_memory: None = None, **options: Unpack[_Options]
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: LuaRuntime[bytes, int], encoding: None, *, max_memory: int, **options: Unpack[_Options]
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
         encoding: _Text | None = "UTF-8",
         source_encoding: _Text | None = None,
-        attribute_filter: Callable[[Any, Any, bool], Any] | None = None,
-        attribute_handlers: (
-            tuple[_AttributeGetter | None, _AttributeSetter | None] | Sequence[Callable[..., Any] | None] | None
-        ) = None,
+        attribute_filter: _AttributeFilter | None = None,
+        attribute_handlers: _AttributeHandlers | None = None,
         register_eval: bool = True,
         unpack_returned_tuples: bool = False,
         register_builtins: bool = True,
@@ -83,17 +137,17 @@ class LuaRuntime:
         array_base: Literal[0, 1] = 1,
         libs: Iterable[str] | None = None,
         timeout: float | None = None,
-    ) -> Self: ...
+    ) -> None: ...
     @property
     def lua_version(self) -> tuple[int, int]: ...
     @property
-    def lua_implementation(self) -> str: ...
+    def lua_implementation(self) -> _Str_co: ...
     def eval(
         self,
         lua_code: _Text,
         *args: Any,
         name: _Text | None = None,
-        mode: _Text | None = None,
+        mode: _Mode | None = None,
         timeout: float | None = None,
     ) -> Any: ...
     def execute(
@@ -101,19 +155,19 @@ class LuaRuntime:
         lua_code: _Text,
         *args: Any,
         name: _Text | None = None,
-        mode: _Text | None = None,
+        mode: _Mode | None = None,
         timeout: float | None = None,
     ) -> Any: ...
-    def compile(self, lua_code: _Text, name: _Text | None = None, mode: _Text | None = None) -> _LuaFunction: ...
+    def compile(self, lua_code: _Text, name: _Text | None = None, mode: _Mode | None = None) -> LuaFunction: ...
     def require(self, modulename: str | bytes) -> Any: ...
-    def globals(self) -> _LuaTable: ...
-    def table(self, *items: Any, **kwargs: Any) -> _LuaTable: ...
-    def table_from(self, *args: Iterable[Any], recursive: bool = False) -> _LuaTable: ...
+    def globals(self) -> LuaTable: ...
+    def table(self, *items: Any, **kwargs: Any) -> LuaTable: ...
+    def table_from(self, *args: Iterable[Any], recursive: bool = False) -> LuaTable: ...
     def nogc(self) -> _LuaNoGC: ...
     def gccollect(self) -> None: ...
     def set_overflow_handler(self, overflow_handler: Callable[[int], Any] | None) -> None: ...
-    def get_max_memory(self, total: bool = False) -> int | None: ...
-    def get_memory_used(self, total: bool = False) -> int | None: ...
+    def get_max_memory(self, total: bool = False) -> _Count_co: ...
+    def get_memory_used(self, total: bool = False) -> _Count_co: ...
     def set_max_memory(self, max_memory: int, total: bool = False) -> None: ...
     def limits(
         self, *, seconds: float | None = None, instructions: int | None = None, memory: int | None = None
@@ -125,10 +179,11 @@ class LuaRuntime:
     def _restore_exit(self) -> None: ...
     def _fail_allocations_after(self, count: int | None) -> None: ...
 
-class _LuaObject:
-    """A wrapper around a Lua object such as a table or function."""
+class LuaObject:
+    """A Lua object that Python has by reference: a table, a function, a coroutine or userdata."""
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> NoReturn: ...
+    # Nobody can make one. (With NoReturn as the result, mypy would not narrow types by isinstance().)
+    def __new__(cls, _: Never, /) -> Self: ...
     def __call__(self, *args: Any) -> Any: ...
     def __getattr__(self, name: str, /) -> Any: ...
     def __getitem__(self, key: Any, /) -> Any: ...
@@ -138,50 +193,50 @@ class _LuaObject:
     def __bool__(self) -> bool: ...
 
 @final
-class _LuaTable(_LuaObject):
+class LuaTable(LuaObject):
     """A Lua table: items and attributes are its fields; what is not there is None."""
 
     def __setattr__(self, name: str, value: Any, /) -> None: ...
     def __delattr__(self, name: str, /) -> None: ...
     def __setitem__(self, key: Any, value: Any, /) -> None: ...
     def __delitem__(self, key: Any, /) -> None: ...
-    def __iter__(self) -> _LuaIter[Any]: ...
-    def keys(self) -> _LuaIter[Any]: ...
-    def values(self) -> _LuaIter[Any]: ...
-    def items(self) -> _LuaIter[tuple[Any, Any]]: ...
+    def __iter__(self) -> LuaIterator[Any]: ...
+    def keys(self) -> LuaIterator[Any]: ...
+    def values(self) -> LuaIterator[Any]: ...
+    def items(self) -> LuaIterator[tuple[Any, Any]]: ...
     def __lua_args__(self) -> tuple[tuple[Any, ...], dict[str, Any]]: ...
 
-class _LuaFunction(_LuaObject):
-    """A Lua function (which may become a coroutine)."""
+class LuaFunction(LuaObject):
+    """A Lua function."""
 
-    def coroutine(self, *args: Any) -> _LuaThread: ...
+    def coroutine(self, *args: Any) -> LuaCoroutine: ...
 
-class _LuaCoroutineFunction(_LuaFunction):
-    """A function that returns a new coroutine when called."""
+class LuaCoroutineFunction(LuaFunction):
+    """A Lua function that gives a new coroutine with each call."""
 
-    def __call__(self, *args: Any) -> _LuaThread: ...
+    def __call__(self, *args: Any) -> LuaCoroutine: ...
 
 @final
-class _LuaThread(_LuaObject):
-    """A Lua thread (coroutine)."""
+class LuaCoroutine(LuaObject):
+    """A Lua coroutine, to be used as a generator."""
 
     def __iter__(self) -> Self: ...
     def __next__(self) -> Any: ...
     def send(self, value: Any, /) -> Any: ...
 
 @final
-class _LuaIter(Generic[_T_co]):
+class LuaIterator(Generic[_T_co]):
     """An iterator over the keys, values or items of a Lua table."""
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> NoReturn: ...
+    def __new__(cls, _: Never, /) -> Self: ...
     def __iter__(self) -> Self: ...
     def __next__(self) -> _T_co: ...
 
 @final
-class _LuaArray:
+class LuaArray:
     """An array that Lua code sees, or has made; with the buffer protocol."""
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> NoReturn: ...
+    def __new__(cls, _: Never, /) -> Self: ...
     @property
     def shape(self) -> tuple[int, ...]: ...
     @property
@@ -201,6 +256,15 @@ class _LuaArray:
     def __len__(self) -> int: ...
     def __buffer__(self, flags: int, /) -> memoryview: ...
     def __release_buffer__(self, buffer: memoryview, /) -> None: ...
+
+# The names of lupa 2.8 for the same classes; their `__name__` is still that.
+_LuaObject = LuaObject
+_LuaTable = LuaTable
+_LuaFunction = LuaFunction
+_LuaCoroutineFunction = LuaCoroutineFunction
+_LuaThread = LuaCoroutine
+_LuaIter = LuaIterator
+_LuaArray = LuaArray
 
 @final
 class FastRLock:
@@ -236,8 +300,17 @@ class _PyProtocolWrapper:
 
 def as_attrgetter(obj: object) -> _PyProtocolWrapper: ...
 def as_itemgetter(obj: object) -> _PyProtocolWrapper: ...
-def as_array(obj: object) -> _LuaArray: ...
-def lua_type(obj: object) -> str | None: ...
+def as_array(obj: object) -> LuaArray: ...
+@overload
+def lua_type(obj: LuaTable) -> Literal["table"]: ...
+@overload
+def lua_type(obj: LuaFunction) -> Literal["function"]: ...
+@overload
+def lua_type(obj: LuaCoroutine) -> Literal["thread"]: ...
+@overload
+def lua_type(obj: LuaObject) -> _LuaType: ...
+@overload
+def lua_type(obj: object) -> _LuaType | None: ...
 def unpacks_lua_table(func: _F) -> _F: ...
 def unpacks_lua_table_method(meth: _F) -> _F: ...
 def _promote() -> bool: ...

@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     _Result = TypeVar("_Result")
 
 
-def _unpack(args: tuple[Any, ...]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The arguments of a call from Lua; a table as the only one is taken apart."""
-    if len(args) == 1:
+def _unpack(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of a call; a table as the only one is taken apart."""
+    if len(args) == 1 and not kwargs:
         to_args = getattr(type(args[0]), "__lua_args__", None)
         if to_args is not None:
             unpacked: tuple[tuple[Any, ...], dict[str, Any]] = to_args(args[0])
             return unpacked
-    return args, {}
+    return args, kwargs
 
 
 def unpacks_lua_table(func: Callable[..., _Result]) -> Callable[..., _Result]:
@@ -42,8 +42,8 @@ def unpacks_lua_table(func: Callable[..., _Result]) -> Callable[..., _Result]:
     from functools import wraps
 
     @wraps(func)
-    def wrapper(*args: Any) -> _Result:
-        positional, kwargs = _unpack(args)
+    def wrapper(*args: Any, **kwargs: Any) -> _Result:
+        positional, kwargs = _unpack(args, kwargs)
         return func(*positional, **kwargs)
 
     return wrapper
@@ -65,8 +65,8 @@ def unpacks_lua_table_method(meth: Callable[..., _Result]) -> Callable[..., _Res
     from functools import wraps
 
     @wraps(meth)
-    def wrapper(self: Any, *args: Any) -> _Result:
-        positional, kwargs = _unpack(args)
+    def wrapper(self: Any, /, *args: Any, **kwargs: Any) -> _Result:
+        positional, kwargs = _unpack(args, kwargs)
         return meth(self, *positional, **kwargs)
 
     return wrapper

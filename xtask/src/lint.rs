@@ -4,7 +4,9 @@ use crate::arguments::Arguments;
 use crate::tools::{self, Result, cargo, root};
 use crate::venv::Venv;
 
-const TOOLS: &[&str] = &["ruff==0.17.5", "mypy==2.4.1"];
+/// The type checker that the tests use too.
+pub(crate) const MYPY: &str = "mypy==2.4.1";
+const RUFF: &str = "ruff==0.17.5";
 
 /// Runs the task.
 pub(crate) fn run(mut arguments: Arguments) -> Result {
@@ -17,7 +19,7 @@ pub(crate) fn run(mut arguments: Arguments) -> Result {
             .env("PYO3_BUILD_EXTENSION_MODULE", "1"),
     )?;
     let venv = Venv::new("tools-venv", &python)?;
-    venv.install(TOOLS)?;
+    venv.install(&[RUFF, MYPY])?;
     let in_root = |arguments: &[&str]| {
         tools::run(venv.python().arg("-m").args(arguments).current_dir(root()))
     };

@@ -7,6 +7,7 @@ mod bindgen;
 mod demo;
 mod develop;
 mod dist;
+mod docs;
 mod fixture;
 mod fuzz;
 mod lint;
@@ -14,6 +15,7 @@ mod rules;
 mod test;
 mod tidy;
 mod tools;
+mod types;
 mod vendor;
 mod venv;
 
@@ -40,7 +42,7 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "test",
-        usage: "[--python EXE] [--only rust|pytest|doctest|upstream] [--no-build]",
+        usage: "[--python EXE] [--only rust|pytest|doctest|types|upstream] [--no-build]",
         about: "build and test everything, lupa 2.8's own suite included",
         run: test::run,
     },
@@ -73,6 +75,12 @@ const TASKS: &[Task] = &[
         usage: "[--python EXE]",
         about: "make the source distribution in dist/",
         run: dist::sdist,
+    },
+    Task {
+        name: "docs",
+        usage: "[--python EXE] [--no-build]",
+        about: "build, and make the site in target/docs",
+        run: docs::run,
     },
     Task {
         name: "vendor",

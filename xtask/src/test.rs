@@ -1,8 +1,11 @@
 //! `test`: everything, from a fresh machine on. The Python parts run against the installed package.
 
+use std::fs;
+
 use crate::arguments::Arguments;
 use crate::fixture;
 use crate::tools::{self, Result, cargo, root, target};
+use crate::types;
 use crate::venv::Venv;
 
 /// A part of the tests: its name, and what runs it.
@@ -14,10 +17,11 @@ enum Run {
     Python(fn(&Venv) -> Result),
 }
 
-const PARTS: [Part; 4] = [
+const PARTS: [Part; 5] = [
     ("rust", Run::Rust(rust)),
     ("pytest", Run::Python(pytest)),
     ("doctest", Run::Python(doctest)),
+    ("types", Run::Python(types::check)),
     ("upstream", Run::Python(upstream)),
 ];
 
@@ -102,14 +106,18 @@ fn pytest(venv: &Venv) -> Result {
     tools::run(pytest.arg(root().join("tests")))
 }
 
-/// The examples in the README, and in the docstrings of the package.
+/// The examples in the README and the pages of the site, and in the docstrings of the package.
 fn doctest(venv: &Venv) -> Result {
     let mut doctest = venv.python();
     doctest.args(["-m", "pytest", "-p", "no:cacheprovider"]);
     doctest.args(["--doctest-modules", "--pyargs", "lupa"]);
-    let readme = root().join("README.md");
-    if readme.is_file() {
-        doctest.arg("--doctest-glob=*.md").arg(readme);
+    doctest.arg("--doctest-glob=*.md").arg(root().join("README.md"));
+    // Not the folder: there is Python code in it too, which needs Sphinx.
+    for entry in fs::read_dir(root().join("docs"))? {
+        let page = entry?.path();
+        if page.extension().is_some_and(|extension| extension == "md") {
+            doctest.arg(page);
+        }
     }
     tools::run(&mut doctest)
 }

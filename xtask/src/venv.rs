@@ -39,6 +39,12 @@ impl Venv {
         python
     }
 
+    /// Whether its Python is of this version or a later one.
+    pub(crate) fn is_python(&self, major: u8, minor: u8) -> Result<bool> {
+        let question = format!("import sys; print(sys.version_info >= ({major}, {minor}))");
+        Ok(output(self.python().args(["-c", &question]))? == "True")
+    }
+
     /// Installs packages.
     pub(crate) fn install(&self, packages: &[&str]) -> Result {
         run(self.pip().arg("install").args(["--quiet", "--progress-bar=on"]).args(packages))

@@ -15,7 +15,15 @@ use crate::object::{self, LuaObject};
 use crate::runtime::{Entry, Runtime};
 use crate::types::{self, slot};
 
-pub(crate) const DOC: &CStr = c"A Lua thread (coroutine).";
+pub(crate) const DOC: &CStr = c"A Lua coroutine, to be used as a generator.\n\n\
+    It can be iterated, and ``send()`` resumes it with a value. It is true as long as there may be more to come.\n\n\
+    >>> lua = LuaRuntime()\n\
+    >>> lua.execute('function add(n) while true do n = n + coroutine.yield(n) end end')\n\
+    >>> running = lua.globals().add.coroutine(0)\n\
+    >>> running.send(None), running.send(5), running.send(7)\n\
+    (0, 5, 12)\n\
+    >>> bool(running)\n\
+    True";
 
 /// The memory of a coroutine's wrapper.
 #[repr(C)]

@@ -109,7 +109,12 @@ pub(crate) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
             "LuaError",
             c"An error raised by Lua code; the base class of the errors of a Lua runtime.\n\n\
               The message is the error message of Lua with its stack traceback, innermost call last. \
-              The error value itself, which need not be a string, is the attribute ``value``.",
+              The error value itself, which need not be a string, is the attribute ``value``.\n\n\
+              >>> try:\n\
+              ...     LuaRuntime().execute('error({code = 404})')\n\
+              ... except LuaError as error:\n\
+              ...     print(error.value.code)\n\
+              404",
             base.as_any(),
         )?;
         error.setattr("value", py.None())?;
@@ -117,7 +122,7 @@ pub(crate) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         let bases = PyTuple::new(py, [error.as_any(), py.get_type::<PyMemoryError>().as_any()])?;
         let memory = make(
             "LuaMemoryError",
-            c"Lua has no memory left, or has reached the limit set for it.",
+            c"Lua has no memory left, or has reached the limit set for it; a ``MemoryError`` too.",
             bases.as_any(),
         )?;
         let bases = PyTuple::new(py, [error.as_any(), py.get_type::<PyTimeoutError>().as_any()])?;

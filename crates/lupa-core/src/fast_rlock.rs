@@ -7,7 +7,7 @@ use crate::lock::Lock;
 
 /// A re-entrant lock that costs little when no other thread wants it.
 ///
-/// It has the methods of `threading.RLock`:
+/// It has the methods of ``threading.RLock``:
 ///
 /// >>> lock = FastRLock()
 /// >>> lock.acquire()
@@ -35,7 +35,7 @@ impl FastRLock {
         Self::default()
     }
 
-    /// Take the lock; with `blocking=False`, only if no other thread has it. True if taken.
+    /// Take the lock; with ``blocking=False``, only if no other thread has it. True if taken.
     #[pyo3(signature = (blocking=true))]
     fn acquire(&self, py: Python<'_>, blocking: bool) -> bool {
         if blocking {

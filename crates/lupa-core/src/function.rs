@@ -13,8 +13,19 @@ use crate::guard::guard;
 use crate::object::{parts, positional};
 use crate::types::slot;
 
-pub(crate) const DOC: &CStr = c"A Lua function (which may become a coroutine).";
-pub(crate) const COROUTINE_DOC: &CStr = c"A function that returns a new coroutine when called.";
+pub(crate) const DOC: &CStr = c"A Lua function. It takes positional arguments.\n\n\
+    No result is None, one is itself, and several are a tuple.\n\n\
+    >>> swap = LuaRuntime().eval('function(a, b) return b, a end')\n\
+    >>> swap(1, 2)\n\
+    (2, 1)";
+pub(crate) const COROUTINE_DOC: &CStr =
+    c"A Lua function that gives a new coroutine with each call.\n\n\
+    A coroutine that Lua has created but not begun comes to Python as one of these:\n\n\
+    >>> lua = LuaRuntime()\n\
+    >>> lua.execute('function count(n) for i = 1, n do coroutine.yield(i) end end')\n\
+    >>> count = lua.eval('coroutine.create(count)')\n\
+    >>> list(count(3)), list(count(2))\n\
+    ([1, 2, 3], [1, 2])";
 
 pub(crate) fn slots<B: LuaBackend>() -> Vec<ffi::PyType_Slot> {
     vec![slot(ffi::Py_tp_methods, crate::methods::function::<B>().cast())]

@@ -1,6 +1,6 @@
 //! `_LuaIter`: iteration over the keys, values or items of a table, by Lua's `next`.
 
-use std::ffi::{c_int, c_void};
+use std::ffi::{CStr, c_int, c_void};
 use std::ptr::null_mut;
 
 use lua_api::{LuaBackend, State};
@@ -15,6 +15,8 @@ use crate::object;
 use crate::runtime::Entry;
 use crate::types::{self, slot};
 use crate::walk::{self, Noted, Walk};
+
+pub(crate) const DOC: &CStr = c"An iterator over the keys, values or items of a Lua table.";
 
 /// What an iterator gives.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -113,6 +115,7 @@ impl TableIterator {
             slot(ffi::Py_tp_iter, ffi::PyObject_SelfIter as *mut c_void),
             slot(ffi::Py_tp_iternext, Self::next::<B> as *mut c_void),
             slot(ffi::Py_tp_repr, Self::repr as *mut c_void),
+            slot(ffi::Py_tp_methods, crate::methods::iterator().cast()),
         ]
     }
 

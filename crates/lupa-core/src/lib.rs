@@ -35,6 +35,7 @@ mod methods;
 mod monitor;
 mod object;
 mod os_exit;
+mod parameters;
 mod plain;
 mod protocol;
 mod python_lib;
@@ -58,7 +59,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 /// The names that `from lupa.lua54 import *` gives.
-const ALL: [&str; 16] = [
+const ALL: [&str; 23] = [
     "LUA_VERSION",
     "LUA_MAXINTEGER",
     "LUA_MININTEGER",
@@ -69,6 +70,13 @@ const ALL: [&str; 16] = [
     "LuaTimeoutError",
     "LuaInstructionLimitError",
     "LuaInterruptedError",
+    "LuaObject",
+    "LuaTable",
+    "LuaFunction",
+    "LuaCoroutineFunction",
+    "LuaCoroutine",
+    "LuaIterator",
+    "LuaArray",
     "as_itemgetter",
     "as_attrgetter",
     "as_array",
@@ -86,7 +94,7 @@ pub fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> {
     only_one_interpreter(B::NAME)?;
     let package_name = format!("lupa.{}", B::NAME);
     module.setattr("__name__", &package_name)?;
-    module.setattr("__doc__", format!("Lua {}.{} in Python.", B::VERSION.0, B::VERSION.1))?;
+    module.setattr("__doc__", module_doc::<B>())?;
     engine::init::<B>();
     #[cfg(unix)]
     lua_api::dl::register(B::lua_pushnil_address());
@@ -120,6 +128,21 @@ pub fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> {
     }
     module.add_function(wrap_pyfunction!(_promote, module)?)?;
     module.add("__all__", ALL)
+}
+
+fn module_doc<B: LuaBackend>() -> String {
+    let (major, minor) = B::VERSION;
+    format!(
+        "Lua inside Python: this module is ``lupa.{}``, and its language is Lua {major}.{minor}.\n\n\
+         A ``LuaRuntime`` runs code:\n\n\
+         >>> lua = LuaRuntime()\n\
+         >>> lua.eval('1 + 1')\n\
+         2\n\n\
+         Tables, functions and coroutines come to Python as objects of the classes ``LuaTable``, ``LuaFunction``\n\
+         and ``LuaCoroutine``; errors of Lua are ``LuaError``. All Luas have the same names in their modules, and\n\
+         each has classes of its own: an error of one is not a ``LuaError`` of another.",
+        B::NAME
+    )
 }
 
 /// Make the Lua symbols of this module global, as binary Lua modules need them. True if they are;

@@ -6,11 +6,12 @@ use std::ffi::CString;
 use lua_api::{Gc, Selection};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyFloat, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyString, PyTuple, PyType};
 
 use crate::encoding::{Encoding, ascii};
 use crate::engine::{self, Chunk, Creation};
 use crate::limits::{LuaLimits, Seconds};
+use crate::parameters::{Bytes, Default, Flag, Truth};
 use crate::restrict::Restrictions;
 use crate::runtime::Options;
 
@@ -358,7 +359,7 @@ impl LuaRuntime {
     /// [1, 2, 4, 3]
     /// >>> lua.table_from({'a': [1, {'b': 2}]}, recursive=True).a[2].b
     /// 2
-    #[pyo3(signature = (*args, recursive=Truth(false)))]
+    #[pyo3(signature = (*args, recursive=Truth(false)), text_signature = "($self, /, *args, recursive=False)")]
     fn table_from<'py>(
         &self,
         py: Python<'py>,
@@ -370,6 +371,11 @@ impl LuaRuntime {
     }
 
     /// A context manager that stops Lua's garbage collector.
+    ///
+    /// >>> lua = LuaRuntime()
+    /// >>> with lua.nogc():
+    /// ...     lua.execute('local t = {} for i = 1, 100 do t[i] = {} end return #t')
+    /// 100
     fn nogc(&self, py: Python<'_>) -> LuaNoGc {
         LuaNoGc { state: self.state.clone_ref(py) }
     }
@@ -398,7 +404,7 @@ impl LuaRuntime {
     /// The limit of Lua's memory in bytes; 0 is no limit, None that memory is not counted.
     ///
     /// With ``total``, the memory that the runtime started with is part of it.
-    #[pyo3(signature = (total=Truth(false)))]
+    #[pyo3(signature = (total=Truth(false)), text_signature = "($self, /, total=False)")]
     fn get_max_memory(&self, py: Python<'_>, total: Truth) -> PyResult<Option<usize>> {
         let memory = engine::get().memory(self.state.bind(py))?;
         Ok(memory.map(|memory| {
@@ -410,7 +416,12 @@ impl LuaRuntime {
     /// The memory that Lua uses, in bytes; None when it is not counted.
     ///
     /// With ``total``, the memory that the runtime started with is part of it.
-    #[pyo3(signature = (total=Truth(false)))]
+    ///
+    /// >>> lua = LuaRuntime(max_memory=0)
+    /// >>> lua.globals().text = 'x' * 1_000_000
+    /// >>> lua.get_memory_used() > 900_000
+    /// True
+    #[pyo3(signature = (total=Truth(false)), text_signature = "($self, /, total=False)")]
     fn get_memory_used(&self, py: Python<'_>, total: Truth) -> PyResult<Option<i64>> {
         let memory = engine::get().memory(self.state.bind(py))?;
         Ok(memory.map(|memory| {
@@ -423,7 +434,12 @@ impl LuaRuntime {
     ///
     /// With ``total``, the memory that the runtime started with is part of it. A runtime that was
     /// created without ``max_memory`` raises RuntimeError.
-    #[pyo3(signature = (max_memory, total=Truth(false)))]
+    ///
+    /// >>> lua = LuaRuntime(max_memory=100_000)
+    /// >>> lua.set_max_memory(0)
+    /// >>> len(lua.eval('string.rep("x", 200000)'))
+    /// 200000
+    #[pyo3(signature = (max_memory, total=Truth(false)), text_signature = "($self, /, max_memory, total=False)")]
     fn set_max_memory(&self, py: Python<'_>, max_memory: usize, total: Truth) -> PyResult<()> {
         self.limit_memory(py, max_memory, total.0)
     }
@@ -440,11 +456,12 @@ impl LuaRuntime {
     /// counts, but they are not stopped. Blocks can be nested, and then all their limits hold.
     ///
     /// >>> lua = LuaRuntime()
-    /// >>> with lua.limits(seconds=0.05):
-    /// ...     lua.execute('while true do end')
-    /// Traceback (most recent call last):
-    /// ...
-    /// lupa.lua54.LuaTimeoutError: [string "<python>"]:1: time limit of 0.05 s is over
+    /// >>> try:
+    /// ...     with lua.limits(seconds=0.05):
+    /// ...         lua.execute('while true do end')
+    /// ... except LuaTimeoutError as error:
+    /// ...     print(error)
+    /// [string "<python>"]:1: time limit of 0.05 s is over
     /// >>> lua.eval('1 + 1')
     /// 2
     #[pyo3(signature = (*, seconds=None, instructions=None, memory=None))]
@@ -464,15 +481,15 @@ impl LuaRuntime {
     /// What has been called from Python raises ``LuaInterruptedError`` there; Lua code cannot catch it and go
     /// on. Gives False, and does nothing, when nothing runs. Returns at once.
     ///
-    /// >>> import threading
     /// >>> lua = LuaRuntime()
     /// >>> lua.interrupt()
     /// False
-    /// >>> threading.Timer(0.05, lua.interrupt).start()
-    /// >>> lua.execute('while true do end')
-    /// Traceback (most recent call last):
-    /// ...
-    /// lupa.lua54.LuaInterruptedError: [string "<python>"]:1: interrupted
+    /// >>> lua.globals().cancel = lua.interrupt
+    /// >>> try:
+    /// ...     lua.execute('cancel() while true do end')
+    /// ... except LuaInterruptedError as error:
+    /// ...     print(error)
+    /// [string "<python>"]:1: interrupted
     fn interrupt(&self, py: Python<'_>) -> PyResult<bool> {
         Ok(engine::get().interrupt(self.state.bind(py))?)
     }
@@ -524,6 +541,15 @@ impl LuaRuntime {
         Ok(engine::get().implementation(self.state.bind(py))?)
     }
 
+    /// For annotations: ``LuaRuntime[bytes]`` has strings that are ``bytes``.
+    #[classmethod]
+    fn __class_getitem__<'py>(
+        cls: &Bound<'py, PyType>,
+        item: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        cls.py().import("types")?.getattr("GenericAlias")?.call1((cls, item))
+    }
+
     fn __traverse__(
         &self,
         visit: pyo3::PyVisit<'_>,
@@ -542,85 +568,6 @@ impl LuaRuntime {
             limit => limit.saturating_add(base),
         };
         Ok(engine::get().set_memory_limit(state, limit)?)
-    }
-}
-
-/// A parameter that may be left out, given as None, or given.
-enum Default<'py> {
-    Unset,
-    Given(Option<Bound<'py, PyAny>>),
-}
-
-#[allow(non_snake_case)]
-fn Default<'py>(_: ()) -> Default<'py> {
-    Default::Unset
-}
-
-impl<'py> FromPyObject<'_, 'py> for Default<'py> {
-    type Error = PyErr;
-
-    fn extract(object: pyo3::Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        Ok(Default::Given((!object.is_none()).then(|| object.to_owned())))
-    }
-}
-
-/// A number of bytes; a fraction is cut off.
-struct Bytes(i64);
-
-impl<'py> FromPyObject<'_, 'py> for Bytes {
-    type Error = PyErr;
-
-    fn extract(object: pyo3::Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        match object.cast::<PyFloat>() {
-            Ok(number) => Ok(Bytes(number.value() as i64)),
-            // What is larger than any memory is as good as the largest number.
-            Err(_) => {
-                object.extract().or_else(|_| object.extract::<u64>().map(|_| i64::MAX)).map(Bytes)
-            }
-        }
-    }
-}
-
-/// A flag that takes any object by its truth, as lupa always has.
-#[derive(Clone, Copy)]
-pub(crate) struct Truth(bool);
-
-impl From<bool> for Truth {
-    fn from(value: bool) -> Self {
-        Truth(value)
-    }
-}
-
-impl<'py> FromPyObject<'_, 'py> for Truth {
-    type Error = PyErr;
-
-    fn extract(object: pyo3::Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        object.is_truthy().map(Truth)
-    }
-}
-
-/// A flag that is on unless it is switched off, and can be asked for expressly.
-#[derive(Clone, Copy)]
-enum Flag {
-    Unset,
-    Given(bool),
-}
-
-impl Flag {
-    fn is_on(self) -> bool {
-        !matches!(self, Flag::Given(false))
-    }
-
-    fn is_asked_for(self) -> bool {
-        matches!(self, Flag::Given(true))
-    }
-}
-
-impl<'py> FromPyObject<'_, 'py> for Flag {
-    type Error = PyErr;
-
-    fn extract(object: pyo3::Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        object.is_truthy().map(Flag::Given)
     }
 }
 

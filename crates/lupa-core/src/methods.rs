@@ -43,7 +43,7 @@ pub(crate) fn object<B: LuaBackend>() -> *mut ffi::PyMethodDef {
         c"__getattr__",
         getattr::<B>,
         ffi::METH_O,
-        c"The field of this name, as Lua finds it.",
+        c"__getattr__($self, name, /)\n--\n\nThe field of this name, as Lua finds it.",
     )])
 }
 
@@ -53,7 +53,7 @@ pub(crate) fn table<B: LuaBackend>() -> *mut ffi::PyMethodDef {
             c"keys",
             keys,
             ffi::METH_NOARGS,
-            c"keys($self, /)\n--\n\nAn iterator over the keys of the table. Same as iter(table).",
+            c"keys($self, /)\n--\n\nAn iterator over the keys of the table, as ``iter(table)`` is.",
         ),
         method(
             c"values",
@@ -72,7 +72,7 @@ pub(crate) fn table<B: LuaBackend>() -> *mut ffi::PyMethodDef {
             lua_args::<B>,
             ffi::METH_NOARGS,
             c"__lua_args__($self, /)\n--\n\n\
-              The table as (args, kwargs) of a call: its sequence and its string keys.",
+              The table as ``(args, kwargs)`` of a call: its sequence and its string keys.",
         ),
     ])
 }
@@ -94,6 +94,15 @@ pub(crate) fn coroutine<B: LuaBackend>() -> *mut ffi::PyMethodDef {
         ffi::METH_O,
         c"send($self, value, /)\n--\n\n\
           Resume the coroutine: the value (of a tuple: the values) is what its yield gives.",
+    )])
+}
+
+pub(crate) fn iterator() -> *mut ffi::PyMethodDef {
+    table_of(vec![method(
+        c"__class_getitem__",
+        ffi::Py_GenericAlias,
+        ffi::METH_O | ffi::METH_CLASS,
+        c"For annotations: ``LuaIterator[str]`` gives strings.",
     )])
 }
 

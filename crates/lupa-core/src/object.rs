@@ -21,7 +21,15 @@ use crate::runtime::{Entry, Runtime, RuntimeObject};
 use crate::to_lua::{Mode, Prepared, prepare, push_plain};
 use crate::types::{self, slot};
 
-pub(crate) const DOC: &CStr = c"A wrapper around a Lua object such as a table or function.";
+pub(crate) const DOC: &CStr = c"A Lua object that Python has by reference.\n\n\
+    The base class of tables, functions and coroutines, and what userdata of Lua's libraries is (an open\n\
+    file, say). To call it, to index it and to ask for its length is what Lua does with it, metamethods included:\n\n\
+    >>> lua = LuaRuntime()\n\
+    >>> type(lua.eval('io.stdout')) is LuaObject\n\
+    True\n\
+    >>> isinstance(lua.eval('print'), LuaObject)\n\
+    True\n\n\
+    It belongs to its runtime, and can't be passed into another.";
 
 /// The memory of every wrapper begins like this.
 #[repr(C)]

@@ -16,8 +16,15 @@ use crate::to_lua::{Mode, Prepared, prepare, push};
 use crate::types::slot;
 
 pub(crate) const DOC: &CStr = c"A Lua table.\n\n\
-    Items and attributes are its fields; what is not there is None. Iteration, ``keys()``,\n\
-    ``values()`` and ``items()`` go over the raw table, in Lua's order. ``len()`` is Lua's ``#``.";
+    Items and attributes are its fields; what is not there is None, and to set None is to delete. Iteration,\n\
+    ``keys()``, ``values()`` and ``items()`` go over the raw table, in Lua's order. ``len()`` is Lua's ``#``.\n\n\
+    >>> table = LuaRuntime().eval('{10, 20, name = \"wolf\"}')\n\
+    >>> table[1], table['name'], table.name, table.missing\n\
+    (10, 'wolf', 'wolf', None)\n\
+    >>> table[3] = 30\n\
+    >>> del table.name\n\
+    >>> len(table), dict(table)\n\
+    (3, {1: 10, 2: 20, 3: 30})";
 
 /// The slots that tables add to those of every wrapper.
 pub(crate) fn slots<B: LuaBackend>() -> Vec<ffi::PyType_Slot> {

@@ -90,7 +90,7 @@ pub(crate) fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> 
             iterator: make::<B>(
                 py,
                 "_LuaIter",
-                c"An iterator over the keys, values or items of a Lua table.",
+                crate::iterator::DOC,
                 size_of::<TableIterator>(),
                 Role::Other,
                 TableIterator::slots::<B>(),
@@ -108,18 +108,20 @@ pub(crate) fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> 
         let _ = TYPES.set(types);
     }
     let types = get();
-    for (name, kind) in [
-        ("_LuaObject", types.object),
-        ("_LuaTable", types.table),
-        ("_LuaFunction", types.function),
-        ("_LuaCoroutineFunction", types.coroutine_function),
-        ("_LuaThread", types.coroutine),
-        ("_LuaIter", types.iterator),
-        ("_LuaArray", types.array),
+    // Each has the name that lupa has always given it, and one for annotations and `isinstance`.
+    for (name, public, kind) in [
+        ("_LuaObject", "LuaObject", types.object),
+        ("_LuaTable", "LuaTable", types.table),
+        ("_LuaFunction", "LuaFunction", types.function),
+        ("_LuaCoroutineFunction", "LuaCoroutineFunction", types.coroutine_function),
+        ("_LuaThread", "LuaCoroutine", types.coroutine),
+        ("_LuaIter", "LuaIterator", types.iterator),
+        ("_LuaArray", "LuaArray", types.array),
     ] {
         // SAFETY: attached; an immortal type.
         let kind = unsafe { Bound::from_borrowed_ptr(py, kind.cast()) };
-        module.add(name, kind)?;
+        module.add(name, &kind)?;
+        module.add(public, kind)?;
     }
     Ok(())
 }

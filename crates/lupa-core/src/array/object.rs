@@ -16,9 +16,14 @@ use crate::error::Result;
 use crate::guard::{guard, guard_int, guard_status};
 use crate::types::{self, slot};
 
-pub(crate) const DOC: &CStr = c"An array that Lua code sees, or has made.\n\n\
+pub(crate) const DOC: &CStr = c"An array that Lua code sees (see ``as_array()``), or has made.\n\n\
     It has the buffer protocol and __array_interface__, so memoryview(array) and\n\
-    numpy.asarray(array) share its memory, and keep it alive.";
+    numpy.asarray(array) share its memory, and keep it alive.\n\n\
+    >>> made = LuaRuntime().eval('python.array_from({{1, 2, 3}, {4, 5, 6}}, \"int32\")')\n\
+    >>> made\n\
+    <Lua array int32 [2 x 3]>\n\
+    >>> memoryview(made).tolist()\n\
+    [[1, 2, 3], [4, 5, 6]]";
 
 /// The memory of a `_LuaArray`.
 #[repr(C)]

@@ -29,11 +29,12 @@ def collect(backends: dict[str, str]) -> dict[str, bytes]:
 def is_installed(backend: str) -> bool:
     """Whether the environment asks for an installed Lua, so that none is compiled for this backend."""
     name = backend.upper()
-    variables = ("LUPA_SYSTEM", f"LUPA_SYSTEM_{name}", f"LUPA_{name}_LIB")
-    own = os.environ.get(f"LUPA_SYSTEM_{name}")
-    if own == "0":
-        return bool(os.environ.get(f"LUPA_{name}_LIB"))
-    return any(os.environ.get(variable, "") not in ("", "0") for variable in variables)
+    variables = (f"LUPA_{name}_LIB", f"LUPA_SYSTEM_{name}", "LUPA_SYSTEM")
+    given = [os.environ[variable] for variable in variables if os.environ.get(variable)]
+    # As lua-build has it: the closer variable decides, but a library is only ever asked for.
+    if given and given[0] == "0" and os.environ.get(variables[0]):
+        given = given[1:]
+    return bool(given) and given[0] != "0"
 
 
 def of_luas(sources: Path) -> dict[str, bytes]:

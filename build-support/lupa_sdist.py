@@ -98,9 +98,9 @@ def _locked(stage: Path) -> set[tuple[str, str]]:
 
 
 def _files_below(folder: Path) -> list[Path]:
-    made = {"__pycache__", "target", "dist"}
     names = (file.relative_to(folder) for file in folder.rglob("*") if file.is_file())
-    return sorted(name for name in names if not made & set(name.parts[:-1]) and name.suffix != ".pyc")
+    # What a build of an unpacked sdist has left behind.
+    return sorted(name for name in names if name.parts[0] not in ("target", "dist") and name.suffix != ".pyc")
 
 
 def _pack(folder: Path, files: list[Path], directory: Path) -> Path:

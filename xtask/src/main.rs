@@ -64,14 +64,14 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "wheel",
-        usage: "[--python EXE]",
-        about: "make a wheel in dist/",
+        usage: "[--python EXE] [--manylinux GLIBC] [--abi3] [--free-threaded]",
+        about: "make a wheel in dist/, and check it; for an older glibc (2_17), or many Pythons",
         run: dist::wheel,
     },
     Task {
         name: "sdist",
         usage: "[--python EXE]",
-        about: "make the source distribution in dist/",
+        about: "make the source distribution in dist/; it builds without network",
         run: dist::sdist,
     },
     Task {

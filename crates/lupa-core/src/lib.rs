@@ -74,10 +74,12 @@ const ALL: [&str; 13] = [
 /// Fills the module of a backend.
 ///
 /// # Errors
-/// `ImportError` in a second interpreter of the process: types are shared between all of them.
+/// `ImportError` in a second interpreter of the process: types are shared between all of them; and
+/// where an installed Lua is not the one that this was built for.
 pub fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     only_one_interpreter(B::NAME)?;
+    lua_api::check_installed::<B>().map_err(PyImportError::new_err)?;
     let package_name = format!("lupa.{}", B::NAME);
     module.setattr("__name__", &package_name)?;
     module.setattr("__doc__", format!("Lua {}.{} in Python.", B::VERSION.0, B::VERSION.1))?;
@@ -87,6 +89,7 @@ pub fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> {
     error::init(module)?;
     types::init::<B>(module)?;
     module.add("LUA_VERSION", B::VERSION)?;
+    module.add("_INSTALLED_LUA", B::INSTALLED)?;
     module.add("LUA_MININTEGER", B::INTEGER_RANGE.0)?;
     module.add("LUA_MAXINTEGER", B::INTEGER_RANGE.1)?;
     module.add_class::<lua_runtime::LuaRuntime>()?;

@@ -90,9 +90,11 @@ COMMON = {
 
 
 @pytest.mark.parametrize("library", [*SURFACE["lua51"], "io", "os"])
-def test_names(backend, lua, library):
+def test_names(backend, lupa, lua, library):
     expected = set(COMMON[library].split()) | set(SURFACE[backend].get(library, "").split())
-    assert {name for name in lua.globals()[library] if isinstance(name, str)} == expected
+    found = {name for name in lua.globals()[library] if isinstance(name, str)}
+    # Who built an installed Lua may have switched functions of older versions on.
+    assert found >= expected if lupa._INSTALLED_LUA else found == expected
 
 
 def test_compatibility_of_5_2(lua):

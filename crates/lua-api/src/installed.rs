@@ -100,7 +100,10 @@ unsafe extern "C-unwind" fn read<B: LuaBackend>(l: *mut lua_State) -> c_int {
     unsafe {
         let found = B::lua_touserdata(l, 1).cast::<Found>();
         if let Some(jit) = opener::<B>("jit") {
+            // Only a LuaJIT has this function, so the globals are where those of 5.1 are.
             open::<B>(l, jit);
+            B::push_globals(l);
+            B::get_field(l, -1, c"jit");
             B::get_field(l, -1, c"version_num");
             (*found).jit = Some(B::to_number(l, -1));
         }

@@ -40,8 +40,8 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "test",
-        usage: "[--python EXE] [--only rust|pytest|doctest|upstream] [--no-build]",
-        about: "build and test everything, lupa 2.8's own suite included",
+        usage: "[--python EXE] [--only rust|pytest|doctest|upstream] [--system BACKEND,...] [--no-build]",
+        about: "build and test everything, lupa 2.8's own suite included; or these on installed Luas",
         run: test::run,
     },
     Task {

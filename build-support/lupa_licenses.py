@@ -6,7 +6,6 @@ they are always those of the very versions that go in.
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -20,21 +19,10 @@ NOTICE = re.compile(r"/\*{10,}\n(\* Copyright \(C\).*?)\n\*{10,}/", re.DOTALL)
 def collect(backends: dict[str, str]) -> dict[str, bytes]:
     """The licence files for a wheel with these backends: names below ``licenses/``, and contents."""
     found = {"LICENSE": (lupa_modules.ROOT / "LICENSE").read_bytes()}
-    if not all(is_installed(name) for name in backends):
+    if not all(lupa_modules.is_installed(name) for name in backends):
         found.update(of_luas(lupa_modules.lua_sources()))
     found.update(_of_crates(set(backends.values())))
     return found
-
-
-def is_installed(backend: str) -> bool:
-    """Whether the environment asks for an installed Lua, so that none is compiled for this backend."""
-    name = backend.upper()
-    variables = (f"LUPA_{name}_LIB", f"LUPA_SYSTEM_{name}", "LUPA_SYSTEM")
-    given = [os.environ[variable] for variable in variables if os.environ.get(variable)]
-    # As lua-build has it: the closer variable decides, but a library is only ever asked for.
-    if given and given[0] == "0" and os.environ.get(variables[0]):
-        given = given[1:]
-    return bool(given) and given[0] != "0"
 
 
 def of_luas(sources: Path) -> dict[str, bytes]:

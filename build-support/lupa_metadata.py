@@ -63,7 +63,7 @@ def core_metadata(licenses: list[str]) -> str:
             both = f"({marker.strip()}) and extra == '{extra}'" if marker else f"extra == '{extra}'"
             lines.append(f"Requires-Dist: {needed.strip()}; {both}")
     lines.append("Description-Content-Type: text/markdown")
-    readme = (lupa_modules.ROOT / table["readme"]).read_text(encoding="utf-8")
+    readme: str = (lupa_modules.ROOT / table["readme"]).read_text(encoding="utf-8")
     return "\n".join(lines) + "\n\n" + readme
 
 

@@ -34,6 +34,12 @@ LIBRARY_SUFFIXES = (".so", ".dylib", ".dll")
 # The first Python whose stable ABI has what wrappers are made of: types that are called by vectorcall.
 ABI3_FLOOR = (3, 12)
 
+# The processors that a LuaJIT is known to work on, by how Rust's names of them begin.
+JIT_PROCESSORS = {
+    "luajit20": ("x86_64", "i586", "i686", "arm", "thumb"),
+    "luajit21": ("x86_64", "i586", "i686", "aarch64", "arm", "thumb"),
+}
+
 # What builds for an older glibc.
 ZIG_TOOLS = ["cargo-zigbuild>=0.24,<0.25", "ziglang>=0.17,<0.18"]
 
@@ -80,13 +86,47 @@ def available_backends() -> dict[str, str]:
 
 
 def chosen_backends(names: list[str]) -> dict[str, str]:
-    """The backends of these names, or else those in ``LUPA_BACKENDS``, or else all."""
+    """The backends of these names, or else those in ``LUPA_BACKENDS``, or else all that this machine can have."""
     available = available_backends()
     names = names or [name for name in os.environ.get("LUPA_BACKENDS", "").split(",") if name]
     for name in names:
         if name not in available:
             raise BuildError(f"there is no backend {name!r}, only {', '.join(available)}")
-    return {name: available[name] for name in names or available}
+    if names:
+        return {name: available[name] for name in names}
+    machine = target()
+    chosen = {}
+    for name, package in available.items():
+        problem = None if is_installed(name) else no_bundled_lua(name, machine)
+        if problem is None:
+            chosen[name] = package
+        else:
+            print(f"lupa.{name} is left out: {problem} (LUPA_BACKENDS chooses modules)", file=sys.stderr)
+    return chosen
+
+
+def no_bundled_lua(backend: str, machine: str) -> str | None:
+    """Why the bundled Lua of a backend cannot be compiled for a machine, as Rust calls it; None if it can."""
+    processor, _, system = machine.partition("-")
+    processors = JIT_PROCESSORS.get(backend)
+    if processors is None:
+        return None
+    if "windows" in system:
+        return "LuaJIT is built with make, which Windows does not have"
+    if not processor.startswith(processors):
+        return f"this LuaJIT is not known to work on {processor}"
+    if backend == "luajit20" and "darwin" in system:
+        return "this LuaJIT needs memory below 2 GiB, which macOS does not give"
+    return None
+
+
+def is_installed(backend: str) -> bool:
+    """Whether the environment asks for an installed Lua, so that none is compiled for this backend."""
+    name = backend.upper()
+    # As lua-build has it: the closer variable decides, and a library is only ever asked for.
+    if os.environ.get(f"LUPA_{name}_LIB", "0") not in ("", "0"):
+        return True
+    return (os.environ.get(f"LUPA_SYSTEM_{name}") or os.environ.get("LUPA_SYSTEM") or "0") != "0"
 
 
 def build(backends: dict[str, str], options: Options) -> dict[str, Path]:

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod asan;
+mod audit;
 mod bench;
 mod bindgen;
 mod demo;
@@ -91,6 +92,12 @@ const TASKS: &[Task] = &[
         usage: "[--python EXE]",
         about: "rustfmt, clippy, ruff and mypy",
         run: lint::run,
+    },
+    Task {
+        name: "audit",
+        usage: "[--python EXE] [--offline]",
+        about: "known problems of the Rust crates and of the workflows: cargo-deny and zizmor",
+        run: audit::run,
     },
     Task {
         name: "tidy",

@@ -30,6 +30,7 @@ pub use version::{Kind, Version};
 pub fn build(name: &str) {
     println!("cargo:rerun-if-changed=build.rs");
     let version = version::find(name);
+    link::python_later();
     if system::use_installed(version) {
         return;
     }

@@ -134,8 +134,8 @@ def write_dist_info(folder: Path, tags: list[str], licenses: dict[str, bytes]) -
     """Writes the dist-info folder of a wheel, all but the RECORD; its path."""
     dist_info = folder / f"{stem()}.dist-info"
     dist_info.mkdir()
-    (dist_info / "METADATA").write_text(core_metadata(sorted(licenses)), encoding="utf-8", newline="\n")
-    (dist_info / "WHEEL").write_text(wheel_metadata(tags), encoding="utf-8", newline="\n")
+    (dist_info / "METADATA").write_bytes(core_metadata(sorted(licenses)).encode())
+    (dist_info / "WHEEL").write_bytes(wheel_metadata(tags).encode())
     for name, text in licenses.items():
         target = dist_info / "licenses" / name
         target.parent.mkdir(parents=True, exist_ok=True)

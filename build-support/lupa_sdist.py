@@ -49,7 +49,7 @@ def write(directory: Path) -> Path:
         _reduce_workspace(stage)
         _vendor_crates(stage)
         metadata = lupa_metadata.core_metadata(["LICENSE"])
-        (stage / "PKG-INFO").write_text(metadata, encoding="utf-8", newline="\n")
+        (stage / "PKG-INFO").write_bytes(metadata.encode())
         return _pack(stage, _files_below(stage), directory)
 
 
@@ -73,7 +73,7 @@ def _reduce_workspace(stage: Path) -> None:
     text = re.sub(r"(?m)^(exclude|default-members) = .*\n", "", text)
     if found != 1:
         raise lupa_modules.BuildError("Cargo.toml has no line with the members of the workspace")
-    manifest.write_text(text, encoding="utf-8", newline="\n")
+    manifest.write_bytes(text.encode())
 
 
 def _vendor_crates(stage: Path) -> None:
@@ -88,7 +88,7 @@ def _vendor_crates(stage: Path) -> None:
         raise lupa_modules.BuildError(f"Cargo.lock is out of date: cargo has added {added}")
     config = stage / ".cargo" / "config.toml"
     config.parent.mkdir()
-    config.write_text(CARGO_CONFIG, encoding="utf-8", newline="\n")
+    config.write_bytes(CARGO_CONFIG.encode())
 
 
 def _locked(stage: Path) -> set[tuple[str, str]]:

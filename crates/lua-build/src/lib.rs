@@ -7,7 +7,7 @@
 //! finds instead of compiling one; `0` compiles it. Instead of `1`, it may name the package (`lua5.4`)
 //! or be the path of a library file, as `LUPA_LUA54_LIB` is. With `LUPA_LUA54_INCLUDE`, the folder of
 //! its `lua.h`, such a file is compared with the bindings as one that pkg-config finds is. The
-//! version crate then has the cfg `lupa_system_lua`. `LUPA_APICHECK=1` compiles Lua with its own checks of
+//! version crate has the cfg `lupa_bundled` otherwise. `LUPA_APICHECK=1` compiles Lua with its own checks of
 //! how it is used. `LUPA_VENDOR_DIR` names a folder with the sources.
 //! `CC`, `CFLAGS` and `AR` are read as the `cc` crate reads them, also for one target only.
 

@@ -16,7 +16,6 @@ pub(crate) fn use_installed(version: &Version) -> bool {
         Wish::Packaged(name) => packaged(version, name.as_deref()),
         Wish::Library(path) => explicit(version, &upper, path),
     }
-    println!("cargo:rustc-cfg=lupa_system_lua");
     true
 }
 

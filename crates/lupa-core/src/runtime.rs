@@ -469,8 +469,7 @@ impl<B: LuaBackend> Drop for Guard<'_, B> {
 pub(crate) struct RuntimeObject<B: LuaBackend> {
     base: ffi::PyObject,
     runtime: *mut Runtime<B>,
-    /// Whether the finalizer has run. Python notes it, too, but the stable ABI cannot ask.
-    #[cfg(Py_LIMITED_API)]
+    /// Whether the finalizer has run.
     finalized: bool,
 }
 
@@ -514,10 +513,7 @@ impl<B: LuaBackend> RuntimeObject<B> {
     unsafe extern "C" fn finalize(object: *mut ffi::PyObject) {
         // SAFETY: called by Python with a live object; an exception that is on its way is kept.
         unsafe {
-            #[cfg(Py_LIMITED_API)]
-            {
-                (*object.cast::<Self>()).finalized = true;
-            }
+            (*object.cast::<Self>()).finalized = true;
             let runtime = (*object.cast::<Self>()).runtime;
             if runtime.is_null() {
                 return;
@@ -536,17 +532,8 @@ impl<B: LuaBackend> RuntimeObject<B> {
     unsafe extern "C" fn dealloc(object: *mut ffi::PyObject) {
         // SAFETY: called by Python for the last reference; the order is that of the C-API's docs.
         unsafe {
-            #[cfg(not(Py_LIMITED_API))]
-            if ffi::PyObject_CallFinalizerFromDealloc(object) < 0 {
-                return;
-            }
-            // The same with what the stable ABI has: the last reference is given up a second time,
-            // which comes back here unless the finalizer has let somebody take a new one.
-            #[cfg(Py_LIMITED_API)]
-            if !(*object.cast::<Self>()).finalized {
-                ffi::Py_INCREF(object);
-                Self::finalize(object);
-                ffi::Py_DECREF(object);
+            let finalized = (*object.cast::<Self>()).finalized;
+            if types::finalize_first(object, Self::finalize, finalized) {
                 return;
             }
             ffi::PyObject_GC_UnTrack(object.cast());

@@ -93,16 +93,9 @@ def wheel_name(tags: list[str]) -> str:
 def _python_tags() -> tuple[str, str]:
     """The tags of this Python and of its ABI."""
     version = f"{sys.version_info[0]}{sys.version_info[1]}"
-    # As in cpython-313t-x86_64-linux-gnu, pypy310-pp73-x86_64-linux-gnu, cp313-win_amd64.
-    suffix = lupa_modules.extension_suffix().split(".")[1]
-    words = suffix.replace("_", "-").split("-")
-    if sys.implementation.name == "cpython":
-        flags = "t" if sysconfig.get_config_var("Py_GIL_DISABLED") else ""
-        flags += "d" if hasattr(sys, "gettotalrefcount") else ""
-        return f"cp{version}", f"cp{version}{flags}"
-    if sys.implementation.name == "pypy":
-        return f"pp{version}", "_".join(words[:2])
-    return f"{sys.implementation.name}{version}", "_".join(words[:3])
+    flags = "t" if sysconfig.get_config_var("Py_GIL_DISABLED") else ""
+    flags += "d" if hasattr(sys, "gettotalrefcount") else ""
+    return f"cp{version}", f"cp{version}{flags}"
 
 
 def _platforms(manylinux: str | None) -> list[str]:

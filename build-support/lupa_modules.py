@@ -131,6 +131,8 @@ def is_installed(backend: str) -> bool:
 
 def build(backends: dict[str, str], options: Options) -> dict[str, Path]:
     """Builds these backends; the compiled library of each, in cargo's target folder."""
+    if sys.implementation.name != "cpython":
+        raise BuildError(f"lupa is for CPython; it has not been made to work with {sys.implementation.name}")
     if options.manylinux is None:
         command = [cargo(), "build"]
     else:

@@ -106,8 +106,7 @@ def test_tags(support):
         with pytest.raises(modules.BuildError, match="as 2_17, not '2014'"):
             modules.Options(manylinux="2014")
     (tag,) = metadata.tags(modules.Options())
-    if sys.implementation.name == "cpython":
-        assert tag.startswith(f"cp3{sys.version_info[1]}-cp3{sys.version_info[1]}")
+    assert tag.startswith(f"cp3{sys.version_info[1]}-cp3{sys.version_info[1]}")
     # What pip calls this Python, if it is here, has the last word.
     tags_of_pip = pytest.importorskip("pip._vendor.packaging.tags")
     assert tag in {str(known) for known in tags_of_pip.sys_tags()}

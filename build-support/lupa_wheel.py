@@ -10,8 +10,8 @@ import zipfile
 from pathlib import Path
 from types import TracebackType
 
-# The earliest that a zip file can say.
-ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
+# The earliest that a zip file can say: the beginning of 1980.
+EARLIEST = 315532800
 
 
 class WheelWriter:
@@ -57,25 +57,12 @@ class WheelWriter:
         self._write(name, data, executable)
 
     def _write(self, name: str, data: bytes, executable: bool) -> None:
-        entry = zipfile.ZipInfo(name, _timestamp())
+        entry = zipfile.ZipInfo(name, time.gmtime(timestamp())[:6])
         entry.compress_type = zipfile.ZIP_DEFLATED
         entry.external_attr = (0o100755 if executable else 0o100644) << 16
         self._zip.writestr(entry, data)
 
 
-def wheel_name(dist_info: Path) -> str:
-    """The file name of the wheel that this metadata describes."""
-    wheel_fields = (dist_info / "WHEEL").read_text(encoding="utf-8").splitlines()
-    tags = [line.partition(":")[2].strip() for line in wheel_fields if line.startswith("Tag:")]
-    # Several tags share one file name, in which each part lists its values: cp311-cp311-a.b
-    parts = zip(*(tag.split("-") for tag in tags))
-    compressed = "-".join(".".join(dict.fromkeys(part)) for part in parts)
-    return f"{dist_info.name[: -len('.dist-info')]}-{compressed}.whl"
-
-
-def _timestamp() -> tuple[int, int, int, int, int, int]:
-    seconds = os.environ.get("SOURCE_DATE_EPOCH")
-    if seconds is None:
-        return ZIP_EPOCH
-    given = time.gmtime(int(seconds))
-    return max(ZIP_EPOCH, given[:6])
+def timestamp() -> int:
+    """When everything in an archive was made, in seconds; the same for the same contents."""
+    return max(EARLIEST, int(os.environ.get("SOURCE_DATE_EPOCH", EARLIEST)))

@@ -90,13 +90,15 @@ COMMON = {
 
 
 @pytest.mark.parametrize("library", [*SURFACE["lua51"], "io", "os"])
-def test_names(backend, lua, library):
+def test_names(backend, lupa, lua, library):
     expected = set(COMMON[library].split()) | set(SURFACE[backend].get(library, "").split())
-    assert {name for name in lua.globals()[library] if isinstance(name, str)} == expected
+    found = {name for name in lua.globals()[library] if isinstance(name, str)}
+    # Who built an installed Lua may have switched functions of older versions on.
+    assert found >= expected if lupa._INSTALLED_LUA else found == expected
 
 
-def test_compatibility_of_5_2(lua):
-    assert lua.eval("unpack") is None or lua.lua_version == (5, 1)
+def test_compatibility_of_5_2(lupa, lua):
+    assert lua.eval("unpack") is None or lua.lua_version == (5, 1) or lupa._INSTALLED_LUA
     assert lua.eval("setmetatable({}, {__len = function() return 7 end})") is not None
 
 

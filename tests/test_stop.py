@@ -8,6 +8,14 @@ import time
 
 import pytest
 
+
+@pytest.fixture(autouse=True)
+def _bundled(lupa):
+    # Some of what is here would never end: less is stopped there, as docs/packaging.md says.
+    if lupa._INSTALLED_LUA:
+        pytest.skip("an installed Lua has not what a bundled one is given to be stopped")
+
+
 pytestmark = pytest.mark.beyond
 
 # Short, as it is waited for; a test that hangs is ended by the limit of its process or of the run.

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod asan;
+mod audit;
 mod bench;
 mod bindgen;
 mod demo;
@@ -42,8 +43,8 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "test",
-        usage: "[--python EXE] [--only rust|pytest|doctest|types|upstream] [--no-build]",
-        about: "build and test everything, lupa 2.8's own suite included",
+        usage: "[--python EXE] [--only rust|pytest|doctest|types|upstream] [--system BACKEND,...] [--no-build]",
+        about: "build and test everything, lupa 2.8's own suite included; or these on installed Luas",
         run: test::run,
     },
     Task {
@@ -66,14 +67,14 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "wheel",
-        usage: "[--python EXE]",
-        about: "make a wheel in dist/",
+        usage: "[--python EXE] [--manylinux GLIBC] [--abi3] [--free-threaded]",
+        about: "make a wheel in dist/, and check it; for an older glibc (2_17), or many Pythons",
         run: dist::wheel,
     },
     Task {
         name: "sdist",
         usage: "[--python EXE]",
-        about: "make the source distribution in dist/",
+        about: "make the source distribution in dist/; it builds without network",
         run: dist::sdist,
     },
     Task {
@@ -99,6 +100,12 @@ const TASKS: &[Task] = &[
         usage: "[--python EXE]",
         about: "rustfmt, clippy, ruff and mypy",
         run: lint::run,
+    },
+    Task {
+        name: "audit",
+        usage: "[--python EXE] [--offline]",
+        about: "known problems of the Rust crates and of the workflows: cargo-deny and zizmor",
+        run: audit::run,
     },
     Task {
         name: "tidy",

@@ -31,7 +31,12 @@ const RUST_TESTS: [&str; 3] = ["lua-api", "lua-build", "xtask"];
 /// Runs the task.
 pub(crate) fn run(mut arguments: Arguments) -> Result {
     let python = arguments.python()?;
-    let only = arguments.option("--only")?;
+    let system = arguments.option("--system")?;
+    let mut only = arguments.option("--only")?;
+    if system.is_some() && only.is_none() {
+        // The examples are for all modules, and lupa 2.8's suite knows which functions each Lua has.
+        only = Some("pytest".to_owned());
+    }
     let no_build = arguments.flag("--no-build");
     arguments.end()?;
     if let Some(part) = &only
@@ -51,7 +56,7 @@ pub(crate) fn run(mut arguments: Arguments) -> Result {
             Run::Rust(run) => run(),
             Run::Python(run) => {
                 if venv.is_none() {
-                    venv = Some(environment(&python, !no_build)?);
+                    venv = Some(environment(&python, system.as_deref(), !no_build)?);
                 }
                 venv.as_ref().map_or(Ok(()), run)
             }
@@ -70,9 +75,13 @@ pub(crate) fn run(mut arguments: Arguments) -> Result {
     Ok(())
 }
 
-/// The environment of the Python parts, with the package installed.
-fn environment(python: &str, build: bool) -> Result<Venv> {
-    let venv = Venv::new("test-venv", python)?;
+/// The environment of the Python parts, with the package installed; for these backends with the Luas
+/// that the system has.
+fn environment(python: &str, system: Option<&str>, build: bool) -> Result<Venv> {
+    let mut venv = Venv::new(if system.is_some() { "system-venv" } else { "test-venv" }, python)?;
+    if let Some(backends) = system {
+        venv.set(&[("LUPA_SYSTEM", "1".to_owned()), ("LUPA_BACKENDS", backends.to_owned())]);
+    }
     if build {
         venv.install(&["pytest>=8", "numpy"])?;
         venv.install_project()?;

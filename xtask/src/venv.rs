@@ -8,12 +8,13 @@ use crate::tools::{Result, command, fresh_folder, output, root, run, target};
 /// A virtual environment.
 pub(crate) struct Venv {
     folder: PathBuf,
+    variables: Vec<(&'static str, String)>,
 }
 
 impl Venv {
     /// The environment `target/<name>` of this Python, made if it is not there or is another's.
     pub(crate) fn new(name: &str, python: &str) -> Result<Self> {
-        let venv = Self { folder: target(name) };
+        let venv = Self { folder: target(name), variables: Vec::new() };
         let wanted = identity(Path::new(python))?;
         let there = venv.program("python").is_file() && venv.program("pip").is_file();
         if !there || identity(&venv.program("python")).ok().as_ref() != Some(&wanted) {
@@ -21,6 +22,11 @@ impl Venv {
             run(command(python).args(["-m", "venv"]).arg(&venv.folder))?;
         }
         Ok(venv)
+    }
+
+    /// Sets variables for all that runs in this environment.
+    pub(crate) fn set(&mut self, variables: &[(&'static str, String)]) {
+        self.variables.extend_from_slice(variables);
     }
 
     /// A program of this environment.
@@ -36,6 +42,7 @@ impl Venv {
     pub(crate) fn python(&self) -> Command {
         let mut python = command(self.program("python"));
         python.current_dir(&self.folder).env_remove("PYTHONPATH").env_remove("PYTHONHOME");
+        python.envs(self.variables.iter().cloned());
         python
     }
 
@@ -53,7 +60,9 @@ impl Venv {
     /// Builds this project, with cargo's progress shown, and installs it.
     pub(crate) fn install_project(&self) -> Result {
         // pip hides what a build prints. After this, the build that it runs has nothing to compile.
-        run(command(self.program("python")).arg("build-support/lupa_modules.py"))?;
+        let mut build = command(self.program("python"));
+        build.envs(self.variables.iter().cloned());
+        run(build.arg("build-support/lupa_modules.py"))?;
         run(self.pip().args(["install", "--force-reinstall", "--no-deps"]).arg(root()))
     }
 

@@ -235,6 +235,11 @@ pub unsafe trait LuaBackend: CommonApi + Copy + 'static {
     const NAME: &'static str;
     /// The version of the language, `(5, 4)`.
     const VERSION: (u8, u8);
+    /// Whether this is a Lua that the system has, instead of one that was compiled for this module:
+    /// any build of this version, and it may have changed since.
+    const INSTALLED: bool;
+    /// The version of LuaJIT, if it is one.
+    const JIT_VERSION: Option<(u8, u8)>;
     /// The pseudo-index of the registry.
     const REGISTRY_INDEX: c_int;
     /// Numbers have an integer subtype (5.3 and later).

@@ -76,6 +76,35 @@ pub fn promote() -> Provider {
     provider()
 }
 
+/// The file that a function was loaded from.
+pub(crate) fn file_of(function: *mut c_void) -> Option<String> {
+    // SAFETY: `dladdr` fills the structure, whose name lives as long as the library.
+    unsafe {
+        let mut info: libc::Dl_info = core::mem::zeroed();
+        if libc::dladdr(function, &raw mut info) == 0 || info.dli_fname.is_null() {
+            return None;
+        }
+        Some(CStr::from_ptr(info.dli_fname).to_string_lossy().into_owned())
+    }
+}
+
+/// Whether the library that a function was loaded from has this symbol.
+pub(crate) fn offers(function: *mut c_void, symbol: &CStr) -> bool {
+    let Some(file) = file_of(function).and_then(|file| CString::new(file).ok()) else {
+        return false;
+    };
+    // SAFETY: opens what is loaded already.
+    unsafe {
+        let library = libc::dlopen(file.as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD);
+        if library.is_null() {
+            return false;
+        }
+        let found = !libc::dlsym(library, symbol.as_ptr()).is_null();
+        libc::dlclose(library);
+        found
+    }
+}
+
 fn set_message(message: &str) {
     let message = CString::new(message).unwrap_or_default();
     MESSAGE.with(|cell| cell.replace(Some(message)));

@@ -27,6 +27,7 @@ mod backend;
 pub mod dl;
 mod families;
 mod fence;
+mod installed;
 mod instance;
 mod libraries;
 mod pool;
@@ -42,6 +43,7 @@ pub use backend::{
     value,
 };
 pub use fence::{Raised, Raising};
+pub use installed::check_installed;
 pub use instance::{Instance, Ref, Thread};
 pub use libraries::{Library, Opening, Selection};
 pub use state::State;

@@ -3,10 +3,11 @@
 //! Everything that differs between versions in this matter is a row of [`version::TABLE`].
 //!
 //! # Environment
-//! `LUPA_SYSTEM=1`, or `LUPA_SYSTEM_LUA54=1`, links an installed Lua instead of compiling one; a
-//! value other than `1` names its pkg-config package (`lua5.4`). `LUPA_LUA54_LIB` names a library
-//! file directly; with `LUPA_LUA54_INCLUDE`, the folder of its `lua.h`, it is compared with the
-//! bindings as one that pkg-config finds is. `LUPA_APICHECK=1` compiles Lua with its own checks of
+//! `LUPA_SYSTEM=1` for all, or `LUPA_SYSTEM_LUA54=1` for one, links an installed Lua that pkg-config
+//! finds instead of compiling one; `0` compiles it. Instead of `1`, it may name the package (`lua5.4`)
+//! or be the path of a library file, as `LUPA_LUA54_LIB` is. With `LUPA_LUA54_INCLUDE`, the folder of
+//! its `lua.h`, such a file is compared with the bindings as one that pkg-config finds is. The
+//! version crate has the cfg `lupa_bundled` otherwise. `LUPA_APICHECK=1` compiles Lua with its own checks of
 //! how it is used. `LUPA_VENDOR_DIR` names a folder with the sources.
 //! `CC`, `CFLAGS` and `AR` are read as the `cc` crate reads them, also for one target only.
 
@@ -30,6 +31,7 @@ pub fn build(name: &str) {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rustc-check-cfg=cfg(lupa_bundled)");
     let version = version::find(name);
+    link::python_later();
     if system::use_installed(version) {
         return;
     }

@@ -35,9 +35,16 @@ pub(crate) fn bundled(library: &Library) {
             for pattern in ["_lua_*", "_luaL_*", "_luaopen_*", "_luaJIT_*"] {
                 println!("cargo:rustc-cdylib-link-arg=-Wl,-exported_symbol,{pattern}");
             }
-            println!("cargo:rustc-cdylib-link-arg=-undefined");
-            println!("cargo:rustc-cdylib-link-arg=dynamic_lookup");
         }
         _ => {}
+    }
+}
+
+/// Leaves Python's symbols to whichever Python loads the module. Other linkers do so unasked, or (on
+/// Windows) have been told of its library by pyo3.
+pub(crate) fn python_later() {
+    if target("OS") == "macos" {
+        println!("cargo:rustc-cdylib-link-arg=-undefined");
+        println!("cargo:rustc-cdylib-link-arg=dynamic_lookup");
     }
 }

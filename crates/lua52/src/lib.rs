@@ -18,6 +18,8 @@ lua_api::forward_common_api!(Lua52, bindings);
 unsafe impl LuaBackend for Lua52 {
     const NAME: &'static str = "lua52";
     const VERSION: (u8, u8) = (5, 2);
+    const INSTALLED: bool = !cfg!(lupa_bundled);
+    const JIT_VERSION: Option<(u8, u8)> = None;
     const REGISTRY_INDEX: c_int = bindings::LUA_REGISTRYINDEX;
     const HAS_INTEGERS: bool = false;
     const INTEGER_RANGE: (i64, i64) =

@@ -18,6 +18,8 @@ lua_api::forward_common_api!(Lua53, bindings);
 unsafe impl LuaBackend for Lua53 {
     const NAME: &'static str = "lua53";
     const VERSION: (u8, u8) = (5, 3);
+    const INSTALLED: bool = !cfg!(lupa_bundled);
+    const JIT_VERSION: Option<(u8, u8)> = None;
     const REGISTRY_INDEX: c_int = bindings::LUA_REGISTRYINDEX;
     const HAS_INTEGERS: bool = true;
     const INTEGER_RANGE: (i64, i64) = (bindings::lua_Integer::MIN, bindings::lua_Integer::MAX);

@@ -99,7 +99,8 @@ pub(crate) unsafe fn type_has_subscript(object: *mut ffi::PyObject) -> bool {
     }
 }
 
-#[cfg(all(not(Py_LIMITED_API), not(Py_3_13)))]
+// What pyo3 does not declare can be linked where the linker asks no library for it: not on Windows.
+#[cfg(not(any(Py_3_13, Py_LIMITED_API, PyPy, GraalPy, windows)))]
 unsafe extern "C" {
     // The later PyObject_GetOptionalAttr.
     #[link_name = "_PyObject_LookupAttr"]
@@ -110,21 +111,15 @@ unsafe extern "C" {
     ) -> c_int;
 }
 
-#[cfg(all(not(Py_LIMITED_API), Py_3_13))]
-unsafe extern "C" {
-    fn PyObject_GetOptionalAttr(
-        object: *mut ffi::PyObject,
-        name: *mut ffi::PyObject,
-        result: *mut *mut ffi::PyObject,
-    ) -> c_int;
-}
+#[cfg(Py_3_13)]
+use ffi::PyObject_GetOptionalAttr;
 
 /// An attribute, if there is one; without the cost of an exception where there is none.
 pub(crate) fn optional_attribute<'py>(
     object: &Bound<'py, PyAny>,
     name: &Bound<'py, PyString>,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
-    #[cfg(not(Py_LIMITED_API))]
+    #[cfg(any(Py_3_13, not(any(Py_LIMITED_API, PyPy, GraalPy, windows))))]
     {
         let mut found = std::ptr::null_mut();
         // SAFETY: attached; live objects.
@@ -137,7 +132,7 @@ pub(crate) fn optional_attribute<'py>(
             _ => Err(PyErr::fetch(object.py())),
         }
     }
-    #[cfg(Py_LIMITED_API)]
+    #[cfg(all(not(Py_3_13), any(Py_LIMITED_API, PyPy, GraalPy, windows)))]
     {
         object.getattr_opt(name)
     }
@@ -185,7 +180,7 @@ pub(crate) fn dict_part<'py>(object: &Bound<'py, PyAny>) -> Option<(Bound<'py, P
     }
 }
 
-#[cfg(not(Py_LIMITED_API))]
+#[cfg(not(any(Py_LIMITED_API, PyPy, GraalPy, windows)))]
 unsafe extern "C" {
     static mut PyMethod_Type: ffi::PyTypeObject;
     fn PyMethod_Function(method: *mut ffi::PyObject) -> *mut ffi::PyObject;
@@ -200,7 +195,7 @@ unsafe extern "C" {
 pub(crate) unsafe fn bound_method(
     object: *mut ffi::PyObject,
 ) -> Option<(*mut ffi::PyObject, *mut ffi::PyObject)> {
-    #[cfg(not(Py_LIMITED_API))]
+    #[cfg(not(any(Py_LIMITED_API, PyPy, GraalPy, windows)))]
     // SAFETY: checked to be a bound method.
     unsafe {
         if ffi::Py_TYPE(object) == &raw mut PyMethod_Type {
@@ -209,7 +204,7 @@ pub(crate) unsafe fn bound_method(
             None
         }
     }
-    #[cfg(Py_LIMITED_API)]
+    #[cfg(any(Py_LIMITED_API, PyPy, GraalPy, windows))]
     {
         let _ = object;
         None

@@ -88,10 +88,12 @@ const ALL: [&str; 23] = [
 /// Fills the module of a backend.
 ///
 /// # Errors
-/// `ImportError` in a second interpreter of the process: types are shared between all of them.
+/// `ImportError` in a second interpreter of the process: types are shared between all of them; and
+/// where an installed Lua is not the one that this was built for.
 pub fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     only_one_interpreter(B::NAME)?;
+    lua_api::check_installed::<B>().map_err(PyImportError::new_err)?;
     let package_name = format!("lupa.{}", B::NAME);
     module.setattr("__name__", &package_name)?;
     module.setattr("__doc__", module_doc::<B>())?;
@@ -102,6 +104,7 @@ pub fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> {
     monitor::init(py)?;
     types::init::<B>(module)?;
     module.add("LUA_VERSION", B::VERSION)?;
+    module.add("_INSTALLED_LUA", B::INSTALLED)?;
     module.add("LUA_MININTEGER", B::INTEGER_RANGE.0)?;
     module.add("LUA_MAXINTEGER", B::INTEGER_RANGE.1)?;
     module.add_class::<lua_runtime::LuaRuntime>()?;

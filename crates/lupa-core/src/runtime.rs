@@ -469,6 +469,8 @@ impl<B: LuaBackend> Drop for Guard<'_, B> {
 pub(crate) struct RuntimeObject<B: LuaBackend> {
     base: ffi::PyObject,
     runtime: *mut Runtime<B>,
+    /// Whether the finalizer has run.
+    finalized: bool,
 }
 
 impl<B: LuaBackend> RuntimeObject<B> {
@@ -511,6 +513,7 @@ impl<B: LuaBackend> RuntimeObject<B> {
     unsafe extern "C" fn finalize(object: *mut ffi::PyObject) {
         // SAFETY: called by Python with a live object; an exception that is on its way is kept.
         unsafe {
+            (*object.cast::<Self>()).finalized = true;
             let runtime = (*object.cast::<Self>()).runtime;
             if runtime.is_null() {
                 return;
@@ -529,7 +532,8 @@ impl<B: LuaBackend> RuntimeObject<B> {
     unsafe extern "C" fn dealloc(object: *mut ffi::PyObject) {
         // SAFETY: called by Python for the last reference; the order is that of the C-API's docs.
         unsafe {
-            if ffi::PyObject_CallFinalizerFromDealloc(object) < 0 {
+            let finalized = (*object.cast::<Self>()).finalized;
+            if types::finalize_first(object, Self::finalize, finalized) {
                 return;
             }
             ffi::PyObject_GC_UnTrack(object.cast());

@@ -204,6 +204,36 @@ unsafe extern "C" fn refuse_new(
     std::ptr::null_mut()
 }
 
+/// What `tp_dealloc` begins with where there is a finalizer, which is run if it has not been: whether
+/// there is nothing left to do, as the object lives on, or is freed already.
+///
+/// # Safety
+/// The first step of `tp_dealloc`; `finalize` is the type's `tp_finalize`, which notes that it has run.
+pub(crate) unsafe fn finalize_first(
+    object: *mut ffi::PyObject,
+    finalize: ffi::destructor,
+    finalized: bool,
+) -> bool {
+    #[cfg(not(Py_LIMITED_API))]
+    // SAFETY: as the caller promises.
+    unsafe {
+        let _ = (finalize, finalized);
+        ffi::PyObject_CallFinalizerFromDealloc(object) < 0
+    }
+    // The same with what the stable ABI has: the last reference is given up a second time, which comes
+    // back here unless the finalizer has let somebody take a new one.
+    #[cfg(Py_LIMITED_API)]
+    // SAFETY: as the caller promises.
+    unsafe {
+        if !finalized {
+            ffi::Py_INCREF(object);
+            finalize(object);
+            ffi::Py_DECREF(object);
+        }
+        !finalized
+    }
+}
+
 /// Frees the memory of an object of a heap type, and drops its reference to the type.
 ///
 /// # Safety

@@ -15,6 +15,8 @@ import pytest
 
 KNOWN_BACKENDS = ("lua51", "lua52", "lua53", "lua54", "lua55", "luajit20", "luajit21")
 SECONDS_PER_PROCESS = 300
+# Whether other threads run Python code at the same time as this one.
+FREE_THREADED = not getattr(sys, "_is_gil_enabled", lambda: True)()
 
 
 def find_backends() -> list[str]:

@@ -7,7 +7,7 @@
 use core::cell::Cell;
 use core::ffi::c_void;
 use core::ptr::null_mut;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::Arc;
 
 use crate::backend::LuaBackend;
@@ -15,16 +15,35 @@ use crate::pool::Pool;
 use crate::raw::{lua_Alloc, lua_State};
 
 /// The account of one Lua instance. All numbers are bytes.
-#[derive(Default)]
+///
+/// What is atomic is read, or set, by other threads while Lua runs; only Lua's thread writes `used`.
 pub struct Memory {
     pool: Pool,
     original: Cell<Option<(lua_Alloc, *mut c_void)>>,
     counted: Cell<bool>,
-    used: Cell<usize>,
-    limit: Cell<usize>,
+    used: AtomicUsize,
+    limit: AtomicUsize,
     lenient: Cell<bool>,
-    fail_after: Cell<Option<u64>>,
+    fail_after: AtomicU64,
     outside: Arc<AtomicUsize>,
+}
+
+/// What `fail_after` holds when allocations do not fail.
+const NEVER: u64 = u64::MAX;
+
+impl Default for Memory {
+    fn default() -> Self {
+        Memory {
+            pool: Pool::default(),
+            original: Cell::default(),
+            counted: Cell::default(),
+            used: AtomicUsize::default(),
+            limit: AtomicUsize::default(),
+            lenient: Cell::default(),
+            fail_after: AtomicU64::new(NEVER),
+            outside: Arc::default(),
+        }
+    }
 }
 
 impl Memory {
@@ -48,7 +67,7 @@ impl Memory {
                 return;
             }
             self.original.set(Some((original, ud)));
-            self.used.set(used);
+            self.used.store(used, Ordering::Relaxed);
             B::lua_setallocf(l, Some(allocate), self.allocator().1);
         }
     }
@@ -59,8 +78,8 @@ impl Memory {
     /// # Safety
     /// `l` is the live state of [`Memory::count`].
     pub(crate) unsafe fn detach<B: LuaBackend>(&self, l: *mut lua_State) {
-        self.limit.set(0);
-        self.fail_after.set(None);
+        self.set_limit(0);
+        self.fail_after(None);
         if let Some((original, ud)) = self.original.take() {
             // SAFETY: these came from this very state.
             unsafe { B::lua_setallocf(l, original, ud) };
@@ -74,7 +93,7 @@ impl Memory {
 
     /// What Lua holds, with what is held for it outside of its own memory.
     pub fn used(&self) -> usize {
-        self.used.get().saturating_add(self.outside.load(Ordering::Relaxed))
+        self.used.load(Ordering::Relaxed).saturating_add(self.outside.load(Ordering::Relaxed))
     }
 
     /// The bytes that are held for Lua outside of its own memory: whoever takes or frees such
@@ -85,23 +104,23 @@ impl Memory {
 
     /// Whether so many bytes more are within the limit.
     pub fn has_room(&self, more: usize) -> bool {
-        let limit = self.limit.get();
+        let limit = self.limit();
         limit == 0 || self.used().saturating_add(more) < limit
     }
 
     /// The most that it may hold; 0 is no limit.
     pub fn limit(&self) -> usize {
-        self.limit.get()
+        self.limit.load(Ordering::Relaxed)
     }
 
     /// Sets the limit; 0 is none.
     pub fn set_limit(&self, bytes: usize) {
-        self.limit.set(bytes);
+        self.limit.store(bytes, Ordering::Relaxed);
     }
 
     /// Fault injection for tests: `Some(n)` lets `n` more allocations grow and then fails each.
     pub fn fail_after(&self, n: Option<u64>) {
-        self.fail_after.set(n);
+        self.fail_after.store(n.unwrap_or(NEVER), Ordering::Relaxed);
     }
 
     /// Switches the limit off or on; gives what it was. For operations whose error nobody catches.
@@ -111,17 +130,17 @@ impl Memory {
 
     #[inline(always)]
     fn refuses(&self, more: usize) -> bool {
-        (self.limit.get() != 0 || self.fail_after.get().is_some()) && self.is_over(more)
+        (self.limit() != 0 || self.fail_after.load(Ordering::Relaxed) != NEVER) && self.is_over(more)
     }
 
     fn is_over(&self, more: usize) -> bool {
         if self.lenient.get() {
             return false;
         }
-        match self.fail_after.get() {
-            Some(0) => return true,
-            Some(n) => self.fail_after.set(Some(n - 1)),
-            None => {}
+        match self.fail_after.load(Ordering::Relaxed) {
+            NEVER => {}
+            0 => return true,
+            n => self.fail_after.store(n - 1, Ordering::Relaxed),
         }
         !self.has_room(more)
     }
@@ -157,7 +176,8 @@ unsafe extern "C-unwind" fn allocate(
         }
     };
     if !result.is_null() || new == 0 {
-        memory.used.set(memory.used.get().wrapping_sub(old).wrapping_add(new));
+        let used = memory.used.load(Ordering::Relaxed).wrapping_sub(old).wrapping_add(new);
+        memory.used.store(used, Ordering::Relaxed);
     }
     result
 }

@@ -4,6 +4,7 @@ use core::cell::{Cell, RefCell};
 use core::ffi::c_int;
 use core::marker::PhantomData;
 use core::ptr::{NonNull, null, null_mut};
+use core::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::alloc::Memory;
 use crate::backend::{Gc, LuaBackend, NewState, OK, value};
@@ -88,7 +89,8 @@ const BATCH: usize = 32;
 
 /// One Lua: its main state, its account of memory and its references.
 pub struct Instance<B: LuaBackend> {
-    main: Cell<*mut lua_State>,
+    // Any thread may ask whether it is null; who has Lua to itself sets it.
+    main: AtomicPtr<lua_State>,
     current: Cell<*mut lua_State>,
     handler: Cell<c_int>,
     entry: Cell<c_int>,
@@ -124,7 +126,7 @@ impl<B: LuaBackend> Instance<B> {
     /// [`OpenError`] when there is no memory for it.
     pub fn open(seed: Option<u32>, count_memory: bool) -> Result<Box<Self>, OpenError> {
         let instance = Box::new(Instance::<B> {
-            main: Cell::new(null_mut()),
+            main: AtomicPtr::default(),
             current: Cell::new(null_mut()),
             handler: Cell::new(0),
             entry: Cell::new(0),
@@ -145,7 +147,7 @@ impl<B: LuaBackend> Instance<B> {
         if main.is_null() {
             return Err(OpenError);
         }
-        instance.main.set(main);
+        instance.main.store(main, Ordering::Relaxed);
         instance.current.set(main);
         let address = (&raw const *instance).cast_mut();
         // SAFETY: a fresh state; `set_up` gets the address of the boxed, so immovable, instance.
@@ -186,14 +188,15 @@ impl<B: LuaBackend> Instance<B> {
     }
 
     /// The main state, null when closed.
+    #[inline(always)]
     pub fn main(&self) -> *mut lua_State {
-        self.main.get()
+        self.main.load(Ordering::Relaxed)
     }
 
     /// Whether the Lua is still there.
     #[inline(always)]
     pub fn is_open(&self) -> bool {
-        !self.main.get().is_null()
+        !self.main().is_null()
     }
 
     /// Notes what this instance is part of, for [`Instance::host`].
@@ -326,7 +329,7 @@ impl<B: LuaBackend> Instance<B> {
 
     /// Closes the Lua: runs all finalizers and frees everything. Does nothing the second time.
     pub fn close(&self) {
-        let main = self.main.get();
+        let main = self.main();
         if main.is_null() {
             return;
         }
@@ -342,7 +345,7 @@ impl<B: LuaBackend> Instance<B> {
             B::lua_close(main);
         }
         thread.set_instance(before);
-        self.main.set(null_mut());
+        self.main.store(null_mut(), Ordering::Relaxed);
         self.current.set(null_mut());
     }
 }

@@ -213,14 +213,14 @@ def test_one_python_iterator_in_lua(lupa):
             with_changes = lua.eval("function(data) return pcall(function() for k in python.iter(data) do end end) end")
             with_changes(names)
 
-    def change():
+    def change(number):
         for turn in range(1500):
             data.append(object())
             data.pop(0)
-            names[str(turn)] = turn
-            names.pop(str(turn))
+            names[f"{number}-{turn}"] = turn
+            del names[f"{number}-{turn}"]
 
-    together(go_over, go_over, change, change)
+    together(go_over, go_over, lambda: change(1), lambda: change(2))
 
 
 @pytest.mark.beyond

@@ -227,7 +227,7 @@ def test_one_python_iterator_in_lua(lupa):
 def test_coroutines_begin_once(lua):
     """However many threads take the first step of a coroutine, its arguments arrive there, once."""
     function = lua.eval("function(n) while true do coroutine.yield(n) n = n + 1 end end")
-    for turn in range(150):
+    for turn in range(60):
         coroutine = function.coroutine(turn)
         found = []
 

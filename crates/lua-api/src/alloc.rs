@@ -130,7 +130,8 @@ impl Memory {
 
     #[inline(always)]
     fn refuses(&self, more: usize) -> bool {
-        (self.limit() != 0 || self.fail_after.load(Ordering::Relaxed) != NEVER) && self.is_over(more)
+        (self.limit() != 0 || self.fail_after.load(Ordering::Relaxed) != NEVER)
+            && self.is_over(more)
     }
 
     fn is_over(&self, more: usize) -> bool {

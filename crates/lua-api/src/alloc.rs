@@ -22,6 +22,9 @@ pub struct Memory {
     original: Cell<Option<(lua_Alloc, *mut c_void)>>,
     counted: Cell<bool>,
     used: AtomicUsize,
+    // The host's, that of scopes, and the lower of the two; 0 is none.
+    own_limit: AtomicUsize,
+    scoped_limit: AtomicUsize,
     limit: AtomicUsize,
     lenient: Cell<bool>,
     fail_after: AtomicU64,
@@ -38,6 +41,8 @@ impl Default for Memory {
             original: Cell::default(),
             counted: Cell::default(),
             used: AtomicUsize::default(),
+            own_limit: AtomicUsize::default(),
+            scoped_limit: AtomicUsize::default(),
             limit: AtomicUsize::default(),
             lenient: Cell::default(),
             fail_after: AtomicU64::new(NEVER),
@@ -53,12 +58,11 @@ impl Memory {
         (Some(allocate), (&raw const *self).cast_mut().cast())
     }
 
-    /// Starts counting.
+    /// Sees to it that this counts, where the state has an allocator of its own.
     ///
     /// # Safety
     /// `l` is a live state, and so is this account, at a fixed address, until [`Memory::detach`].
     pub(crate) unsafe fn count<B: LuaBackend>(&self, l: *mut lua_State, used: usize) {
-        self.counted.set(true);
         let mut ud = null_mut();
         // SAFETY: the state is live, and the account stays where it is.
         unsafe {
@@ -79,6 +83,7 @@ impl Memory {
     /// `l` is the live state of [`Memory::count`].
     pub(crate) unsafe fn detach<B: LuaBackend>(&self, l: *mut lua_State) {
         self.set_limit(0);
+        self.set_scoped_limit(0);
         self.fail_after(None);
         if let Some((original, ud)) = self.original.take() {
             // SAFETY: these came from this very state.
@@ -86,7 +91,12 @@ impl Memory {
         }
     }
 
-    /// Whether memory is counted.
+    /// Notes that whoever made this Lua wants its memory counted.
+    pub(crate) fn set_counted(&self) {
+        self.counted.set(true);
+    }
+
+    /// Whether whoever made this Lua wants its memory counted.
     pub fn is_counted(&self) -> bool {
         self.counted.get()
     }
@@ -104,18 +114,40 @@ impl Memory {
 
     /// Whether so many bytes more are within the limit.
     pub fn has_room(&self, more: usize) -> bool {
-        let limit = self.limit();
+        let limit = self.limit.load(Ordering::Relaxed);
         limit == 0 || self.used().saturating_add(more) < limit
     }
 
     /// The most that it may hold; 0 is no limit.
     pub fn limit(&self) -> usize {
-        self.limit.load(Ordering::Relaxed)
+        self.own_limit.load(Ordering::Relaxed)
     }
 
     /// Sets the limit; 0 is none.
     pub fn set_limit(&self, bytes: usize) {
-        self.limit.store(bytes, Ordering::Relaxed);
+        self.own_limit.store(bytes, Ordering::SeqCst);
+        self.combine();
+    }
+
+    /// Sets another limit that holds besides; 0 is none.
+    pub fn set_scoped_limit(&self, bytes: usize) {
+        self.scoped_limit.store(bytes, Ordering::SeqCst);
+        self.combine();
+    }
+
+    fn combine(&self) {
+        let limits = || [&self.own_limit, &self.scoped_limit].map(|l| l.load(Ordering::SeqCst));
+        let mut seen = limits();
+        loop {
+            let lower = seen.into_iter().filter(|&limit| limit > 0).min().unwrap_or(0);
+            self.limit.store(lower, Ordering::SeqCst);
+            // Another thread may have set one meanwhile, and seen less than is true now.
+            let now = limits();
+            if now == seen {
+                return;
+            }
+            seen = now;
+        }
     }
 
     /// Fault injection for tests: `Some(n)` lets `n` more allocations grow and then fails each.
@@ -130,7 +162,8 @@ impl Memory {
 
     #[inline(always)]
     fn refuses(&self, more: usize) -> bool {
-        (self.limit() != 0 || self.fail_after.load(Ordering::Relaxed) != NEVER)
+        (self.limit.load(Ordering::Relaxed) != 0
+            || self.fail_after.load(Ordering::Relaxed) != NEVER)
             && self.is_over(more)
     }
 

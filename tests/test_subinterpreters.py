@@ -1,8 +1,13 @@
 """Sub-interpreters: a module belongs to the first interpreter that imports it, and says so to all others."""
 
+import sys
+
 import pytest
+from conftest import run_python
 
 pytestmark = pytest.mark.beyond
+
+MODULE = "_interpreters" if sys.version_info >= (3, 13) else "_xxsubinterpreters"
 
 # ``run(code, isolated)`` runs code in a new interpreter, whatever this Python calls that.  What is in the code as
 # ``say`` comes back.
@@ -47,10 +52,7 @@ def with_interpreters(isolated):
     """Runs code with ``run`` in a process of its own."""
 
     def run(code):
-        try:
-            import _interpreters  # noqa: F401
-        except ImportError:
-            pytest.importorskip("_xxsubinterpreters", reason="this Python has no sub-interpreters")
+        pytest.importorskip(MODULE, reason="this Python has no sub-interpreters")
         return isolated(PRELUDE + code)
 
     return run
@@ -89,3 +91,23 @@ try:
 except lupa.LuaError as error:
     assert "text" in str(error)
 """)
+
+
+def test_the_first_interpreter_is_the_one(backend):
+    """Whichever interpreter imports the module first has it; when that one is gone, nobody gets it any more."""
+    pytest.importorskip(MODULE, reason="this Python has no sub-interpreters")
+    code = (
+        f"class lupa: __name__ = 'lupa.{backend}'\n"
+        + PRELUDE
+        + f"""
+assert run(IMPORT) == "2"
+try:
+    import lupa.{backend}
+except ImportError as error:
+    assert "one interpreter of a process only" in str(error)
+else:
+    raise AssertionError("imported")
+"""
+    )
+    done = run_python(code)
+    assert done.returncode == 0, done.stdout + done.stderr

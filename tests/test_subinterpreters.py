@@ -97,7 +97,7 @@ def test_the_first_interpreter_is_the_one(backend):
     """Whichever interpreter imports the module first has it; when that one is gone, nobody gets it any more."""
     pytest.importorskip(MODULE, reason="this Python has no sub-interpreters")
     code = (
-        f"class lupa: __name__ = 'lupa.{backend}'\n"
+        f"import types; lupa = types.SimpleNamespace(__name__='lupa.{backend}')\n"
         + PRELUDE
         + f"""
 assert run(IMPORT) == "2"

@@ -4,7 +4,7 @@
 
 A row's figure is how much more work is done in the same time, from the fastest of all rounds: with two threads, 2.00 on
 two free cores if nothing is in the way, and 1.00 if the threads take turns. With a GIL only Lua's own work can run at
-the same time; without one, callbacks into Python can, too. The last row has one runtime for all threads, which is locked.
+the same time; without one, callbacks into Python can, too. The last row has one runtime for all threads, with its lock.
 """
 
 from __future__ import annotations

@@ -249,7 +249,7 @@ def test_python_collects_in_another_thread(lupa):
         try:
             for turn in range(120):
                 cycle = [Thing(number), turn]
-                cycle.append(hold(cycle, Thing(turn), lambda: cycle))
+                cycle.append(hold(cycle, Thing(turn), lambda cycle=cycle: cycle))
                 assert cycle[2][1] is cycle or cycle[2] is not None
         finally:
             go_on.set()
@@ -317,7 +317,7 @@ def test_strings_in_all_threads(lupa):
 
     def work(number):
         words = [f"{'wörd' if i % 2 else 'word'}{i}" for i in range(150)]
-        for turn in range(6):
+        for _ in range(6):
             for word in words:
                 assert echo(word) == (word, word + "!")
                 table[word] = word
@@ -338,7 +338,7 @@ def test_arrays_in_all_threads(lupa):
     def work(number):
         for lua in (lupa.LuaRuntime(), shared):
             count = lua.eval(code)
-            for turn in range(40):
+            for _ in range(40):
                 count(array, number + 1, 5)
                 made = lua.eval("python.zeros(3)")
                 memoryview(made)[0] = 1.5

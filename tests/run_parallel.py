@@ -1,8 +1,8 @@
 """The tests under pytest-run-parallel, which runs each test in several threads at once.
 
 That plugin gives one set of fixtures to all threads. Tests of one runtime are not written to share it (what is shared
-on purpose is in ``test_threads.py`` and ``test_threads_stress.py``), so here each thread gets fixtures of its own: several
-runtimes work at the same time, with the types, caches and objects of Python that they have in common.
+on purpose is in ``test_threads.py`` and ``test_threads_stress.py``), so here each thread gets fixtures of its own:
+several runtimes work at the same time, with the types, caches and objects of Python that they have in common.
 """
 
 from __future__ import annotations

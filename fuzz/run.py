@@ -107,6 +107,7 @@ class Runner:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+            where = progress.read_bytes() if progress else b""
             errors.seek(0, os.SEEK_END)
             errors.seek(max(0, errors.tell() - 20_000))
             text = errors.read().decode(errors="replace")

@@ -12,9 +12,12 @@ import sys
 import textwrap
 
 import pytest
+import run_parallel
 
 KNOWN_BACKENDS = ("lua51", "lua52", "lua53", "lua54", "lua55", "luajit20", "luajit21")
 SECONDS_PER_PROCESS = 300
+# Whether other threads run Python code at the same time as this one.
+FREE_THREADED = not getattr(sys, "_is_gil_enabled", lambda: True)()
 
 
 def find_backends() -> list[str]:
@@ -43,6 +46,13 @@ BACKENDS = find_backends()
 def pytest_configure(config):
     """Register our marker."""
     config.addinivalue_line("markers", "beyond: lupa 2.8 fails this; `-m 'not beyond'` passes there")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Make tests ready for pytest-run-parallel, where that is asked for."""
+    if config.pluginmanager.hasplugin("_run-parallel") and config.getoption("parallel_threads") != 1:
+        for item in items:
+            run_parallel.prepare(item)
 
 
 @pytest.fixture(scope="session", params=BACKENDS)

@@ -4,6 +4,7 @@ from collections import OrderedDict, UserDict, UserList, deque, namedtuple
 from types import MappingProxyType
 
 import pytest
+from conftest import FREE_THREADED
 
 Point = namedtuple("Point", "x y")
 
@@ -251,6 +252,9 @@ def test_dict_changed_while_it_is_read(lua):
     """A key's conversion may run Python code (here: an overflow handler)."""
     data = {2**70: 1, 2**71: 2}
     lua.set_overflow_handler(lambda value: data.pop(value, None) and float(value))
+    if FREE_THREADED:  # what is read there is a copy
+        assert plain(lua.table_from(data)) == {2.0**70: 1, 2.0**71: 2}
+        return
     with pytest.raises(RuntimeError, match="changed"):
         lua.table_from(data)
     assert lua.eval("1") == 1
@@ -259,12 +263,15 @@ def test_dict_changed_while_it_is_read(lua):
 @pytest.mark.beyond
 def test_list_changed_while_it_is_read(isolated):
     isolated("""
+        import sys
         data = [2**70] * 50
         lua.set_overflow_handler(lambda value: data.clear() or 1.0)
         t = lua.table_from(data)
-        assert t[1] == 1.0 and len(t) == 1, len(t)
+        # Where other threads run at the same time, what is read is a copy.
+        read = 1 if getattr(sys, "_is_gil_enabled", lambda: True)() else 50
+        assert t[1] == 1.0 and len(t) == read, len(t)
         data = [[2**70] * 50, 1, 2]
-        lua.set_overflow_handler(lambda value: data[0].clear() or data.clear() or 1.0)
+        lua.set_overflow_handler(lambda value: [part.clear() for part in data[:1]] and data.clear() or 1.0)
         lua.table_from(data, recursive=True)
     """)
 

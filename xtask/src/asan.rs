@@ -91,8 +91,17 @@ fn sanitizer() -> Result<String> {
     Err("the C compiler has no libasan.so: install gcc with its sanitizers, or set CC to it".into())
 }
 
-/// Puts the package and its instrumented modules into `folder`.
+/// Puts the package and its modules, with AddressSanitizer, into `folder`.
 fn build(venv: &Venv, folder: &Path, coverage: bool) -> Result {
+    let rust = if coverage { format!("{SANITIZED} {COUNTED}") } else { SANITIZED.to_owned() };
+    let mut build = instrumented(venv, folder, &rust)?;
+    build.env("CFLAGS", "-fsanitize=address -fno-omit-frame-pointer -g");
+    tools::run(&mut build)
+}
+
+/// Puts the package into `folder`; gives the command that puts modules beside it which are compiled
+/// with these flags of rustc.
+pub(crate) fn instrumented(venv: &Venv, folder: &Path, rust: &str) -> Result<Command> {
     let package = folder.join("lupa");
     fresh_folder(&package)?;
     for entry in fs::read_dir(root().join("python/lupa"))? {
@@ -108,10 +117,8 @@ fn build(venv: &Venv, folder: &Path, coverage: bool) -> Result {
     // The sanitizer of rustc is not stable, which this says is all right. With a target named, what
     // runs during the build is not instrumented.
     build.env("RUSTC_BOOTSTRAP", "1").env("CARGO_BUILD_TARGET", host()?);
-    let rust = if coverage { format!("{SANITIZED} {COUNTED}") } else { SANITIZED.to_owned() };
-    build.env("RUSTFLAGS", rust);
-    build.env("CFLAGS", "-fsanitize=address -fno-omit-frame-pointer -g");
-    tools::run(build.env("CARGO_TARGET_DIR", folder.join("build")))
+    build.env("RUSTFLAGS", rust).env("CARGO_TARGET_DIR", folder.join("build"));
+    Ok(build)
 }
 
 /// The target triple of this machine.

@@ -16,6 +16,7 @@ mod rules;
 mod test;
 mod tidy;
 mod tools;
+mod tsan;
 mod types;
 mod vendor;
 mod venv;
@@ -58,6 +59,12 @@ const TASKS: &[Task] = &[
         usage: "[--python EXE] [--no-build] [--tests|--guided] [ARGUMENT...]",
         about: "as fuzz, or pytest, or fuzz/guided.py, with AddressSanitizer; arguments go there",
         run: asan::run,
+    },
+    Task {
+        name: "tsan",
+        usage: "--python EXE [--no-build] [ARGUMENT...]",
+        about: "the tests of threads, with ThreadSanitizer; arguments go to pytest",
+        run: tsan::run,
     },
     Task {
         name: "develop",

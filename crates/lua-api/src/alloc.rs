@@ -7,7 +7,7 @@
 use core::cell::Cell;
 use core::ffi::c_void;
 use core::ptr::null_mut;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::Arc;
 
 use crate::backend::LuaBackend;
@@ -15,19 +15,40 @@ use crate::pool::Pool;
 use crate::raw::{lua_Alloc, lua_State};
 
 /// The account of one Lua instance. All numbers are bytes.
-#[derive(Default)]
+///
+/// What is atomic is read, or set, by other threads while Lua runs; only Lua's thread writes `used`.
 pub struct Memory {
     pool: Pool,
     original: Cell<Option<(lua_Alloc, *mut c_void)>>,
     counted: Cell<bool>,
-    used: Cell<usize>,
+    used: AtomicUsize,
     // The host's, that of scopes, and the lower of the two; 0 is none.
-    own_limit: Cell<usize>,
-    scoped_limit: Cell<usize>,
-    limit: Cell<usize>,
+    own_limit: AtomicUsize,
+    scoped_limit: AtomicUsize,
+    limit: AtomicUsize,
     lenient: Cell<bool>,
-    fail_after: Cell<Option<u64>>,
+    fail_after: AtomicU64,
     outside: Arc<AtomicUsize>,
+}
+
+/// What `fail_after` holds when allocations do not fail.
+const NEVER: u64 = u64::MAX;
+
+impl Default for Memory {
+    fn default() -> Self {
+        Memory {
+            pool: Pool::default(),
+            original: Cell::default(),
+            counted: Cell::default(),
+            used: AtomicUsize::default(),
+            own_limit: AtomicUsize::default(),
+            scoped_limit: AtomicUsize::default(),
+            limit: AtomicUsize::default(),
+            lenient: Cell::default(),
+            fail_after: AtomicU64::new(NEVER),
+            outside: Arc::default(),
+        }
+    }
 }
 
 impl Memory {
@@ -50,7 +71,7 @@ impl Memory {
                 return;
             }
             self.original.set(Some((original, ud)));
-            self.used.set(used);
+            self.used.store(used, Ordering::Relaxed);
             B::lua_setallocf(l, Some(allocate), self.allocator().1);
         }
     }
@@ -63,7 +84,7 @@ impl Memory {
     pub(crate) unsafe fn detach<B: LuaBackend>(&self, l: *mut lua_State) {
         self.set_limit(0);
         self.set_scoped_limit(0);
-        self.fail_after.set(None);
+        self.fail_after(None);
         if let Some((original, ud)) = self.original.take() {
             // SAFETY: these came from this very state.
             unsafe { B::lua_setallocf(l, original, ud) };
@@ -82,7 +103,7 @@ impl Memory {
 
     /// What Lua holds, with what is held for it outside of its own memory.
     pub fn used(&self) -> usize {
-        self.used.get().saturating_add(self.outside.load(Ordering::Relaxed))
+        self.used.load(Ordering::Relaxed).saturating_add(self.outside.load(Ordering::Relaxed))
     }
 
     /// The bytes that are held for Lua outside of its own memory: whoever takes or frees such
@@ -93,35 +114,45 @@ impl Memory {
 
     /// Whether so many bytes more are within the limit.
     pub fn has_room(&self, more: usize) -> bool {
-        let limit = self.limit.get();
+        let limit = self.limit.load(Ordering::Relaxed);
         limit == 0 || self.used().saturating_add(more) < limit
     }
 
     /// The most that it may hold; 0 is no limit.
     pub fn limit(&self) -> usize {
-        self.own_limit.get()
+        self.own_limit.load(Ordering::Relaxed)
     }
 
     /// Sets the limit; 0 is none.
     pub fn set_limit(&self, bytes: usize) {
-        self.own_limit.set(bytes);
+        self.own_limit.store(bytes, Ordering::SeqCst);
         self.combine();
     }
 
     /// Sets another limit that holds besides; 0 is none.
     pub fn set_scoped_limit(&self, bytes: usize) {
-        self.scoped_limit.set(bytes);
+        self.scoped_limit.store(bytes, Ordering::SeqCst);
         self.combine();
     }
 
     fn combine(&self) {
-        let limits = [self.own_limit.get(), self.scoped_limit.get()];
-        self.limit.set(limits.into_iter().filter(|&limit| limit > 0).min().unwrap_or(0));
+        let limits = || [&self.own_limit, &self.scoped_limit].map(|l| l.load(Ordering::SeqCst));
+        let mut seen = limits();
+        loop {
+            let lower = seen.into_iter().filter(|&limit| limit > 0).min().unwrap_or(0);
+            self.limit.store(lower, Ordering::SeqCst);
+            // Another thread may have set one meanwhile, and seen less than is true now.
+            let now = limits();
+            if now == seen {
+                return;
+            }
+            seen = now;
+        }
     }
 
     /// Fault injection for tests: `Some(n)` lets `n` more allocations grow and then fails each.
     pub fn fail_after(&self, n: Option<u64>) {
-        self.fail_after.set(n);
+        self.fail_after.store(n.unwrap_or(NEVER), Ordering::Relaxed);
     }
 
     /// Switches the limit off or on; gives what it was. For operations whose error nobody catches.
@@ -131,17 +162,19 @@ impl Memory {
 
     #[inline(always)]
     fn refuses(&self, more: usize) -> bool {
-        (self.limit.get() != 0 || self.fail_after.get().is_some()) && self.is_over(more)
+        (self.limit.load(Ordering::Relaxed) != 0
+            || self.fail_after.load(Ordering::Relaxed) != NEVER)
+            && self.is_over(more)
     }
 
     fn is_over(&self, more: usize) -> bool {
         if self.lenient.get() {
             return false;
         }
-        match self.fail_after.get() {
-            Some(0) => return true,
-            Some(n) => self.fail_after.set(Some(n - 1)),
-            None => {}
+        match self.fail_after.load(Ordering::Relaxed) {
+            NEVER => {}
+            0 => return true,
+            n => self.fail_after.store(n - 1, Ordering::Relaxed),
         }
         !self.has_room(more)
     }
@@ -177,7 +210,8 @@ unsafe extern "C-unwind" fn allocate(
         }
     };
     if !result.is_null() || new == 0 {
-        memory.used.set(memory.used.get().wrapping_sub(old).wrapping_add(new));
+        let used = memory.used.load(Ordering::Relaxed).wrapping_sub(old).wrapping_add(new);
+        memory.used.store(used, Ordering::Relaxed);
     }
     result
 }

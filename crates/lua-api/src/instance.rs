@@ -4,6 +4,7 @@ use core::cell::{Cell, RefCell};
 use core::ffi::c_int;
 use core::marker::PhantomData;
 use core::ptr::{NonNull, null, null_mut};
+use core::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::alloc::Memory;
 use crate::backend::{Gc, LuaBackend, NewState, OK, value};
@@ -116,7 +117,8 @@ const BATCH: usize = 32;
 pub struct Instance<B: LuaBackend> {
     // First: what knows no backend finds it at the address of the instance.
     watch: Watch,
-    main: Cell<*mut lua_State>,
+    // Any thread may ask whether it is null; who has Lua to itself sets it.
+    main: AtomicPtr<lua_State>,
     current: Cell<*mut lua_State>,
     handler: Cell<c_int>,
     entry: Cell<c_int>,
@@ -158,7 +160,7 @@ impl<B: LuaBackend> Instance<B> {
     ) -> Result<Box<Self>, OpenError> {
         let instance = Box::new(Instance::<B> {
             watch: Watch::new(&B::HOOKS, hook),
-            main: Cell::new(null_mut()),
+            main: AtomicPtr::default(),
             current: Cell::new(null_mut()),
             handler: Cell::new(0),
             entry: Cell::new(0),
@@ -179,7 +181,7 @@ impl<B: LuaBackend> Instance<B> {
         if main.is_null() {
             return Err(OpenError);
         }
-        instance.main.set(main);
+        instance.main.store(main, Ordering::Relaxed);
         instance.current.set(main);
         instance.watch.set_running(main);
         let address = (&raw const *instance).cast_mut();
@@ -202,7 +204,7 @@ impl<B: LuaBackend> Instance<B> {
 
     /// Has the account be true from now on, if it is not yet.
     pub fn count_memory(&self) {
-        let main = self.main.get();
+        let main = self.main();
         // SAFETY: a live state; the account lives in the box, until `close` detaches it. These commands
         // run nothing.
         unsafe {
@@ -229,14 +231,15 @@ impl<B: LuaBackend> Instance<B> {
     }
 
     /// The main state, null when closed.
+    #[inline(always)]
     pub fn main(&self) -> *mut lua_State {
-        self.main.get()
+        self.main.load(Ordering::Relaxed)
     }
 
     /// Whether the Lua is still there.
     #[inline(always)]
     pub fn is_open(&self) -> bool {
-        !self.main.get().is_null()
+        !self.main().is_null()
     }
 
     /// Notes what this instance is part of, for [`Instance::host`].
@@ -375,7 +378,7 @@ impl<B: LuaBackend> Instance<B> {
 
     /// Closes the Lua: runs all finalizers and frees everything. Does nothing the second time.
     pub fn close(&self) {
-        let main = self.main.get();
+        let main = self.main();
         if main.is_null() {
             return;
         }
@@ -392,7 +395,7 @@ impl<B: LuaBackend> Instance<B> {
         }
         self.watch.set_running(null_mut());
         thread.set_instance(before);
-        self.main.set(null_mut());
+        self.main.store(null_mut(), Ordering::Relaxed);
         self.current.set(null_mut());
     }
 }

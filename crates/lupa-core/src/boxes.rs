@@ -58,8 +58,9 @@ pub(crate) struct PyBox {
 struct Slot {
     /// The object, owned; null in a free slot.
     object: *mut ffi::PyObject,
-    /// The stamp of the box that the object is in; 0 when there is none any more.
-    stamp: u64,
+    /// The stamp of the box that the object is in; 0 when there is none any more. The one field that
+    /// a finalizer changes, while Python's collector may look at the others.
+    stamp: Cell<u64>,
     /// Where that box is. Only compared.
     home: usize,
 }
@@ -103,7 +104,7 @@ impl Boxes {
             let slots = &mut *self.slots.get();
             let stamp = self.stamps.get() + 1;
             self.stamps.set(stamp);
-            let slot = Slot { object, stamp, home: home as usize };
+            let slot = Slot { object, stamp: Cell::new(stamp), home: home as usize };
             let number = match self.free.borrow_mut().pop() {
                 Some(number) => {
                     slots[number as usize] = slot;
@@ -128,8 +129,8 @@ impl Boxes {
         unsafe {
             let slot = (&*self.slots.get()).get((*candidate).slot as usize)?;
             let genuine = slot.home == candidate as usize
-                && slot.stamp == (*candidate).stamp
-                && slot.stamp != 0
+                && slot.stamp.get() == (*candidate).stamp
+                && slot.stamp.get() != 0
                 && !slot.object.is_null();
             genuine.then(|| (slot.object, (*candidate).view))
         }
@@ -146,7 +147,7 @@ impl Boxes {
         // SAFETY: a genuine box; the stamp of its slot is read by nobody without the lock.
         unsafe {
             let number = (*candidate).slot;
-            (&mut *self.slots.get())[number as usize].stamp = 0;
+            (&*self.slots.get())[number as usize].stamp.set(0);
             self.dead.borrow_mut().push(number);
             self.dead_count.set(self.dead_count.get() + 1);
         }

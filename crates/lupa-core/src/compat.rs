@@ -214,13 +214,16 @@ pub(crate) unsafe fn bound_method(
 /// The function and the instance of a method that was just made and that nobody else has: one that is
 /// equal to it can take its place.
 ///
+/// Without a GIL the number of references may be outdated. That is not worth more: it costs a method
+/// that somebody else has as well its identity, and an equal one is as good.
+///
 /// # Safety
 /// A live object; the results are borrowed from it.
 #[inline(always)]
 pub(crate) unsafe fn fresh_method(object: *mut ffi::PyObject) -> Option<(usize, usize)> {
     // SAFETY: as the caller promises.
     unsafe {
-        if ffi::Py_REFCNT(object) != 1 || cfg!(Py_GIL_DISABLED) {
+        if ffi::Py_REFCNT(object) != 1 {
             return None;
         }
         method_identity(object)

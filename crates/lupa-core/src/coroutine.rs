@@ -176,9 +176,11 @@ unsafe fn start_or_go_on<'py, B: LuaBackend>(
 ) -> Result<Option<Bound<'py, PyAny>>> {
     // SAFETY: as the caller promises.
     unsafe {
-        match take_arguments(py, object) {
-            Some(arguments) => resume_with::<B>(py, object, &arguments),
-            None => resume::<B>(py, object, &[]),
+        let entry = object::parts::<B>(object).0.enter(py)?;
+        // Not before this thread has the lock: another one may begin the coroutine meanwhile.
+        match take_arguments(&entry, object) {
+            Some(arguments) => resume_with(&entry, object, &arguments),
+            None => resume(&entry, object, &[]),
         }
     }
 }
@@ -188,26 +190,26 @@ unsafe fn start_or_go_on<'py, B: LuaBackend>(
 /// # Safety
 /// A live coroutine wrapper.
 unsafe fn resume_with<'py, B: LuaBackend>(
-    py: Python<'py>,
+    entry: &Entry<'py, B>,
     object: *mut ffi::PyObject,
     arguments: &Bound<'py, PyTuple>,
 ) -> Result<Option<Bound<'py, PyAny>>> {
     let objects: Vec<_> = arguments.iter().map(|object| object.as_ptr()).collect();
     // SAFETY: as the caller promises; the tuple keeps the objects alive.
-    unsafe { resume::<B>(py, object, &objects) }
+    unsafe { resume(entry, object, &objects) }
 }
 
 /// # Safety
-/// A live coroutine wrapper.
-unsafe fn take_arguments<'py>(
-    py: Python<'py>,
+/// A live coroutine wrapper of this runtime, whose lock guards what is taken.
+unsafe fn take_arguments<'py, B: LuaBackend>(
+    entry: &Entry<'py, B>,
     object: *mut ffi::PyObject,
 ) -> Option<Bound<'py, PyTuple>> {
     // SAFETY: as the caller promises; the reference is moved out.
     unsafe {
         let coroutine = object.cast::<Coroutine>();
         let arguments = std::mem::replace(&mut (*coroutine).arguments, null_mut());
-        Bound::from_owned_ptr_or_opt(py, arguments).map(|a| a.cast_into_unchecked())
+        Bound::from_owned_ptr_or_opt(entry.py, arguments).map(|a| a.cast_into_unchecked())
     }
 }
 
@@ -225,13 +227,14 @@ pub(crate) unsafe fn send<'py, B: LuaBackend>(
         if value.is_none() {
             return start_or_go_on::<B>(py, object);
         }
+        let entry = object::parts::<B>(object).0.enter(py)?;
         if !(*object.cast::<Coroutine>()).arguments.is_null() {
             let message = "can't send non-None value to a just-started generator";
             return Err(crate::error::type_error(message));
         }
         match value.cast::<PyTuple>() {
-            Ok(tuple) => resume_with::<B>(py, object, tuple),
-            Err(_) => resume::<B>(py, object, &[value.as_ptr()]),
+            Ok(tuple) => resume_with(&entry, object, tuple),
+            Err(_) => resume(&entry, object, &[value.as_ptr()]),
         }
     }
 }
@@ -240,15 +243,15 @@ pub(crate) unsafe fn send<'py, B: LuaBackend>(
 /// nothing, or had ended before.
 ///
 /// # Safety
-/// A live coroutine wrapper, and live arguments.
+/// A live coroutine wrapper of this runtime, and live arguments.
 unsafe fn resume<'py, B: LuaBackend>(
-    py: Python<'py>,
+    entry: &Entry<'py, B>,
     object: *mut ffi::PyObject,
     arguments: &[*mut ffi::PyObject],
 ) -> Result<Option<Bound<'py, PyAny>>> {
+    let py = entry.py;
     // SAFETY: as the caller promises.
-    let (runtime, reference) = unsafe { object::parts::<B>(object) };
-    let entry = runtime.enter(py)?;
+    let (_, reference) = unsafe { object::parts::<B>(object) };
     let state = entry.state();
     let base = state.top();
     state.push_ref(reference);
@@ -268,22 +271,22 @@ unsafe fn resume<'py, B: LuaBackend>(
         Status::Failed => return Err(refuse(py, "cannot resume dead coroutine")),
     }
     // SAFETY: as the caller promises.
-    let ended = match unsafe { transfer_quick(&entry, state, thread, arguments) } {
+    let ended = match unsafe { transfer_quick(entry, state, thread, arguments) } {
         Some(ended) => ended,
         None => {
             // SAFETY: as the caller promises.
-            let prepared = unsafe { Arguments::prepare(&entry, arguments)? };
-            transfer(&entry, state, thread, prepared.values())
+            let prepared = unsafe { Arguments::prepare(entry, arguments)? };
+            transfer(entry, state, thread, prepared.values())
         }
     };
     entry.attach();
     let result = match ended {
-        Err(failure) => Err(raised(&entry, state, failure)),
-        Ok((YIELD, count)) => call::results(&entry, state, base, count).map(Some),
+        Err(failure) => Err(raised(entry, state, failure)),
+        Ok((YIELD, count)) => call::results(entry, state, base, count).map(Some),
         Ok((OK, 0)) => Ok(None),
-        Ok((OK, count)) => call::results(&entry, state, base, count).map(Some),
+        Ok((OK, count)) => call::results(entry, state, base, count).map(Some),
         // The error value came over to our stack.
-        Ok((status, _)) => Err(from_stack(&entry, state, Raised(status), Origin::Resume).into()),
+        Ok((status, _)) => Err(from_stack(entry, state, Raised(status), Origin::Resume).into()),
     };
     state.set_top(base);
     result

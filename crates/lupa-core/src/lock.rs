@@ -4,7 +4,7 @@
 //! owner and becoming it one step; without one it takes an atomic exchange, and stronger ordering.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 
 use lua_api::Thread;
@@ -17,6 +17,8 @@ pub(crate) struct Lock {
     // Touched by the owner only.
     count: Cell<u32>,
     waiters: AtomicUsize,
+    // Somebody was woken, and has not looked at the owner yet.
+    woken: AtomicBool,
     gate: Mutex<()>,
     freed: Condvar,
 }
@@ -83,18 +85,37 @@ impl Lock {
 
     #[cold]
     fn wait(&self, py: Python<'_>) {
+        let me = this_thread();
+        if self.own_soon(me) {
+            return;
+        }
         // The order is what makes a wake-up impossible to miss: we say that we wait and then look
         // at the owner; `release` clears the owner and then looks for waiters.
         self.waiters.fetch_add(1, Ordering::SeqCst);
-        while !self.try_own(this_thread()) {
+        while !self.try_own(me) {
             py.detach(|| {
                 let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
-                while self.owner.load(Ordering::SeqCst) != 0 {
+                // Likewise: from here on a release wakes again; one that did not is seen.
+                while {
+                    self.woken.swap(false, Ordering::SeqCst);
+                    self.owner.load(Ordering::SeqCst) != 0
+                } {
                     gate = self.freed.wait(gate).unwrap_or_else(PoisonError::into_inner);
                 }
             });
         }
         self.waiters.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Waits for the time of a short operation of the owner, which is less than it takes to sleep and
+    /// be woken. With a GIL the owner may be waiting for that, so there is no point in it.
+    fn own_soon(&self, me: usize) -> bool {
+        const SPINS: u32 = 64;
+        cfg!(Py_GIL_DISABLED)
+            && (0..SPINS).any(|_| {
+                std::hint::spin_loop();
+                self.owner.load(Ordering::Relaxed) == 0 && self.try_own(me)
+            })
     }
 
     /// Gives the lock back. The caller owns it.
@@ -114,6 +135,9 @@ impl Lock {
 
     #[cold]
     fn wake(&self) {
+        if self.woken.swap(true, Ordering::SeqCst) {
+            return;
+        }
         let _gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
         self.freed.notify_one();
     }

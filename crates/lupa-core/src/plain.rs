@@ -118,7 +118,7 @@ impl<B: LuaBackend> Plain<'_, '_, B> {
     /// `next` on, up to the first that is not plain; gives their number.
     ///
     /// # Safety
-    /// A list or tuple, held by the caller.
+    /// As for [`borrowed_item`], held by the caller.
     pub(crate) unsafe fn items(
         self,
         raising: Raising<'_, B>,
@@ -144,7 +144,8 @@ impl<B: LuaBackend> Plain<'_, '_, B> {
     /// is not plain, which is at `position` then; gives whether that was all.
     ///
     /// # Safety
-    /// A dict, held by the caller, and a position that this or `PyDict_Next` has given.
+    /// A dict that no other thread changes, held by the caller, and a position that this or
+    /// `PyDict_Next` has given.
     pub(crate) unsafe fn pairs(
         self,
         raising: Raising<'_, B>,
@@ -288,7 +289,7 @@ pub(crate) fn hint(length: isize) -> i32 {
 /// An item of a list or tuple, if there are so many. Borrowed: good until Python code runs.
 ///
 /// # Safety
-/// A live list or tuple.
+/// A live tuple, or, where a GIL keeps other threads from changing it, a live list.
 #[inline(always)]
 pub(crate) unsafe fn borrowed_item(
     source: *mut ffi::PyObject,
@@ -311,6 +312,7 @@ pub(crate) unsafe fn borrowed_item(
         };
         #[cfg(any(Py_LIMITED_API, Py_GIL_DISABLED, PyPy, GraalPy))]
         let item = if ffi::PyList_Check(source) != 0 {
+            debug_assert!(cfg!(not(Py_GIL_DISABLED)));
             if index >= ffi::PyList_Size(source) {
                 return None;
             }

@@ -12,6 +12,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
+use pyo3::sync::critical_section::with_critical_section;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
 use crate::callback::too_deep;
@@ -68,8 +69,7 @@ fn new_table<B: LuaBackend>(entry: &Entry<'_, B>, sources: &[Bound<'_, PyAny>]) 
             array += tuple.len();
         } else if let Ok(dict) = source.cast::<PyDict>() {
             // Keys that begin as a sequence does are taken for one.
-            let first = dict.iter().next().and_then(|(key, _)| key.extract::<i64>().ok());
-            match first {
+            match first_key(dict).and_then(|key| key.extract::<i64>().ok()) {
                 Some(0 | 1) => array += dict.len(),
                 Some(_) => {}
                 None => hash += dict.len(),
@@ -84,6 +84,16 @@ fn new_table<B: LuaBackend>(entry: &Entry<'_, B>, sources: &[Bound<'_, PyAny>]) 
     });
     let made = made.and_then(|_| entry.instance.take_ref(state));
     made.map_err(|failure| raised(entry, state, failure))
+}
+
+fn first_key<'py>(dict: &Bound<'py, PyDict>) -> Option<Bound<'py, PyAny>> {
+    let (mut position, mut key) = (0, std::ptr::null_mut());
+    // SAFETY: attached; a dict, which nobody changes before the key is made owned.
+    with_critical_section(dict, || unsafe {
+        let found =
+            ffi::PyDict_Next(dict.as_ptr(), &raw mut position, &raw mut key, std::ptr::null_mut());
+        (found != 0).then(|| Bound::from_borrowed_ptr(dict.py(), key))
+    })
 }
 
 fn fill<'py, B: LuaBackend>(
@@ -226,6 +236,12 @@ impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
         source: &Bound<'py, PyAny>,
         mut seen: Option<&mut Seen<'py>>,
     ) -> Result<()> {
+        // As in `dict`.
+        #[cfg(Py_GIL_DISABLED)]
+        let source = &match source.cast::<PyList>() {
+            Ok(list) => list.to_tuple().into_any(),
+            Err(_) => source.clone(),
+        };
         let mut index = 0;
         loop {
             if self.chunk.values.is_empty() {

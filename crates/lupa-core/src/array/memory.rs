@@ -139,7 +139,8 @@ impl Pin {
 
 impl Drop for Pin {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        // After the last access to the memory, which is freed by whoever sees this.
+        self.0.fetch_sub(1, Ordering::Release);
     }
 }
 

@@ -57,7 +57,7 @@ pub(crate) struct Arrays {
 impl Arrays {
     /// Whether Lua's memory is in use outside of Lua.
     pub(crate) fn are_pinned(&self) -> bool {
-        self.pins.load(Ordering::Relaxed) > 0
+        self.pins.load(Ordering::Acquire) > 0
     }
 
     /// From now on no array can be made over memory of Lua: finalizers that run while it is closed

@@ -131,6 +131,17 @@ def test_string_buffer(lupa, names):
     assert lua.eval("require('string.buffer').encode(1) ~= nil") is True
 
 
+def test_literals_do_not_bring_the_ffi_back(lupa, is_luajit):
+    if not is_luajit:
+        pytest.skip("this Lua has no such literals")
+    lua = lupa.LuaRuntime(libs=["base", "package", "string"])
+    assert lua.execute("x = 1LL; y = 2ULL; z = 3i; return tostring(x + 1)") == "2LL"
+    assert lua.eval("package.loaded.ffi") is None
+    assert lua.eval("package.preload.ffi") is None
+    with pytest.raises(lupa.LuaError, match="not found"):
+        lua.require("ffi")
+
+
 def test_the_compiler_works_without_its_library(lupa, is_luajit):
     if not is_luajit:
         pytest.skip("there is no compiler")

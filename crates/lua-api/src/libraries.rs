@@ -130,6 +130,16 @@ impl<B: LuaBackend> Raising<'_, B> {
             self.forget_global(c"jit");
             self.forget_modules(&JIT_MODULES);
         }
+        // A literal such as `1LL` has LuaJIT open the library by itself, and enter it as loaded. It does
+        // that once: so it is done here, and the entry goes before any script comes.
+        let preload = |opening: &Opening| matches!(opening, Opening::Preload(..));
+        for library in B::LIBRARIES.iter().filter(|library| hidden(library.name, preload)) {
+            if let Opening::Preload(name, open) = library.opening {
+                self.push_closure(open, 0);
+                self.call(0, 0);
+                self.forget_modules(&[name]);
+            }
+        }
     }
 
     /// Pushes a function of a library as it is when the library is opened; nothing (and false) if this

@@ -31,6 +31,10 @@ impl View {
     pub(crate) const ENUMERATE: View = View(4);
     /// No object, but an array ([`crate::array`]).
     pub(crate) const ARRAY: View = View(8);
+    /// A function that a sandbox may call ([`crate::sandbox`]).
+    pub(crate) const CALL: View = View(16);
+    /// An iterator that a sandbox may step.
+    pub(crate) const NEXT: View = View(32);
 
     pub(crate) fn has(self, other: View) -> bool {
         self.0 & other.0 != 0

@@ -1,7 +1,7 @@
 //! Errors: one enum inside, Python exceptions at the edge; and what an error of Lua becomes.
 
 use lua_api::{ERRMEM, Gc, LuaBackend, Raised, State, value};
-use pyo3::exceptions::{PyException, PyMemoryError, PyTypeError};
+use pyo3::exceptions::{PyException, PyMemoryError, PyPermissionError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyTuple, PyType};
@@ -65,6 +65,7 @@ pub(crate) struct Classes {
     pub(crate) error: Py<PyType>,
     pub(crate) syntax: Py<PyType>,
     pub(crate) memory: Py<PyType>,
+    pub(crate) sandbox: Py<PyType>,
 }
 
 static CLASSES: PyOnceLock<Classes> = PyOnceLock::new();
@@ -110,15 +111,28 @@ pub(crate) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
             c"Lua has no memory left, or has reached the limit set for it.",
             bases.as_any(),
         )?;
+        let permission = py.get_type::<PyPermissionError>();
+        let bases = PyTuple::new(py, [error.as_any(), permission.as_any()])?;
+        let sandbox = make(
+            "LuaSandboxError",
+            c"Lua code in a sandbox has tried what the host has not allowed.",
+            bases.as_any(),
+        )?;
         let _ = CLASSES.set(
             py,
-            Classes { error: error.unbind(), syntax: syntax.unbind(), memory: memory.unbind() },
+            Classes {
+                error: error.unbind(),
+                syntax: syntax.unbind(),
+                memory: memory.unbind(),
+                sandbox: sandbox.unbind(),
+            },
         );
     }
     let classes = classes(py);
     module.add("LuaError", &classes.error)?;
     module.add("LuaSyntaxError", &classes.syntax)?;
-    module.add("LuaMemoryError", &classes.memory)
+    module.add("LuaMemoryError", &classes.memory)?;
+    module.add("LuaSandboxError", &classes.sandbox)
 }
 
 /// What an error was raised by: this decides on the class and on the words before the message.

@@ -33,12 +33,14 @@ mod metamethods;
 mod methods;
 mod object;
 mod os_exit;
+mod parameters;
 mod plain;
 mod protocol;
 mod python_lib;
 mod quick;
 mod restrict;
 mod runtime;
+mod sandbox;
 mod setup;
 mod strings;
 mod table;
@@ -55,7 +57,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 /// The names that `from lupa.lua54 import *` gives.
-const ALL: [&str; 13] = [
+const ALL: [&str; 15] = [
     "LUA_VERSION",
     "LUA_MAXINTEGER",
     "LUA_MININTEGER",
@@ -63,9 +65,11 @@ const ALL: [&str; 13] = [
     "LuaError",
     "LuaSyntaxError",
     "LuaMemoryError",
+    "LuaSandboxError",
     "as_itemgetter",
     "as_attrgetter",
     "as_array",
+    "exposed",
     "lua_type",
     "unpacks_lua_table",
     "unpacks_lua_table_method",
@@ -106,6 +110,7 @@ pub fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(protocol::as_itemgetter, module)?)?;
     module.add_function(wrap_pyfunction!(array::as_array, module)?)?;
     module.add_function(wrap_pyfunction!(protocol::lua_type, module)?)?;
+    module.add_function(wrap_pyfunction!(sandbox::exposed, module)?)?;
     let decorators = py.import("lupa._decorators")?;
     for name in ["unpacks_lua_table", "unpacks_lua_table_method"] {
         module.add(name, decorators.getattr(name)?)?;

@@ -160,8 +160,16 @@ fn push_iterator<B: LuaBackend>(
         Some(cursor) => Bound::new(entry.py, cursor)?.into_any(),
         None => object.try_iter()?.into_any(),
     };
-    let view = if entry.options.unpack_returned_tuples { view.with(View::UNPACK) } else { view };
-    let view = if entry.options.sandbox.is_some() { view.with(View::NEXT) } else { view };
+    let mut view = view;
+    if entry.options.unpack_returned_tuples {
+        view = view.with(View::UNPACK);
+    }
+    if entry.options.sandbox.is_some() {
+        if view.has(View::UNPACK) && !sandbox::may_unpack(entry, object)? {
+            view = View(view.0 & !View::UNPACK.0);
+        }
+        view = view.with(View::NEXT);
+    }
     let Some(next) = entry.anchors.iterator.get() else { return Err(Error::LostReference.into()) };
     state.push_ref(next);
     push_view(entry, state, &iterator, view)?;

@@ -28,9 +28,7 @@ struct Exposure {
 impl Exposure {
     fn new(object: &Bound<'_, PyAny>, rights: Arc<Rights>) -> Self {
         match PyWeakrefReference::new(object) {
-            Ok(reference) => {
-                Exposure { holder: reference.into_any().unbind(), weak: true, rights }
-            }
+            Ok(reference) => Exposure { holder: reference.into_any().unbind(), weak: true, rights },
             Err(_) => Exposure { holder: object.clone().unbind(), weak: false, rights },
         }
     }
@@ -150,10 +148,7 @@ fn address(object: &Bound<'_, PyAny>) -> usize {
     object.as_ptr() as usize
 }
 
-fn find(
-    exposures: &Bound<'_, PyDict>,
-    object: &Bound<'_, PyAny>,
-) -> PyResult<Option<Arc<Rights>>> {
+fn find(exposures: &Bound<'_, PyDict>, object: &Bound<'_, PyAny>) -> PyResult<Option<Arc<Rights>>> {
     if exposures.is_empty() {
         return Ok(None);
     }

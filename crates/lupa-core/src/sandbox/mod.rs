@@ -13,7 +13,9 @@ mod wall;
 pub(crate) use exposure::Sandbox;
 pub(crate) use libraries::{install, selection};
 pub(crate) use rights::{Rights, exposed, partial};
-pub(crate) use wall::{check_array, check_call, check_iteration, check_next, check_number, metamethods};
+pub(crate) use wall::{
+    check_array, check_call, check_iteration, check_next, check_number, may_unpack, metamethods,
+};
 
 /// The limit of Lua's memory, in bytes, unless `max_memory` says otherwise.
 pub(crate) const SANDBOX_MEMORY: usize = 64 << 20;

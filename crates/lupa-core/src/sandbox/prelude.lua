@@ -1,9 +1,11 @@
--- Makes the globals of a sandbox. Arguments: the set of the libraries that it shall have, and whether
--- `load` takes a mode. The functions made here use locals only: a script can change all globals, the
--- methods of strings, and in Lua 5.1 the environment of each function.
+-- Makes the globals of a sandbox. Arguments: the set of the libraries that it shall have, whether `load`
+-- takes a mode, and a function that puts two together: what the first does for a table without a
+-- metatable, and the second for all else. What is made here uses locals only: a script can change all
+-- globals, the methods of strings, and in Lua 5.1 the environment of each function.
 
-local wanted, has_mode = ...
-local error, load, pairs, rawget, type = error, load, pairs, rawget, type
+local wanted, has_mode, guard = ...
+local error, getmetatable, load, pairs, rawget, select, tonumber, type =
+  error, getmetatable, load, pairs, rawget, select, tonumber, type
 local byte, find, gmatch = string.byte, string.find, string.gmatch
 local globals, old = _G, _VERSION == "Lua 5.1"
 
@@ -111,6 +113,77 @@ if old and wanted.os then
     end
     return original(format, ...)
   end
+end
+
+-- Nothing can interrupt a loop in C, so none may be as long as a script likes.
+do
+  local original = string.rep
+  function string.rep(text, count, separator)
+    if text == "" and (separator == nil or separator == "") then return "" end
+    return original(text, count, separator)
+  end
+end
+
+if wanted.table and table.move then
+  local MOST = 2 ^ 26
+  local original = table.move
+  function table.move(from, first, last, ...)
+    if (tonumber(last) or 0) + 0.0 - (tonumber(first) or 0) >= MOST then
+      error("too many elements to move", 2)
+    end
+    return original(from, first, last, ...)
+  end
+end
+
+-- The time for a comparison is not much, but before Lua 5.3 their number can be the square of the length.
+if wanted.table then
+  local original, is_fast = table.sort, _VERSION >= "Lua 5.3"
+  local function is_less(a, b) return a < b end
+  function table.sort(list, compare)
+    if compare == nil then
+      if is_fast and getmetatable(list) == nil then return original(list) end
+      return original(list, is_less)
+    elseif type(compare) ~= "function" then
+      return original(list, compare)
+    end
+    return original(list, function(a, b) return compare(a, b) end)
+  end
+end
+
+-- The `__len` of a metatable can be any number.
+if wanted.table and not old then
+  local original_insert, original_remove = table.insert, table.remove
+  table.insert = guard(original_insert, function(list, ...)
+    local count = select("#", ...)
+    if type(list) ~= "table" or count < 1 or count > 2 then return original_insert(list, ...) end
+    local free = #list + 1
+    if count == 1 then
+      list[free] = ...
+      return
+    end
+    local position, value = ...
+    position = tonumber(position)
+    if not position or position < 1 or position > free then
+      error("bad argument #2 to 'insert' (position out of bounds)", 2)
+    end
+    for index = free, position + 1, -1 do list[index] = list[index - 1] end
+    list[position] = value
+  end)
+  table.remove = guard(original_remove, function(list, position)
+    if type(list) ~= "table" then return original_remove(list, position) end
+    local size = #list
+    position = tonumber(position == nil and size or position)
+    if not position or position ~= size and (position < 1 or position > size + 1) then
+      error("bad argument #2 to 'remove' (position out of bounds)", 2)
+    end
+    local value = list[position]
+    while position < size do
+      list[position] = list[position + 1]
+      position = position + 1
+    end
+    list[position] = nil
+    return value
+  end)
 end
 
 if wanted.package then

@@ -8,9 +8,9 @@
 
 use lua_api::{LuaBackend, Raising, State};
 use pyo3::exceptions::PyTypeError;
-use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyComplex, PyFloat, PyInt, PyString, PyType};
 use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyComplex, PyFloat, PyInt, PyString, PyTuple, PyType};
 
 use super::exposure::Sandbox;
 use super::rights::{Rights, is_routine};
@@ -38,9 +38,8 @@ pub(crate) fn metamethods<B: LuaBackend>(raising: Raising<'_, B>) {
 fn refuse(object: &Bound<'_, PyAny>, what: &str, cure: &str) -> PyErr {
     let py = object.py();
     let kind = type_name(object);
-    let message = format!(
-        "Lua code may not {what} a '{kind}' object: the host has not exposed it with {cure}"
-    );
+    let message =
+        format!("Lua code may not {what} this '{kind}': the host has not exposed it with {cure}");
     PyErr::from_type(classes(py).sandbox.bind(py).clone(), message)
 }
 
@@ -89,6 +88,23 @@ pub(crate) fn check_iteration<B: LuaBackend>(
     }
 }
 
+/// Whether the tuples that an iteration gives may become several values. A pair of a dict's items is made
+/// for the purpose; other tuples are objects as all else.
+pub(crate) fn may_unpack<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    object: &Bound<'_, PyAny>,
+) -> PyResult<bool> {
+    let Some(sandbox) = &entry.options.sandbox else { return Ok(true) };
+    if entry.options.unpack_returned_tuples {
+        return Ok(true);
+    }
+    if compat::dict_part(object).is_some_and(|(_, part)| part == compat::DictPart::Items) {
+        return Ok(true);
+    }
+    let tuple = PyTuple::empty(entry.py);
+    Ok(sandbox.rights(&tuple)?.is_some_and(|rights| rights.iterate))
+}
+
 /// An error unless an iterator was made by `python.iter` and its like.
 pub(crate) fn check_next<B: LuaBackend>(
     entry: &Entry<'_, B>,
@@ -107,7 +123,13 @@ pub(crate) fn check_array<B: LuaBackend>(
     object: &Bound<'_, PyAny>,
 ) -> PyResult<()> {
     match &entry.options.sandbox {
-        Some(_) => Err(refuse(object, "make an array of", "as_array(obj)")),
+        Some(_) => {
+            let kind = type_name(object);
+            let message = format!(
+                "Lua code may not make an array of this '{kind}': the host can pass as_array(obj)"
+            );
+            Err(PyErr::from_type(classes(entry.py).sandbox.bind(entry.py).clone(), message))
+        }
         None => Ok(()),
     }
 }
@@ -259,8 +281,9 @@ impl<B: LuaBackend> Callback<B> for NewIndex {
             (None, Target::Attribute) => {
                 let name = attribute_name(entry, &object, key, true)?;
                 // SAFETY: attached; live objects.
-                let status =
-                    unsafe { ffi::PyObject_SetAttr(object.as_ptr(), name.as_ptr(), value.as_ptr()) };
+                let status = unsafe {
+                    ffi::PyObject_SetAttr(object.as_ptr(), name.as_ptr(), value.as_ptr())
+                };
                 if status < 0 {
                     return Err(PyErr::fetch(entry.py).into());
                 }

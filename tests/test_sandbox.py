@@ -86,7 +86,7 @@ def test_what_stays_works(box):
     assert box.eval("os.time{year=2020, month=1, day=1, hour=12}") > 0
     assert "traceback" in box.eval("debug.traceback('x')")
     assert box.eval("collectgarbage('count')") or True
-    assert box.eval("load('return 6 * 7')()") == 42
+    assert box.eval("(loadstring or load)('return 6 * 7')()") == 42
 
 
 def test_libs_chooses_among_the_safe(lupa, backend):

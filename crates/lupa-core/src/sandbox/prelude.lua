@@ -49,7 +49,7 @@ end
 local PRECOMPILED = "a sandbox loads no precompiled code"
 
 if has_mode then
-  local original = load
+  local load = load
   function globals.load(chunk, name, mode, ...)
     if type(mode) == "string" then
       if not find(mode, "t", 1, true) then return nil, PRECOMPILED end
@@ -57,15 +57,15 @@ if has_mode then
     elseif mode == nil then
       mode = "t"
     end
-    return original(chunk, name, mode, ...)
+    return load(chunk, name, mode, ...)
   end
   if loadstring then globals.loadstring = globals.load end
 else
-  local original, original_string = load, loadstring
+  local load, loadstring = load, loadstring
   function globals.load(read, name)
-    if type(read) ~= "function" then return original(read, name) end
+    if type(read) ~= "function" then return load(read, name) end
     local first = true
-    return original(function()
+    return load(function()
       local piece = read()
       if first and type(piece) == "string" and byte(piece) == 27 then error(PRECOMPILED, 0) end
       first = false
@@ -74,35 +74,35 @@ else
   end
   function globals.loadstring(code, name)
     if type(code) == "string" and byte(code) == 27 then return nil, PRECOMPILED end
-    return original_string(code, name)
+    return loadstring(code, name)
   end
 end
 
 -- A script may ask for a collection, but not stop the collector of its host.
-local collect = collectgarbage
+local collectgarbage = collectgarbage
 function globals.collectgarbage(option)
   if option == nil then option = "collect" end
   if option ~= "collect" and option ~= "count" and option ~= "step" then
     error("a sandbox has only the options 'collect', 'count' and 'step' of collectgarbage", 2)
   end
-  return collect(option)
+  return collectgarbage(option)
 end
 
 -- Finalizers run where nothing limits them. (In Lua 5.1 only `newproxy` gives them, which is not kept.)
 if not old then
-  local original = setmetatable
+  local setmetatable = setmetatable
   function globals.setmetatable(value, metatable)
     if type(metatable) == "table" and rawget(metatable, "__gc") ~= nil then
       error("a sandbox has no finalizers (__gc)", 2)
     end
-    return original(value, metatable)
+    return setmetatable(value, metatable)
   end
 end
 
 -- Lua 5.1 and LuaJIT give the system's strftime what they are given, and some systems end the process
 -- for what they do not know.
 if old and wanted.os then
-  local original = os.date
+  local date = os.date
   function os.date(format, ...)
     if type(format) == "string" then
       for conversion in gmatch(format, "%%(.?)") do
@@ -111,51 +111,51 @@ if old and wanted.os then
         end
       end
     end
-    return original(format, ...)
+    return date(format, ...)
   end
 end
 
 -- Nothing can interrupt a loop in C, so none may be as long as a script likes.
 do
-  local original = string.rep
+  local rep = string.rep
   function string.rep(text, count, separator)
     if text == "" and (separator == nil or separator == "") then return "" end
-    return original(text, count, separator)
+    return rep(text, count, separator)
   end
 end
 
 if wanted.table and table.move then
   local MOST = 2 ^ 26
-  local original = table.move
+  local move = table.move
   function table.move(from, first, last, ...)
     if (tonumber(last) or 0) + 0.0 - (tonumber(first) or 0) >= MOST then
       error("too many elements to move", 2)
     end
-    return original(from, first, last, ...)
+    return move(from, first, last, ...)
   end
 end
 
 -- The time for a comparison is not much, but before Lua 5.3 their number can be the square of the length.
 if wanted.table then
-  local original, is_fast = table.sort, _VERSION >= "Lua 5.3"
+  local sort, is_fast = table.sort, _VERSION >= "Lua 5.3"
   local function is_less(a, b) return a < b end
   function table.sort(list, compare)
     if compare == nil then
-      if is_fast and getmetatable(list) == nil then return original(list) end
-      return original(list, is_less)
+      if is_fast and getmetatable(list) == nil then return sort(list) end
+      return sort(list, is_less)
     elseif type(compare) ~= "function" then
-      return original(list, compare)
+      return sort(list, compare)
     end
-    return original(list, function(a, b) return compare(a, b) end)
+    return sort(list, function(a, b) return compare(a, b) end)
   end
 end
 
 -- The `__len` of a metatable can be any number.
 if wanted.table and not old then
-  local original_insert, original_remove = table.insert, table.remove
-  table.insert = guard(original_insert, function(list, ...)
+  local insert, remove = table.insert, table.remove
+  table.insert = guard(insert, function(list, ...)
     local count = select("#", ...)
-    if type(list) ~= "table" or count < 1 or count > 2 then return original_insert(list, ...) end
+    if type(list) ~= "table" or count < 1 or count > 2 then return insert(list, ...) end
     local free = #list + 1
     if count == 1 then
       list[free] = ...
@@ -169,8 +169,8 @@ if wanted.table and not old then
     for index = free, position + 1, -1 do list[index] = list[index - 1] end
     list[position] = value
   end)
-  table.remove = guard(original_remove, function(list, position)
-    if type(list) ~= "table" then return original_remove(list, position) end
+  table.remove = guard(remove, function(list, position)
+    if type(list) ~= "table" then return remove(list, position) end
     local size = #list
     position = tonumber(position == nil and size or position)
     if not position or position ~= size and (position < 1 or position > size + 1) then

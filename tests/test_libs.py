@@ -142,6 +142,23 @@ def test_literals_do_not_bring_the_ffi_back(lupa, is_luajit):
         lua.require("ffi")
 
 
+def test_closing_without_the_ffi(lupa, isolated):
+    # LuaJIT 2.0 ended the process when the library that it had opened by itself was collected.
+    isolated(
+        """
+        for _ in range(20):
+            other = lupa.LuaRuntime(libs=["base", "string"])
+            try:
+                other.execute("x = 1LL")
+            except lupa.LuaSyntaxError:
+                pass
+            other.gccollect()
+            other.gccollect()
+            other.close()
+        """
+    )
+
+
 def test_the_compiler_works_without_its_library(lupa, is_luajit):
     if not is_luajit:
         pytest.skip("there is no compiler")

@@ -13,10 +13,11 @@ pytestmark = pytest.mark.beyond
 
 ROOT = Path(__file__).resolve().parent.parent
 OPTIONS = doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL
-CLASSES = ("LuaRuntime", "LuaError", "LuaSyntaxError", "LuaMemoryError", "FastRLock")
+CLASSES = ("LuaRuntime", "LuaError", "LuaSyntaxError", "LuaMemoryError", "LuaSandboxError", "FastRLock")
 FUNCTIONS = (
     "lua_type",
     "as_array",
+    "exposed",
     "as_attrgetter",
     "as_itemgetter",
     "unpacks_lua_table",

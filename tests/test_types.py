@@ -16,6 +16,7 @@ CLASSES = (
     "LuaError",
     "LuaSyntaxError",
     "LuaMemoryError",
+    "LuaSandboxError",
     "FastRLock",
     "_LuaObject",
     "_LuaTable",

@@ -5,7 +5,7 @@ checker they are the same, so that one function can take the runtimes of any Lua
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, Generic, Literal, NoReturn, TypeVar, final, type_check_only
+from typing import Any, Final, Generic, Literal, NoReturn, TypeVar, final, overload, type_check_only
 
 from typing_extensions import Self, TypeAlias
 
@@ -17,14 +17,17 @@ __all__ = [
     "LuaError",
     "LuaSyntaxError",
     "LuaMemoryError",
+    "LuaSandboxError",
     "as_itemgetter",
     "as_attrgetter",
     "as_array",
+    "exposed",
     "lua_type",
     "unpacks_lua_table",
     "unpacks_lua_table_method",
 ]
 
+_T = TypeVar("_T")
 _T_co = TypeVar("_T_co", covariant=True)
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -49,6 +52,9 @@ class LuaSyntaxError(LuaError):
 class LuaMemoryError(LuaError, MemoryError):
     """Lua has no memory left, or has reached the limit set for it."""
 
+class LuaSandboxError(LuaError, PermissionError):
+    """Lua code in a sandbox has tried what the host has not allowed."""
+
 class LuaRuntime:
     """A Lua runtime: one Lua state with its own globals."""
 
@@ -70,6 +76,7 @@ class LuaRuntime:
         convert_arrays: bool = False,
         array_base: Literal[0, 1] = 1,
         libs: Iterable[str] | None = None,
+        sandbox: bool = False,
     ) -> Self: ...
     @property
     def lua_version(self) -> tuple[int, int]: ...
@@ -88,6 +95,34 @@ class LuaRuntime:
     def get_max_memory(self, total: bool = False) -> int | None: ...
     def get_memory_used(self, total: bool = False) -> int | None: ...
     def set_max_memory(self, max_memory: int, total: bool = False) -> None: ...
+    @overload
+    def expose(
+        self,
+        obj: _T,
+        /,
+        *,
+        attributes: Iterable[str] = ...,
+        writable: Iterable[str] = ...,
+        call: bool = ...,
+        items: bool = ...,
+        writable_items: bool = ...,
+        iterate: bool = ...,
+        text: bool = ...,
+        construct: bool = ...,
+    ) -> _T: ...
+    @overload
+    def expose(
+        self,
+        *,
+        attributes: Iterable[str] = ...,
+        writable: Iterable[str] = ...,
+        call: bool = ...,
+        items: bool = ...,
+        writable_items: bool = ...,
+        iterate: bool = ...,
+        text: bool = ...,
+        construct: bool = ...,
+    ) -> Callable[[_T], _T]: ...
     def close(self) -> None: ...
     def __enter__(self) -> Self: ...
     def __exit__(self, *_exc: object) -> None: ...
@@ -198,6 +233,32 @@ class _PyProtocolWrapper:
 def as_attrgetter(obj: object) -> _PyProtocolWrapper: ...
 def as_itemgetter(obj: object) -> _PyProtocolWrapper: ...
 def as_array(obj: object) -> _LuaArray: ...
+@overload
+def exposed(
+    obj: _T,
+    /,
+    *,
+    attributes: Iterable[str] = ...,
+    writable: Iterable[str] = ...,
+    call: bool = ...,
+    items: bool = ...,
+    writable_items: bool = ...,
+    iterate: bool = ...,
+    text: bool = ...,
+    construct: bool = ...,
+) -> _T: ...
+@overload
+def exposed(
+    *,
+    attributes: Iterable[str] = ...,
+    writable: Iterable[str] = ...,
+    call: bool = ...,
+    items: bool = ...,
+    writable_items: bool = ...,
+    iterate: bool = ...,
+    text: bool = ...,
+    construct: bool = ...,
+) -> Callable[[_T], _T]: ...
 def lua_type(obj: object) -> str | None: ...
 def unpacks_lua_table(func: _F) -> _F: ...
 def unpacks_lua_table_method(meth: _F) -> _F: ...

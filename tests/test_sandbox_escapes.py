@@ -12,6 +12,11 @@ import pytest
 pytestmark = pytest.mark.beyond
 
 
+NOTED = """call getitem setitem delitem delattr len iter next contains bool eq ne lt le gt ge add radd sub mul truediv
+    floordiv mod pow neg and or xor invert lshift rshift int float complex index str repr format bytes enter exit
+    reversed missing instancecheck get set dir sizeof reduce_ex buffer"""
+
+
 class Trap:
     """An object that notes everything that is done with it."""
 
@@ -27,9 +32,7 @@ class Trap:
 
         return method
 
-    for _name in """call getitem setitem delitem setattr delattr len iter next contains bool eq ne lt le gt ge hash add
-            radd sub mul truediv floordiv mod pow neg and or xor invert lshift rshift int float complex index str repr
-            format bytes enter exit reversed missing instancecheck get set dir sizeof reduce_ex buffer""".split():
+    for _name in NOTED.split():
         locals()[f"__{_name}__"] = note(_name)
     __hash__ = object.__hash__
 
@@ -450,7 +453,7 @@ def test_methods(box, denied):
 
     thing = box.expose(Thing(), attributes=["method", "give", "give_function", "take"])
     assert box.eval("(...):method()", thing) is thing
-    for name in ("__func__", "__self__", "__globals__", "__code__", "__closure__", "__call__", "__get__", "__wrapped__"):
+    for name in ("__func__", "__self__", "__globals__", "__code__", "__closure__", "__call__", "__get__"):
         denied(f"return (...).method.{name}", thing)
         denied(f"return python.as_attrgetter((...).method).{name}", thing)
     denied("return (...):give()()", thing)
@@ -474,6 +477,40 @@ def test_an_equal_method_has_no_rights(box, denied):
     box.execute("keep = (...).method", thing)
     assert box.eval("keep()") == 1
     denied("return (...)()", thing.method)
+
+
+def test_a_right_to_call_cannot_be_made(box, denied):
+    """An attribute that holds what Lua code has put there is no method."""
+
+    def secret():
+        raise AssertionError("called")
+
+    class Button:
+        label = "press"
+
+        def __init__(self):
+            self.handler = None
+            self._handler = None
+
+        def set_handler(self, function):
+            self.handler = self._handler = function
+
+        def method(self):
+            raise AssertionError("called")
+
+        def shadowed(self):
+            raise AssertionError("called")
+
+        by_property = property(lambda self: self._handler)
+
+    names = ["label", "handler", "set_handler", "by_property", "shadowed"]
+    button = box.expose(Button(), attributes=names, writable=["label", "shadowed"])
+    for function in (secret, button.method, len, [].append, "".join):
+        denied("local b, f = ...; b.label = f; return b.label()", button, function)
+        denied("local b, f = ...; b.shadowed = f; return b:shadowed()", button, function)
+        del button.shadowed
+        for name in ("handler", "by_property"):
+            denied(f"local b, f = ...; b:set_handler(f); return b.{name}()", button, function)
 
 
 def test_callable_attributes_that_are_no_functions(box, denied):
@@ -711,7 +748,8 @@ def test_returned_values_and_items(box, denied):
     thing = Thing()
     box.globals().give = box.expose(lambda: thing)
     box.globals().list = box.expose([thing], items=True, iterate=True)
-    box.globals().holder = box.expose(type("Holder", (), {"thing": property(lambda self: thing)})(), attributes=["thing"])
+    holder = type("Holder", (), {"thing": property(lambda self: thing)})()
+    box.globals().holder = box.expose(holder, attributes=["thing"])
     for code in (
         "return give().x",
         "return list[0].x",
@@ -744,7 +782,8 @@ def test_tampering_with_the_own_globals(box, denied):
 def test_environments(box, denied, lupa):
     if lupa.LUA_VERSION != (5, 1):
         pytest.skip("this Lua has no setfenv")
-    box.execute("setfenv(0, {}) for _, f in pairs{load, loadstring, require, setmetatable} do pcall(setfenv, f, {}) end")
+    box.execute("for _, f in pairs{load, loadstring, require, setmetatable} do pcall(setfenv, f, {}) end")
+    box.execute("setfenv(0, {})")
     denied("return (...).x", object())
     assert box.eval("1 + 1") == 2
 

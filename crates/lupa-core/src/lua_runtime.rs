@@ -443,7 +443,7 @@ impl LuaRuntime {
     /// Let Lua code in a sandbox use a Python object, which is opaque to it otherwise. Gives the object.
     ///
     /// * ``attributes``: the names of attributes that it may read. What it reads is an object with rights of
-    ///   its own; but a function or a method under such a name can be called.
+    ///   its own; but a method of the object's class (or a function of a module) can be called.
     /// * ``writable``: the names of attributes that it may set.
     /// * ``call``: it may call the object. (default for functions, if there is no other argument)
     /// * ``items``, ``writable_items``: it may read or set ``obj[key]``.

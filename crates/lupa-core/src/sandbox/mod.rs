@@ -8,6 +8,7 @@
 mod exposure;
 mod libraries;
 mod rights;
+mod routine;
 mod wall;
 
 pub(crate) use exposure::Sandbox;

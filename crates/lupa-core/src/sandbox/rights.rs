@@ -5,8 +5,9 @@ use std::collections::HashSet;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyCFunction, PyDict, PyFunction, PyString, PyTuple, PyType};
+use pyo3::types::{PyDict, PyFunction, PyString, PyTuple, PyType};
+
+use super::routine::is_routine;
 
 /// The attribute in which `exposed` leaves its mark: of functions their `id()`, else None, and the
 /// keyword arguments. The modules of all Luas know each other's.
@@ -15,8 +16,8 @@ const MARK: &str = "__lupa_exposed__";
 /// What Lua code may do with an object.
 #[derive(Debug, Default)]
 pub(crate) struct Rights {
-    /// The attributes that can be read. What is read is a value of its own, with rights of its own; but a
-    /// function or a method under such a name can be called.
+    /// The attributes that can be read. What is read is an object with rights of its own; but a method of the
+    /// object's class under such a name can be called.
     pub(super) attributes: HashSet<String>,
     /// The attributes that can be set.
     pub(super) writable: HashSet<String>,
@@ -129,17 +130,6 @@ fn names(parameter: &str, value: &Bound<'_, PyAny>) -> PyResult<HashSet<String>>
         names.insert(name);
     }
     Ok(names)
-}
-
-/// Whether an object is a function or a bound method, of Python or built in. Its type is asked, which
-/// cannot lie, and of which there are no subclasses.
-pub(super) fn is_routine(object: &Bound<'_, PyAny>) -> bool {
-    static METHOD: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    object.is_exact_instance_of::<PyFunction>()
-        || object.is_instance_of::<PyCFunction>()
-        || METHOD
-            .import(object.py(), "types", "MethodType")
-            .is_ok_and(|method| object.get_type().is(method))
 }
 
 /// Mark a class, or a function, as exposed to every sandbox.

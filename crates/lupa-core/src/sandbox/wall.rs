@@ -1,7 +1,7 @@
 //! The wall: the metamethods of Python objects in a sandbox, which ask for rights first.
 //!
 //! Three rights go with a box instead of an object, for they come from what was done to get it:
-//! [`View::CALL`] has a function that was read as an exposed attribute, [`View::NEXT`] an iterator that
+//! [`View::CALL`] has a method that was read as an exposed attribute, [`View::NEXT`] an iterator that
 //! `python.iter` has made. Lua code cannot make such a box, and what Python gets of it is the bare object.
 //!
 //! Whatever lets Lua code do more with Python objects has to ask here.
@@ -13,7 +13,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyComplex, PyFloat, PyInt, PyString, PyTuple, PyType};
 
 use super::exposure::Sandbox;
-use super::rights::{Rights, is_routine};
+use super::rights::Rights;
+use super::routine::is_method_of;
 use crate::boxes::View;
 use crate::callback::{Callback, Outcome};
 use crate::compat;
@@ -232,19 +233,26 @@ impl<B: LuaBackend> Callback<B> for Index {
         let Some(target) = Target::allowed(entry, rights.as_deref(), view, &key, false) else {
             return Err(refuse_access(&object, &key, "read", ("attributes", "items")).into());
         };
-        let value = match (&options.attribute_getter, &target) {
-            (Some(getter), _) => getter.bind(entry.py).call1((&object, key))?,
-            (None, Target::Item) => object.get_item(key)?,
+        let (name, value) = match (&options.attribute_getter, &target) {
+            (Some(getter), _) => {
+                let value = getter.bind(entry.py).call1((&object, &key))?;
+                (key, value)
+            }
+            (None, Target::Item) => {
+                let value = object.get_item(&key)?;
+                (key, value)
+            }
             (None, Target::Attribute) => {
                 let name = attribute_name(entry, &object, key, false)?;
                 // SAFETY: attached; live objects.
-                unsafe {
+                let value = unsafe {
                     let value = ffi::PyObject_GetAttr(object.as_ptr(), name.as_ptr());
                     Bound::from_owned_ptr_or_err(entry.py, value)?
-                }
+                };
+                (name, value)
             }
         };
-        if matches!(target, Target::Item) || !is_routine(&value) {
+        if matches!(target, Target::Item) || !is_method_of(&object, &name, &value)? {
             return push_object(entry, state, &value, Mode::Value);
         }
         // SAFETY: a live object.

@@ -31,8 +31,9 @@ FUNCTIONS = words("""o f g pcall xpcall error assert tostring tonumber type sele
     coroutine.create coroutine.wrap coroutine.resume coroutine.status coroutine.close coroutine.yield
     math.max math.floor math.type math.random os.time os.date os.difftime debug.traceback
     bit32.band bit.band utf8.char utf8.len""")
-EVENTS = words("""__index __newindex __call __add __sub __concat __eq __lt __le __len __tostring __pairs __ipairs __close
+EVENTS = words("""__index __newindex __call __add __sub __concat __eq __lt __le __len __tostring __pairs __close
     __gc __mode __metatable __unm __name __idiv __band""")
+OPERATORS = words("+ - * / % ^ .. == < <= ~= and or")
 NAMES = ["x", "attribute", "__class__", "__dict__", "__call__", "upper", "len", "1"]
 
 START = """
@@ -64,9 +65,7 @@ class Programs:
                 lambda: f"try(function() return ({inner[0]}){pick(['', '()', ':upper()', '(o)'])} end)",
                 lambda: f"try(function() return ({inner[0]})[{inner[1]}] end)",
                 lambda: f"try(function() return ({inner[0]}).{pick(NAMES[:-1])} end)",
-                lambda: (
-                    f"try(function() return ({inner[0]}) {pick(words('+ - * / % ^ .. == < <= ~= and or'))} {inner[1]} end)"
-                ),
+                lambda: f"try(function() return ({inner[0]}) {pick(OPERATORS)} {inner[1]} end)",
                 lambda: f"try(function() return {pick(words('# - not'))} ({inner[0]}) end)",
                 lambda: f"try(setmetatable, {{}}, {{{pick(EVENTS)} = {inner[0]}, {pick(EVENTS)} = {inner[1]}}})",
                 lambda: f"try(function() for k, v in {inner[0]}, {inner[1]}, {inner[2]} do return k, v end end)",

@@ -20,3 +20,7 @@ pub(crate) use wall::{
 
 /// The limit of Lua's memory, in bytes, unless `max_memory` says otherwise.
 pub(crate) const SANDBOX_MEMORY: usize = 64 << 20;
+
+/// The seconds that each use of a sandbox may take, unless `timeout` says otherwise.
+#[expect(dead_code, reason = "LuaRuntime has no timeout yet: its default in a sandbox goes here")]
+pub(crate) const SANDBOX_TIMEOUT: f64 = 5.0;

@@ -653,3 +653,53 @@ def test_the_runtime_dies_with_what_it_exposes(lupa):
     del box, data
     gc.collect()
     assert gone() is None
+
+
+# Memory that is Python's
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "t[i] = select(2, pcall(function() return opaque[i] end))",
+        "t[i] = select(2, pcall(function() return opaque[long .. i] end))",
+        "t[i] = select(2, pcall(function() return dict[long .. i] end))",
+        "t[i] = select(2, pcall(fail, long .. i))",
+        "t[i] = python.args{long .. i}",
+        "t[i] = python.args{[long .. i] = 1}",
+    ],
+)
+def test_kept_objects_count(isolated, code):
+    """What a script can make Python keep is limited, too: otherwise this would take gigabytes."""
+    isolated(
+        f"""
+        import resource
+
+        def fail(text):
+            raise ValueError(text)
+
+        box = lupa.LuaRuntime(sandbox=True, max_memory=20_000_000)
+        box.globals().dict = box.expose({{}}, items=True)
+        box.globals().fail = box.expose(fail)
+        box.globals().opaque = object()
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        try:
+            box.execute('''
+                local t, long = {{}}, ("x"):rep(100000)
+                for i = 1, 200000 do {code} end
+            ''')
+        except lupa.LuaMemoryError:
+            pass
+        else:
+            raise AssertionError("not limited")
+        used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+        assert used < 200_000, used
+        box.gccollect()
+        assert box.get_memory_used() < 1_000_000, box.get_memory_used()
+        # What is not kept does not count.
+        box.execute('''
+            local t, i, long = {{}}, 1, ("x"):rep(100000)
+            for _ = 1, 2000 do {code} end
+        ''')
+        """
+    )

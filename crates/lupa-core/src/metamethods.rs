@@ -357,7 +357,10 @@ pub(crate) unsafe extern "C-unwind" fn collect<B: LuaBackend>(l: *mut lua_State)
         let Some(raising) = lua_api::Raising::<B>::of_thread(l) else { return 0 };
         let runtime = &*raising.instance().host().cast::<Runtime<B>>();
         if let Some(found) = find_box(runtime, raising.state(), 1) {
-            runtime.boxes.bury(found);
+            let weight = runtime.boxes.bury(found);
+            if weight != 0 {
+                crate::sandbox::lift(runtime, weight);
+            }
         }
     }
     0

@@ -290,8 +290,12 @@ impl<B: LuaBackend> Callback<B> for Args {
         let unpacked = arguments::unpack(entry, table);
         entry.instance.release(table);
         let (args, kwargs) = unpacked?;
-        let object =
-            Bound::new(entry.py, PyArguments { args: args.unbind(), kwargs: kwargs.unbind() })?;
+        let object = PyArguments { args: args.clone().unbind(), kwargs: kwargs.clone().unbind() };
+        let object = Bound::new(entry.py, object)?;
+        if entry.options.sandbox.is_some() {
+            sandbox::push_arguments(entry, state, object.as_any(), &args, &kwargs)?;
+            return Ok(1);
+        }
         push_view(entry, state, object.as_any(), View::ATTRIBUTES)
     }
 }

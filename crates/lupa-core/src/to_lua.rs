@@ -31,6 +31,8 @@ pub(crate) enum Prepared {
     Bytes(*const u8, usize),
     Reference(Ref),
     Object(*mut ffi::PyObject, View),
+    /// An object that counts for so many KiB of Lua's memory.
+    Weighty(*mut ffi::PyObject, u16),
 }
 
 /// A prepared value with what keeps it alive, if that is a new object.
@@ -307,7 +309,7 @@ pub(crate) fn push_plain<B: LuaBackend>(
             Some(none) => state.push_ref(none),
             None => return false,
         },
-        Prepared::Bytes(..) => return false,
+        Prepared::Bytes(..) | Prepared::Weighty(..) => return false,
         Prepared::Object(object, view) => return push_known(runtime, state, object, view),
     }
     true
@@ -420,6 +422,11 @@ pub(crate) fn push<B: LuaBackend>(
         Prepared::Object(object, View::ARRAY) => crate::array::push(runtime, raising, object),
         Prepared::Object(object, view) => {
             push_new(runtime, raising, object, view, address(object));
+        }
+        Prepared::Weighty(object, weight) => {
+            push_new(runtime, raising, object, View::ATTRIBUTES, address(object));
+            // SAFETY: a new box is on top.
+            unsafe { runtime.boxes.weigh(raising.to_userdata(-1).cast(), weight) };
         }
         _ => raising.push_nil(),
     }

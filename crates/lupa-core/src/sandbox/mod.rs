@@ -10,6 +10,7 @@ mod libraries;
 mod rights;
 mod routine;
 mod wall;
+mod weight;
 
 pub(crate) use exposure::Sandbox;
 pub(crate) use libraries::{install, selection};
@@ -17,6 +18,7 @@ pub(crate) use rights::{Rights, exposed, partial};
 pub(crate) use wall::{
     check_array, check_call, check_iteration, check_next, check_number, may_unpack, metamethods,
 };
+pub(crate) use weight::{lift, push_arguments, push_exception};
 
 /// The limit of Lua's memory, in bytes, unless `max_memory` says otherwise.
 pub(crate) const SANDBOX_MEMORY: usize = 64 << 20;

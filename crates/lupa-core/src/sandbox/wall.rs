@@ -152,6 +152,9 @@ pub(crate) fn check_number<B: LuaBackend>(
     Err(PyTypeError::new_err(format!("an array element cannot be a '{kind}' object in a sandbox")))
 }
 
+/// How many characters of a name an error shows.
+const MOST_OF_A_NAME: usize = 80;
+
 /// What `obj[key]` is about.
 enum Target {
     Attribute,
@@ -200,6 +203,8 @@ fn refuse_access(
 ) -> PyErr {
     match key.cast_exact::<PyString>() {
         Ok(name) => {
+            // A script chooses the name, and can keep the error.
+            let name: String = name.to_string_lossy().chars().take(MOST_OF_A_NAME).collect();
             let cure = format!("{}=['{name}'] or {}=True", options.0, options.1);
             refuse(object, &format!("{verb} '{name}' of"), &cure)
         }

@@ -7,7 +7,7 @@ import os
 import random
 
 import pytest
-from test_sandbox_escapes import Trap
+from test_sandbox_opaque import Trap
 
 pytestmark = pytest.mark.beyond
 

@@ -31,6 +31,7 @@ mod lock;
 mod lua_runtime;
 mod metamethods;
 mod methods;
+mod nogc;
 mod object;
 mod os_exit;
 mod parameters;
@@ -97,7 +98,7 @@ pub fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<fast_rlock::FastRLock>()?;
     for class in [
         py.get_type::<lua_runtime::LuaRuntime>(),
-        py.get_type::<lua_runtime::LuaNoGc>(),
+        py.get_type::<nogc::LuaNoGc>(),
         py.get_type::<fast_rlock::FastRLock>(),
         py.get_type::<protocol::ProtocolWrapper>(),
         py.get_type::<arguments::PyArguments>(),

@@ -10,6 +10,7 @@ use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 
 use crate::encoding::{Encoding, ascii};
 use crate::engine::{self, Chunk, Creation};
+use crate::nogc::LuaNoGc;
 use crate::parameters::{Bytes, Default, Flag, Truth};
 use crate::restrict::Restrictions;
 use crate::runtime::Options;
@@ -416,7 +417,7 @@ impl LuaRuntime {
 
     /// A context manager that stops Lua's garbage collector.
     fn nogc(&self, py: Python<'_>) -> LuaNoGc {
-        LuaNoGc { state: self.state.clone_ref(py) }
+        LuaNoGc::new(self.state.clone_ref(py))
     }
 
     /// Run a full cycle of Lua's garbage collector.
@@ -588,30 +589,5 @@ impl LuaRuntime {
             limit => limit.saturating_add(base),
         };
         Ok(engine::get().set_memory_limit(state, limit)?)
-    }
-}
-
-/// What ``LuaRuntime.nogc()`` gives: no garbage collection in Lua inside of the ``with`` block.
-#[pyclass(name = "_LuaNoGC", module = "lupa", frozen)]
-pub(crate) struct LuaNoGc {
-    state: Py<PyAny>,
-}
-
-#[pymethods]
-impl LuaNoGc {
-    fn __enter__(&self, py: Python<'_>) -> PyResult<()> {
-        Ok(engine::get().gc(self.state.bind(py), Gc::Stop)?)
-    }
-
-    #[pyo3(signature = (*_exc))]
-    fn __exit__(&self, py: Python<'_>, _exc: &Bound<'_, PyTuple>) -> PyResult<()> {
-        Ok(engine::get().gc(self.state.bind(py), Gc::Restart)?)
-    }
-
-    fn __traverse__(
-        &self,
-        visit: pyo3::PyVisit<'_>,
-    ) -> std::result::Result<(), pyo3::PyTraverseError> {
-        visit.call(&self.state)
     }
 }

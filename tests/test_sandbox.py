@@ -115,6 +115,37 @@ def test_memory_is_limited(lupa, box):
     assert lupa.LuaRuntime(sandbox=True, max_memory=0).get_max_memory() == 0
 
 
+def test_time_is_limited(lupa):
+    box = lupa.LuaRuntime(sandbox=True, timeout=0.05)
+    for code in (
+        "while true do end",
+        "while true do pcall(function() while true do end end) end",
+        "coroutine.wrap(function() while true do end end)()",
+        "while true do table.sort({3, 1, 2}) end",
+        "table.sort(setmetatable({}, {__len = function() return 2^30 end}), function() while true do end end)",
+        "table.insert(setmetatable({}, {__len = function() return 2^53 end}), 1, 0)",
+        "table.remove(setmetatable({}, {__len = function() return 2^53 end}), 1)",
+        "while true do (''):rep(1e9) end",
+        "while true do load('return 1') end",
+        "for _ = 1, 1e12 do pcall(error) end",
+    ):
+        if lupa.LUA_VERSION < (5, 2) and "__len" in code:
+            continue  # Of a table it has no meaning here.
+        with pytest.raises(lupa.LuaTimeoutError):
+            box.execute(code)
+        assert box.eval("1 + 1") == 2
+
+
+def test_time_is_limited_by_default(lupa):
+    box = lupa.LuaRuntime(sandbox=True)
+    with pytest.raises(lupa.LuaTimeoutError, match="limit of 5 s"):
+        box.execute("while true do end")
+    with box.limits(seconds=0.05), pytest.raises(lupa.LuaTimeoutError):
+        box.execute("while true do end")
+    endless = lupa.LuaRuntime(sandbox=True, timeout=float("inf"))
+    assert endless.eval("1 + 1") == 2
+
+
 def test_require(lupa, box):
     assert box.eval("require('string') == string and require('_G') == _G") is True
     assert box.require("math").floor(1.5) == 1

@@ -11,7 +11,7 @@ from test_sandbox_opaque import Trap
 
 pytestmark = pytest.mark.beyond
 
-PROGRAMS = int(os.environ.get("LUPA_FUZZ_PROGRAMS", "300"))
+PROGRAMS = int(os.environ.get("LUPA_FUZZ_PROGRAMS", "200"))
 SEED = int(os.environ.get("LUPA_FUZZ_SEED", "0"))
 
 
@@ -97,7 +97,7 @@ def test_random_programs(lupa):
     for number in range(SEED, SEED + PROGRAMS):
         code = Programs(number).program()
         trap = Trap()
-        box = lupa.LuaRuntime(sandbox=True, max_memory=4_000_000)
+        box = lupa.LuaRuntime(sandbox=True, max_memory=1_000_000, timeout=0.2)
         exposed = box.expose([trap], iterate=True)
         Trap.used.clear()
         try:

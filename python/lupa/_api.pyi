@@ -18,6 +18,9 @@ __all__ = [
     "LuaSyntaxError",
     "LuaMemoryError",
     "LuaSandboxError",
+    "LuaTimeoutError",
+    "LuaInstructionLimitError",
+    "LuaInterruptedError",
     "as_itemgetter",
     "as_attrgetter",
     "as_array",
@@ -54,6 +57,14 @@ class LuaMemoryError(LuaError, MemoryError):
 
 class LuaSandboxError(LuaError, PermissionError):
     """Lua code in a sandbox has tried what the host has not allowed."""
+class LuaTimeoutError(LuaError, TimeoutError):
+    """Lua code ran for longer than it may: see ``timeout`` and ``LuaRuntime.limits()``."""
+
+class LuaInstructionLimitError(LuaError):
+    """Lua code ran more instructions than it may: see ``LuaRuntime.limits()``."""
+
+class LuaInterruptedError(LuaError):
+    """Lua code was stopped by ``LuaRuntime.interrupt()``."""
 
 class LuaRuntime:
     """A Lua runtime: one Lua state with its own globals."""
@@ -77,13 +88,28 @@ class LuaRuntime:
         array_base: Literal[0, 1] = 1,
         libs: Iterable[str] | None = None,
         sandbox: bool = False,
+        timeout: float | None = None,
     ) -> Self: ...
     @property
     def lua_version(self) -> tuple[int, int]: ...
     @property
     def lua_implementation(self) -> str: ...
-    def eval(self, lua_code: _Text, *args: Any, name: _Text | None = None, mode: _Text | None = None) -> Any: ...
-    def execute(self, lua_code: _Text, *args: Any, name: _Text | None = None, mode: _Text | None = None) -> Any: ...
+    def eval(
+        self,
+        lua_code: _Text,
+        *args: Any,
+        name: _Text | None = None,
+        mode: _Text | None = None,
+        timeout: float | None = None,
+    ) -> Any: ...
+    def execute(
+        self,
+        lua_code: _Text,
+        *args: Any,
+        name: _Text | None = None,
+        mode: _Text | None = None,
+        timeout: float | None = None,
+    ) -> Any: ...
     def compile(self, lua_code: _Text, name: _Text | None = None, mode: _Text | None = None) -> _LuaFunction: ...
     def require(self, modulename: str | bytes) -> Any: ...
     def globals(self) -> _LuaTable: ...
@@ -123,6 +149,10 @@ class LuaRuntime:
         text: bool = ...,
         construct: bool = ...,
     ) -> Callable[[_T], _T]: ...
+    def limits(
+        self, *, seconds: float | None = None, instructions: int | None = None, memory: int | None = None
+    ) -> _LuaLimits: ...
+    def interrupt(self) -> bool: ...
     def close(self) -> None: ...
     def __enter__(self) -> Self: ...
     def __exit__(self, *_exc: object) -> None: ...
@@ -216,6 +246,14 @@ class FastRLock:
     def __enter__(self) -> bool: ...
     def __exit__(self, *_exc: object) -> None: ...
     def _is_owned(self) -> bool: ...
+
+@final
+@type_check_only
+class _LuaLimits:
+    """Limits that hold inside of the ``with`` block."""
+
+    def __enter__(self) -> None: ...
+    def __exit__(self, *_exc: object) -> None: ...
 
 @final
 @type_check_only

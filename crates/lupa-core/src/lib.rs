@@ -27,10 +27,12 @@ mod from_lua;
 mod function;
 mod guard;
 mod iterator;
+mod limits;
 mod lock;
 mod lua_runtime;
 mod metamethods;
 mod methods;
+mod monitor;
 mod nogc;
 mod object;
 mod os_exit;
@@ -43,6 +45,7 @@ mod restrict;
 mod runtime;
 mod sandbox;
 mod setup;
+mod stop;
 mod strings;
 mod table;
 mod table_from;
@@ -58,7 +61,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 /// The names that `from lupa.lua54 import *` gives.
-const ALL: [&str; 15] = [
+const ALL: [&str; 18] = [
     "LUA_VERSION",
     "LUA_MAXINTEGER",
     "LUA_MININTEGER",
@@ -67,6 +70,9 @@ const ALL: [&str; 15] = [
     "LuaSyntaxError",
     "LuaMemoryError",
     "LuaSandboxError",
+    "LuaTimeoutError",
+    "LuaInstructionLimitError",
+    "LuaInterruptedError",
     "as_itemgetter",
     "as_attrgetter",
     "as_array",
@@ -90,6 +96,7 @@ pub fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> {
     #[cfg(unix)]
     lua_api::dl::register(B::lua_pushnil_address());
     error::init(module)?;
+    monitor::init(py)?;
     types::init::<B>(module)?;
     module.add("LUA_VERSION", B::VERSION)?;
     module.add("LUA_MININTEGER", B::INTEGER_RANGE.0)?;
@@ -99,6 +106,7 @@ pub fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> {
     for class in [
         py.get_type::<lua_runtime::LuaRuntime>(),
         py.get_type::<nogc::LuaNoGc>(),
+        py.get_type::<limits::LuaLimits>(),
         py.get_type::<fast_rlock::FastRLock>(),
         py.get_type::<protocol::ProtocolWrapper>(),
         py.get_type::<arguments::PyArguments>(),

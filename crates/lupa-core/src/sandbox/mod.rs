@@ -5,6 +5,8 @@
 //! do with Python objects is decided by [`wall`], whose metamethods take the place of the usual ones, so
 //! that a runtime without a sandbox does not pay for it. Who was exposed to do what is in [`exposure`].
 
+use crate::limits::Seconds;
+
 mod exposure;
 mod libraries;
 mod rights;
@@ -24,5 +26,4 @@ pub(crate) use weight::{lift, push_arguments, push_exception};
 pub(crate) const SANDBOX_MEMORY: usize = 64 << 20;
 
 /// The seconds that each use of a sandbox may take, unless `timeout` says otherwise.
-#[expect(dead_code, reason = "LuaRuntime has no timeout yet: its default in a sandbox goes here")]
-pub(crate) const SANDBOX_TIMEOUT: f64 = 5.0;
+pub(crate) const SANDBOX_TIMEOUT: Seconds = Seconds(5.0);

@@ -57,6 +57,7 @@ class LuaMemoryError(LuaError, MemoryError):
 
 class LuaSandboxError(LuaError, PermissionError):
     """Lua code in a sandbox has tried what the host has not allowed."""
+
 class LuaTimeoutError(LuaError, TimeoutError):
     """Lua code ran for longer than it may: see ``timeout`` and ``LuaRuntime.limits()``."""
 

@@ -126,7 +126,7 @@ def test_time_is_limited(lupa):
         "table.insert(setmetatable({}, {__len = function() return 2^53 end}), 1, 0)",
         "table.remove(setmetatable({}, {__len = function() return 2^53 end}), 1)",
         "while true do (''):rep(1e9) end",
-        "while true do load('return 1') end",
+        "while true do (loadstring or load)('return 1') end",
         "for _ = 1, 1e12 do pcall(error) end",
     ):
         if lupa.LUA_VERSION < (5, 2) and "__len" in code:
@@ -353,7 +353,7 @@ def test_kept_objects_count(isolated, code):
         def fail(text):
             raise ValueError(text)
 
-        box = lupa.LuaRuntime(sandbox=True, max_memory=20_000_000)
+        box = lupa.LuaRuntime(sandbox=True, max_memory=20_000_000, timeout=float("inf"))
         box.globals().dict = box.expose({{}}, items=True)
         box.globals().fail = box.expose(fail)
         box.globals().opaque = object()
@@ -370,7 +370,7 @@ def test_kept_objects_count(isolated, code):
         used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
         assert used < 200_000, used
         box.gccollect()
-        assert box.get_memory_used() < 1_000_000, box.get_memory_used()
+        assert box.get_memory_used() < 5_000_000, box.get_memory_used()
         # What is not kept does not count.
         box.execute('''
             local t, i, long = {{}}, 1, ("x"):rep(100000)

@@ -73,6 +73,25 @@ def lua(lupa):
     return lupa.LuaRuntime()
 
 
+@pytest.fixture
+def box(lupa):
+    """A runtime with a sandbox."""
+    return lupa.LuaRuntime(sandbox=True)
+
+
+@pytest.fixture
+def refused(lupa):
+    """``refused(function, text)``: the function raises the error of the sandbox, with that text in it."""
+
+    def check(function, text="^Lua code may not"):
+        with pytest.raises(lupa.LuaSandboxError, match=text) as caught:
+            function()
+        assert isinstance(caught.value, lupa.LuaError)
+        assert isinstance(caught.value, PermissionError)
+
+    return check
+
+
 @pytest.fixture(scope="session")
 def is_luajit(backend) -> bool:
     """Whether the backend is a LuaJIT."""

@@ -20,6 +20,7 @@ CLASSES = (
     "LuaError",
     "LuaSyntaxError",
     "LuaMemoryError",
+    "LuaSandboxError",
     "LuaTimeoutError",
     "LuaInstructionLimitError",
     "LuaInterruptedError",
@@ -35,6 +36,7 @@ CLASSES = (
 FUNCTIONS = (
     "lua_type",
     "as_array",
+    "exposed",
     "as_attrgetter",
     "as_itemgetter",
     "unpacks_lua_table",

@@ -131,7 +131,7 @@ def test_integer_limits(lupa):
 
 
 def test_classes_name_their_module(backend, lupa):
-    for cls in (lupa.LuaRuntime, lupa.LuaError, lupa.LuaSyntaxError, lupa.LuaMemoryError, lupa.FastRLock):
+    for cls in (lupa.LuaRuntime, lupa.LuaError, lupa.LuaSyntaxError, lupa.LuaMemoryError, lupa.LuaSandboxError):
         assert cls.__module__ == f"lupa.{backend}"
 
 

@@ -131,6 +131,34 @@ def test_string_buffer(lupa, names):
     assert lua.eval("require('string.buffer').encode(1) ~= nil") is True
 
 
+def test_literals_do_not_bring_the_ffi_back(lupa, is_luajit):
+    if not is_luajit:
+        pytest.skip("this Lua has no such literals")
+    lua = lupa.LuaRuntime(libs=["base", "package", "string"])
+    assert lua.execute("x = 1LL; y = 2ULL; z = 3i; return tostring(x + 1)") == "2LL"
+    assert lua.eval("package.loaded.ffi") is None
+    assert lua.eval("package.preload.ffi") is None
+    with pytest.raises(lupa.LuaError, match="not found"):
+        lua.require("ffi")
+
+
+def test_closing_without_the_ffi(lupa, isolated):
+    # LuaJIT 2.0 ended the process when the library that it had opened by itself was collected.
+    isolated(
+        """
+        for _ in range(20):
+            other = lupa.LuaRuntime(libs=["base", "string"])
+            try:
+                other.execute("x = 1LL")
+            except lupa.LuaSyntaxError:
+                pass
+            other.gccollect()
+            other.gccollect()
+            other.close()
+        """
+    )
+
+
 def test_the_compiler_works_without_its_library(lupa, is_luajit):
     if not is_luajit:
         pytest.skip("there is no compiler")

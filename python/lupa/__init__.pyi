@@ -24,6 +24,7 @@ from lupa._api import LuaIterator as LuaIterator
 from lupa._api import LuaMemoryError as LuaMemoryError
 from lupa._api import LuaObject as LuaObject
 from lupa._api import LuaRuntime as LuaRuntime
+from lupa._api import LuaSandboxError as LuaSandboxError
 from lupa._api import LuaSyntaxError as LuaSyntaxError
 from lupa._api import LuaTable as LuaTable
 from lupa._api import LuaTimeoutError as LuaTimeoutError
@@ -37,6 +38,7 @@ from lupa._api import _LuaThread as _LuaThread
 from lupa._api import as_array as as_array
 from lupa._api import as_attrgetter as as_attrgetter
 from lupa._api import as_itemgetter as as_itemgetter
+from lupa._api import exposed as exposed
 from lupa._api import lua_type as lua_type
 from lupa._api import unpacks_lua_table as unpacks_lua_table
 from lupa._api import unpacks_lua_table_method as unpacks_lua_table_method
@@ -49,6 +51,7 @@ __all__ = [
     "LuaError",
     "LuaSyntaxError",
     "LuaMemoryError",
+    "LuaSandboxError",
     "LuaTimeoutError",
     "LuaInstructionLimitError",
     "LuaInterruptedError",
@@ -62,6 +65,7 @@ __all__ = [
     "as_itemgetter",
     "as_attrgetter",
     "as_array",
+    "exposed",
     "lua_type",
     "unpacks_lua_table",
     "unpacks_lua_table_method",

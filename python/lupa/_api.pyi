@@ -17,6 +17,7 @@ __all__ = [
     "LuaError",
     "LuaSyntaxError",
     "LuaMemoryError",
+    "LuaSandboxError",
     "LuaTimeoutError",
     "LuaInstructionLimitError",
     "LuaInterruptedError",
@@ -30,11 +31,13 @@ __all__ = [
     "as_itemgetter",
     "as_attrgetter",
     "as_array",
+    "exposed",
     "lua_type",
     "unpacks_lua_table",
     "unpacks_lua_table_method",
 ]
 
+_T = TypeVar("_T")
 _T_co = TypeVar("_T_co", covariant=True)
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -70,6 +73,9 @@ class LuaSyntaxError(LuaError):
 class LuaMemoryError(LuaError, MemoryError):
     """Lua has no memory left, or has reached the limit set for it."""
 
+class LuaSandboxError(LuaError, PermissionError):
+    """Lua code in a sandbox has tried what the host has not allowed."""
+
 class LuaTimeoutError(LuaError, TimeoutError):
     """Lua code ran for longer than it may: see ``timeout`` and ``LuaRuntime.limits()``."""
 
@@ -102,22 +108,61 @@ class LuaRuntime(Generic[_Str_co, _Count_co]):
     ``LuaRuntime[str, int]`` has strings that are ``str``, and counts memory; a plain ``LuaRuntime`` is any.
     """
 
-    # With options as keywords the types are known; given by position, from the last overload.
+    # With options as keywords the types are known; given by position, from the last overload. A sandbox counts
+    # memory.
     @overload
     def __init__(
-        self: LuaRuntime[str, None], encoding: _Text = "UTF-8", *, max_memory: None = None, **options: Unpack[_Options]
+        self: LuaRuntime[str, None],
+        encoding: _Text = "UTF-8",
+        *,
+        max_memory: None = None,
+        sandbox: Literal[False] = False,
+        **options: Unpack[_Options],
     ) -> None: ...
     @overload
     def __init__(
-        self: LuaRuntime[str, int], encoding: _Text = "UTF-8", *, max_memory: int, **options: Unpack[_Options]
+        self: LuaRuntime[str, int],
+        encoding: _Text = "UTF-8",
+        *,
+        max_memory: int,
+        sandbox: bool = False,
+        **options: Unpack[_Options],
     ) -> None: ...
     @overload
     def __init__(
-        self: LuaRuntime[bytes, None], encoding: None, *, max_memory: None = None, **options: Unpack[_Options]
+        self: LuaRuntime[str, int],
+        encoding: _Text = "UTF-8",
+        *,
+        max_memory: None = None,
+        sandbox: Literal[True],
+        **options: Unpack[_Options],
     ) -> None: ...
     @overload
     def __init__(
-        self: LuaRuntime[bytes, int], encoding: None, *, max_memory: int, **options: Unpack[_Options]
+        self: LuaRuntime[bytes, None],
+        encoding: None,
+        *,
+        max_memory: None = None,
+        sandbox: Literal[False] = False,
+        **options: Unpack[_Options],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: LuaRuntime[bytes, int],
+        encoding: None,
+        *,
+        max_memory: int,
+        sandbox: bool = False,
+        **options: Unpack[_Options],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: LuaRuntime[bytes, int],
+        encoding: None,
+        *,
+        max_memory: None = None,
+        sandbox: Literal[True],
+        **options: Unpack[_Options],
     ) -> None: ...
     @overload
     def __init__(
@@ -136,6 +181,7 @@ class LuaRuntime(Generic[_Str_co, _Count_co]):
         convert_arrays: bool = False,
         array_base: Literal[0, 1] = 1,
         libs: Iterable[str] | None = None,
+        sandbox: bool = False,
         timeout: float | None = None,
     ) -> None: ...
     @property
@@ -169,6 +215,34 @@ class LuaRuntime(Generic[_Str_co, _Count_co]):
     def get_max_memory(self, total: bool = False) -> _Count_co: ...
     def get_memory_used(self, total: bool = False) -> _Count_co: ...
     def set_max_memory(self, max_memory: int, total: bool = False) -> None: ...
+    @overload
+    def expose(
+        self,
+        obj: _T,
+        /,
+        *,
+        attributes: Iterable[str] = ...,
+        writable: Iterable[str] = ...,
+        call: bool = ...,
+        items: bool = ...,
+        writable_items: bool = ...,
+        iterate: bool = ...,
+        text: bool = ...,
+        construct: bool = ...,
+    ) -> _T: ...
+    @overload
+    def expose(
+        self,
+        *,
+        attributes: Iterable[str] = ...,
+        writable: Iterable[str] = ...,
+        call: bool = ...,
+        items: bool = ...,
+        writable_items: bool = ...,
+        iterate: bool = ...,
+        text: bool = ...,
+        construct: bool = ...,
+    ) -> Callable[[_T], _T]: ...
     def limits(
         self, *, seconds: float | None = None, instructions: int | None = None, memory: int | None = None
     ) -> _LuaLimits: ...
@@ -300,6 +374,32 @@ class _PyProtocolWrapper:
 
 def as_attrgetter(obj: object) -> _PyProtocolWrapper: ...
 def as_itemgetter(obj: object) -> _PyProtocolWrapper: ...
+@overload
+def exposed(
+    obj: _T,
+    /,
+    *,
+    attributes: Iterable[str] = ...,
+    writable: Iterable[str] = ...,
+    call: bool = ...,
+    items: bool = ...,
+    writable_items: bool = ...,
+    iterate: bool = ...,
+    text: bool = ...,
+    construct: bool = ...,
+) -> _T: ...
+@overload
+def exposed(
+    *,
+    attributes: Iterable[str] = ...,
+    writable: Iterable[str] = ...,
+    call: bool = ...,
+    items: bool = ...,
+    writable_items: bool = ...,
+    iterate: bool = ...,
+    text: bool = ...,
+    construct: bool = ...,
+) -> Callable[[_T], _T]: ...
 def as_array(obj: object) -> LuaArray: ...
 @overload
 def lua_type(obj: LuaTable) -> Literal["table"]: ...

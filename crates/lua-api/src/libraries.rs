@@ -80,6 +80,9 @@ impl Selection {
 /// What `require` finds of the library `jit`.
 const JIT_MODULES: [&CStr; 4] = [c"jit", c"jit.opt", c"jit.util", c"jit.profile"];
 
+/// Where the registry has the library that no script shall have.
+const HIDDEN_FFI: &CStr = c"lupa.ffi";
+
 impl<B: LuaBackend> Raising<'_, B> {
     /// Opens the selected libraries; [`Raising::hide_libraries`] has to follow.
     pub fn open_libraries(self, selection: Selection) {
@@ -129,6 +132,18 @@ impl<B: LuaBackend> Raising<'_, B> {
         if hidden("jit", |opening| matches!(opening, Opening::Always(..))) {
             self.forget_global(c"jit");
             self.forget_modules(&JIT_MODULES);
+        }
+        // A literal such as `1LL` has LuaJIT open the library by itself, and enter it as loaded. It does
+        // that once: so it is done here, and the entry goes before any script comes. LuaJIT 2.0 counts
+        // on the library to keep the table of its finalizers, so it stays where only `debug` finds it.
+        let preload = |opening: &Opening| matches!(opening, Opening::Preload(..));
+        for library in B::LIBRARIES.iter().filter(|library| hidden(library.name, preload)) {
+            if let Opening::Preload(name, open) = library.opening {
+                self.push_closure(open, 0);
+                self.call(0, 1);
+                self.set_field(B::REGISTRY_INDEX, HIDDEN_FFI);
+                self.forget_modules(&[name]);
+            }
         }
     }
 

@@ -31,6 +31,10 @@ impl View {
     pub(crate) const ENUMERATE: View = View(4);
     /// No object, but an array ([`crate::array`]).
     pub(crate) const ARRAY: View = View(8);
+    /// A function that a sandbox may call ([`crate::sandbox`]).
+    pub(crate) const CALL: View = View(16);
+    /// An iterator that a sandbox may step.
+    pub(crate) const NEXT: View = View(32);
 
     pub(crate) fn has(self, other: View) -> bool {
         self.0 & other.0 != 0
@@ -53,6 +57,8 @@ pub(crate) struct PyBox {
     stamp: u64,
     slot: u32,
     view: View,
+    /// What the object counts for in Lua's memory ([`crate::sandbox`]), in KiB.
+    weight: u16,
 }
 
 struct Slot {
@@ -115,8 +121,17 @@ impl Boxes {
                     slots.len() as u32 - 1
                 }
             };
-            home.write(PyBox { closed_file: [0; 2], stamp, slot: number, view });
+            home.write(PyBox { closed_file: [0; 2], stamp, slot: number, view, weight: 0 });
         }
+    }
+
+    /// Notes what the object of a new box counts for.
+    ///
+    /// # Safety
+    /// `home` was given to [`Boxes::fill`] just now.
+    pub(crate) unsafe fn weigh(&self, home: *mut PyBox, weight: u16) {
+        // SAFETY: as the caller promises.
+        unsafe { (*home).weight = weight };
     }
 
     /// The object and the view of a box; `None` once it was finalized, or if this is no box at all
@@ -136,13 +151,13 @@ impl Boxes {
         }
     }
 
-    /// The finalizer's part: gives the box up. No Python, no allocation.
+    /// The finalizer's part: gives the box up, and gives its weight. No Python, no allocation.
     ///
     /// # Safety
     /// The lock is held; `candidate` is as for [`Boxes::look_up`].
-    pub(crate) unsafe fn bury(&self, candidate: *mut PyBox) {
+    pub(crate) unsafe fn bury(&self, candidate: *mut PyBox) -> u16 {
         if self.look_up(candidate).is_none() {
-            return;
+            return 0;
         }
         // SAFETY: a genuine box; the stamp of its slot is read by nobody without the lock.
         unsafe {
@@ -150,6 +165,7 @@ impl Boxes {
             (&*self.slots.get())[number as usize].stamp.set(0);
             self.dead.borrow_mut().push(number);
             self.dead_count.set(self.dead_count.get() + 1);
+            (*candidate).weight
         }
     }
 

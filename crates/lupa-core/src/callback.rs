@@ -124,8 +124,13 @@ fn fail<B: LuaBackend>(entry: &Entry<'_, B>, state: State<B>, failure: Failure) 
                 leave(entry, state, error.clone_ref(entry.py));
             }
             let exception = error.into_value(entry.py);
-            let prepared = Prepared::Object(exception.as_ptr(), View::ATTRIBUTES);
-            if push_protected(entry, state, prepared).is_err() {
+            let pushed = if entry.options.sandbox.is_some() {
+                crate::sandbox::push_exception(entry, state, exception.bind(entry.py))
+            } else {
+                let prepared = Prepared::Object(exception.as_ptr(), View::ATTRIBUTES);
+                push_protected(entry, state, prepared)
+            };
+            if pushed.is_err() {
                 push_text(state, "not enough memory");
             }
         }

@@ -17,8 +17,9 @@ use crate::error::{Error, Origin, Result, classes, from_stack, raised};
 use crate::from_lua::from_lua;
 use crate::limits::{Seconds, Wanted};
 use crate::runtime::{Entry, Options, Runtime, RuntimeObject};
+use crate::sandbox::Sandbox;
 use crate::stop::{due, hook};
-use crate::{object, os_exit, python_lib, setup, table_from};
+use crate::{object, os_exit, python_lib, sandbox, setup, table_from};
 
 /// A chunk of code on its way to Lua.
 pub(crate) struct Chunk<'a> {
@@ -30,6 +31,8 @@ pub(crate) struct Chunk<'a> {
 /// What a new runtime is made with, besides [`Options`].
 pub(crate) struct Creation<'py> {
     pub(crate) libraries: Selection,
+    /// Of a sandbox: which of these Lua code shall have.
+    pub(crate) sandbox: Option<Vec<&'static str>>,
     pub(crate) eval: Option<Bound<'py, PyAny>>,
     pub(crate) builtins: Option<Bound<'py, PyAny>>,
     pub(crate) overflow_handler: Option<Bound<'py, PyAny>>,
@@ -101,12 +104,20 @@ pub(crate) trait Engine: Send + Sync {
     fn set_memory_limit(&self, state: &Bound<'_, PyAny>, limit: usize) -> Result<()>;
     fn fail_allocations(&self, state: &Bound<'_, PyAny>, after: Option<u64>) -> Result<()>;
     fn source_encoding<'a>(&self, state: &'a Bound<'_, PyAny>) -> &'a crate::encoding::Encoding;
+    /// What is exposed, if the runtime is a sandbox.
+    fn sandbox<'a>(&self, state: &'a Bound<'_, PyAny>) -> Option<&'a Sandbox>;
     fn type_name(&self, wrapper: &Bound<'_, PyAny>) -> PyResult<&'static str>;
     fn version(&self) -> (u8, u8);
     /// A string of Lua, so bytes where strings are not decoded.
     fn implementation<'py>(&self, state: &Bound<'py, PyAny>) -> Result<Bound<'py, PyAny>>;
     /// The libraries of these names; else what is wrong.
     fn select_libraries(&self, names: &[String]) -> std::result::Result<Selection, String>;
+    /// Those that a sandbox shall have, of these names or all that are safe, and what is opened for it;
+    /// else what is wrong.
+    fn select_safe_libraries(
+        &self,
+        names: Option<&[String]>,
+    ) -> std::result::Result<(Vec<&'static str>, Selection), String>;
 }
 
 static ENGINE: OnceLock<&'static dyn Engine> = OnceLock::new();
@@ -145,7 +156,8 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
         let runtime = handle::<B>(&object);
         let entry = runtime.enter(py)?;
         let (eval, builtins) = (creation.eval.as_ref(), creation.builtins.as_ref());
-        setup::fill(&entry, creation.libraries, eval, builtins)?;
+        let sandbox = creation.sandbox.as_deref();
+        setup::fill(&entry, creation.libraries, sandbox, eval, builtins)?;
         python_lib::set_overflow_handler(&entry, creation.overflow_handler.as_ref())?;
         runtime.base_memory.set(runtime.instance.memory().used());
         {
@@ -377,6 +389,11 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
         &unsafe { RuntimeObject::<B>::runtime(state.as_ptr()) }.options.source_encoding
     }
 
+    fn sandbox<'a>(&self, state: &'a Bound<'_, PyAny>) -> Option<&'a Sandbox> {
+        // SAFETY: as above.
+        unsafe { RuntimeObject::<B>::runtime(state.as_ptr()) }.options.sandbox.as_ref()
+    }
+
     fn type_name(&self, wrapper: &Bound<'_, PyAny>) -> PyResult<&'static str> {
         // SAFETY: the caller has checked that it is a wrapper of this module.
         let (runtime, reference) = unsafe { object::parts::<B>(wrapper.as_ptr()) };
@@ -404,6 +421,13 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
 
     fn select_libraries(&self, names: &[String]) -> std::result::Result<Selection, String> {
         Selection::named::<B>(names.iter().map(String::as_str))
+    }
+
+    fn select_safe_libraries(
+        &self,
+        names: Option<&[String]>,
+    ) -> std::result::Result<(Vec<&'static str>, Selection), String> {
+        sandbox::selection::<B>(names)
     }
 }
 

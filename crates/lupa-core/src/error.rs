@@ -1,7 +1,9 @@
 //! Errors: one enum inside, Python exceptions at the edge; and what an error of Lua becomes.
 
 use lua_api::{ERRMEM, Gc, LuaBackend, Raised, State, value};
-use pyo3::exceptions::{PyException, PyMemoryError, PyTimeoutError, PyTypeError};
+use pyo3::exceptions::{
+    PyException, PyMemoryError, PyPermissionError, PyTimeoutError, PyTypeError,
+};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyTuple, PyType};
@@ -65,6 +67,7 @@ pub(crate) struct Classes {
     pub(crate) error: Py<PyType>,
     pub(crate) syntax: Py<PyType>,
     pub(crate) memory: Py<PyType>,
+    pub(crate) sandbox: Py<PyType>,
     pub(crate) timeout: Py<PyType>,
     pub(crate) instructions: Py<PyType>,
     pub(crate) interrupted: Py<PyType>,
@@ -125,6 +128,13 @@ pub(crate) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
             c"Lua has no memory left, or has reached the limit set for it; a ``MemoryError`` too.",
             bases.as_any(),
         )?;
+        let permission = py.get_type::<PyPermissionError>();
+        let bases = PyTuple::new(py, [error.as_any(), permission.as_any()])?;
+        let sandbox = make(
+            "LuaSandboxError",
+            c"Lua code in a sandbox has tried what the host has not allowed.",
+            bases.as_any(),
+        )?;
         let bases = PyTuple::new(py, [error.as_any(), py.get_type::<PyTimeoutError>().as_any()])?;
         let timeout = make(
             "LuaTimeoutError",
@@ -147,6 +157,7 @@ pub(crate) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
                 error: error.unbind(),
                 syntax: syntax.unbind(),
                 memory: memory.unbind(),
+                sandbox: sandbox.unbind(),
                 timeout: timeout.unbind(),
                 instructions: instructions.unbind(),
                 interrupted: interrupted.unbind(),
@@ -157,6 +168,7 @@ pub(crate) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("LuaError", &classes.error)?;
     module.add("LuaSyntaxError", &classes.syntax)?;
     module.add("LuaMemoryError", &classes.memory)?;
+    module.add("LuaSandboxError", &classes.sandbox)?;
     module.add("LuaTimeoutError", &classes.timeout)?;
     module.add("LuaInstructionLimitError", &classes.instructions)?;
     module.add("LuaInterruptedError", &classes.interrupted)

@@ -33,6 +33,7 @@ mod lua_runtime;
 mod metamethods;
 mod methods;
 mod monitor;
+mod nogc;
 mod object;
 mod os_exit;
 mod parameters;
@@ -42,6 +43,7 @@ mod python_lib;
 mod quick;
 mod restrict;
 mod runtime;
+mod sandbox;
 mod setup;
 mod stop;
 mod strings;
@@ -59,7 +61,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 /// The names that `from lupa.lua54 import *` gives.
-const ALL: [&str; 23] = [
+const ALL: [&str; 25] = [
     "LUA_VERSION",
     "LUA_MAXINTEGER",
     "LUA_MININTEGER",
@@ -67,6 +69,7 @@ const ALL: [&str; 23] = [
     "LuaError",
     "LuaSyntaxError",
     "LuaMemoryError",
+    "LuaSandboxError",
     "LuaTimeoutError",
     "LuaInstructionLimitError",
     "LuaInterruptedError",
@@ -80,6 +83,7 @@ const ALL: [&str; 23] = [
     "as_itemgetter",
     "as_attrgetter",
     "as_array",
+    "exposed",
     "lua_type",
     "unpacks_lua_table",
     "unpacks_lua_table_method",
@@ -111,7 +115,7 @@ pub fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<fast_rlock::FastRLock>()?;
     for class in [
         py.get_type::<lua_runtime::LuaRuntime>(),
-        py.get_type::<lua_runtime::LuaNoGc>(),
+        py.get_type::<nogc::LuaNoGc>(),
         py.get_type::<limits::LuaLimits>(),
         py.get_type::<fast_rlock::FastRLock>(),
         py.get_type::<protocol::ProtocolWrapper>(),
@@ -125,6 +129,7 @@ pub fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(protocol::as_itemgetter, module)?)?;
     module.add_function(wrap_pyfunction!(array::as_array, module)?)?;
     module.add_function(wrap_pyfunction!(protocol::lua_type, module)?)?;
+    module.add_function(wrap_pyfunction!(sandbox::exposed, module)?)?;
     let decorators = py.import("lupa._decorators")?;
     for name in ["unpacks_lua_table", "unpacks_lua_table_method"] {
         module.add(name, decorators.getattr(name)?)?;

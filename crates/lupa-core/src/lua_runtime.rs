@@ -11,9 +11,11 @@ use pyo3::types::{PyBytes, PyDict, PyString, PyTuple, PyType};
 use crate::encoding::{Encoding, ascii};
 use crate::engine::{self, Chunk, Creation};
 use crate::limits::{LuaLimits, Seconds};
+use crate::nogc::LuaNoGc;
 use crate::parameters::{Bytes, Default, Flag, Truth};
 use crate::restrict::Restrictions;
 use crate::runtime::Options;
+use crate::sandbox::{self, Rights, SANDBOX_MEMORY, SANDBOX_TIMEOUT, Sandbox};
 
 /// A Lua runtime: one Lua state with its own globals.
 ///
@@ -45,6 +47,10 @@ use crate::runtime::Options;
 /// * ``array_base``: the index of the first element of an array in Lua, 1 or 0. (default: 1)
 /// * ``libs``: the names of the standard libraries that Lua code shall have, such as
 ///   ``['base', 'string', 'table']``; ``None`` is all of them. (default: None)
+/// * ``sandbox``: make the runtime safe for code that nobody has read: only what is safe of the standard
+///   libraries, no ``python.eval`` and no ``python.builtins``, Python objects that are opaque unless they
+///   are exposed (see ``expose()``), no precompiled code, and limits of 64 MiB and 5 seconds, unless
+///   ``max_memory`` and ``timeout`` say otherwise. (default: False)
 ///
 /// >>> lua = LuaRuntime()
 /// >>> lua.eval('1 + 1')
@@ -67,15 +73,31 @@ fn callable<'py>(
     }
 }
 
-/// The libraries that `libs` names.
-fn libraries(names: Option<&Bound<'_, PyAny>>) -> PyResult<Selection> {
-    let Some(names) = names else { return Ok(Selection::ALL) };
-    if names.is_instance_of::<PyString>() {
-        return Err(PyTypeError::new_err("libs must be a list of names, not a string"));
+/// The libraries that `libs` names: what is opened, and of a sandbox what stays of that.
+fn libraries(
+    names: Option<&Bound<'_, PyAny>>,
+    sandboxed: bool,
+) -> PyResult<(Selection, Option<Vec<&'static str>>)> {
+    let names = match names {
+        Some(names) if names.is_instance_of::<PyString>() => {
+            return Err(PyTypeError::new_err("libs must be a list of names, not a string"));
+        }
+        Some(names) => {
+            Some(names.try_iter()?.map(|name| name?.extract()).collect::<PyResult<Vec<String>>>()?)
+        }
+        None => None,
+    };
+    let engine = engine::get();
+    if sandboxed {
+        let safe = engine.select_safe_libraries(names.as_deref());
+        let (wanted, opened) = safe.map_err(PyValueError::new_err)?;
+        return Ok((opened, Some(wanted)));
     }
-    let names: Vec<String> =
-        names.try_iter()?.map(|name| name?.extract()).collect::<PyResult<_>>()?;
-    engine::get().select_libraries(&names).map_err(PyValueError::new_err)
+    let selection = match names {
+        Some(names) => engine.select_libraries(&names).map_err(PyValueError::new_err)?,
+        None => Selection::ALL,
+    };
+    Ok((selection, None))
 }
 
 type Handlers<'py> = (Option<Bound<'py, PyAny>>, Option<Bound<'py, PyAny>>);
@@ -115,6 +137,15 @@ impl LuaRuntime {
     ) -> PyResult<Chunk<'a>> {
         let state = self.state.bind(code.py());
         let encoding = engine::get().source_encoding(state);
+        let mode = match mode {
+            None if engine::get().sandbox(state).is_some() => Some(c"t".to_owned()),
+            mode => mode.map(ascii).transpose()?.map(c_string),
+        };
+        if engine::get().sandbox(state).is_some()
+            && mode.as_ref().is_some_and(|mode| mode.to_bytes().contains(&b'b'))
+        {
+            return Err(PyValueError::new_err("a sandbox loads no precompiled code: mode is 't'"));
+        }
         let mut code = encoding.encode_source(code)?;
         if !prefix.is_empty() {
             let mut whole = Vec::new();
@@ -129,7 +160,6 @@ impl LuaRuntime {
             Some(name) => Cow::Owned(c_string(encoding.encode_source(name)?.into_owned())),
             None => Cow::Borrowed(c"<python>"),
         };
-        let mode = mode.map(ascii).transpose()?.map(c_string);
         Ok(Chunk { code, name, mode })
     }
 }
@@ -149,11 +179,11 @@ impl LuaRuntime {
         encoding=Default(()), source_encoding=None, attribute_filter=None, attribute_handlers=None,
         register_eval=Flag::Unset, unpack_returned_tuples=Truth(false), register_builtins=Flag::Unset,
         overflow_handler=None, max_memory=None, string_hash_seed=None,
-        *, convert_arrays=Truth(false), array_base=1, libs=None, timeout=None,
+        *, convert_arrays=Truth(false), array_base=1, libs=None, timeout=None, sandbox=Truth(false),
     ), text_signature = "(encoding='UTF-8', source_encoding=None, attribute_filter=None, \
         attribute_handlers=None, register_eval=True, unpack_returned_tuples=False, \
         register_builtins=True, overflow_handler=None, max_memory=None, string_hash_seed=None, \
-        *, convert_arrays=False, array_base=1, libs=None, timeout=None)")]
+        *, convert_arrays=False, array_base=1, libs=None, timeout=None, sandbox=False)")]
     #[allow(clippy::too_many_arguments)]
     fn new<'py>(
         py: Python<'py>,
@@ -171,6 +201,7 @@ impl LuaRuntime {
         array_base: i64,
         libs: Option<Bound<'py, PyAny>>,
         timeout: Option<Seconds>,
+        sandbox: Truth,
     ) -> PyResult<Self> {
         let encoding = match encoding {
             Default::Unset => Encoding::Utf8,
@@ -191,14 +222,31 @@ impl LuaRuntime {
         if !(0..=1).contains(&array_base) {
             return Err(PyValueError::new_err("array_base must be 0 or 1"));
         }
+        let sandboxed = sandbox.0;
+        let (eval_asked, builtins_asked) =
+            (register_eval.is_asked_for(), register_builtins.is_asked_for());
+        if sandboxed && (eval_asked || builtins_asked) {
+            return Err(PyValueError::new_err(
+                "a sandbox has neither python.eval nor python.builtins",
+            ));
+        }
+        let (libraries, kept) = libraries(libs.as_ref(), sandboxed)?;
         let overflow_handler = callable(overflow_handler, "overflow_handler must be callable")?;
         let builtins = py.import("builtins")?;
-        let restricted = filter.is_some() || getter.is_some() || setter.is_some();
-        let restrictions = restricted.then(|| {
-            Restrictions::new(py, register_eval.is_asked_for(), register_builtins.is_asked_for())
-        });
+        let restrictions = if sandboxed {
+            Some(Restrictions::of_sandbox(py)?)
+        } else if filter.is_some() || getter.is_some() || setter.is_some() {
+            Some(Restrictions::new(py, eval_asked, builtins_asked)?)
+        } else {
+            None
+        };
+        let max_memory = match max_memory {
+            None if sandboxed => Some(Bytes(SANDBOX_MEMORY as i64)),
+            given => given,
+        };
         let options = Options {
-            restrictions: restrictions.transpose()?,
+            restrictions,
+            sandbox: sandboxed.then(|| Sandbox::new(py)),
             encoding,
             source_encoding,
             attribute_filter: filter.map(Bound::unbind),
@@ -209,13 +257,16 @@ impl LuaRuntime {
             array_base,
         };
         let creation = Creation {
-            libraries: libraries(libs.as_ref())?,
-            eval: register_eval.is_on().then(|| builtins.getattr("eval")).transpose()?,
-            builtins: register_builtins.is_on().then(|| builtins.into_any()),
+            libraries,
+            sandbox: kept,
+            eval: (register_eval.is_on() && !sandboxed)
+                .then(|| builtins.getattr("eval"))
+                .transpose()?,
+            builtins: (register_builtins.is_on() && !sandboxed).then(|| builtins.into_any()),
             overflow_handler,
             count_memory: max_memory.is_some(),
             seed: string_hash_seed,
-            timeout,
+            timeout: timeout.or(sandboxed.then_some(SANDBOX_TIMEOUT)),
         };
         let state = engine::get().create(py, options, creation)?;
         let runtime = LuaRuntime { state: state.unbind() };
@@ -377,7 +428,7 @@ impl LuaRuntime {
     /// ...     lua.execute('local t = {} for i = 1, 100 do t[i] = {} end return #t')
     /// 100
     fn nogc(&self, py: Python<'_>) -> LuaNoGc {
-        LuaNoGc { state: self.state.clone_ref(py) }
+        LuaNoGc::new(self.state.clone_ref(py))
     }
 
     /// Run a full cycle of Lua's garbage collector.
@@ -399,6 +450,56 @@ impl LuaRuntime {
     ) -> PyResult<()> {
         let handler = callable(overflow_handler, "overflow_handler must be callable")?;
         Ok(engine::get().set_overflow_handler(self.state.bind(py), handler.as_ref())?)
+    }
+
+    /// Let Lua code in a sandbox use a Python object, which is opaque to it otherwise. Gives the object.
+    ///
+    /// * ``attributes``: the names of attributes that it may read. What it reads is an object with rights of
+    ///   its own; but a method of the object's class (or a function of a module) can be called.
+    /// * ``writable``: the names of attributes that it may set.
+    /// * ``call``: it may call the object. (default for functions, if there is no other argument)
+    /// * ``items``, ``writable_items``: it may read or set ``obj[key]``.
+    /// * ``iterate``: ``python.iter(obj)`` and its like are allowed.
+    /// * ``text``: ``tostring(obj)`` is ``str(obj)`` instead of the name of the type.
+    /// * ``construct``: of a class, that it may be called.
+    ///
+    /// Of a class, all but ``construct`` is about its instances, those of subclasses included. What is said
+    /// of an object itself, or of a subclass, replaces that, and a second call replaces the first. The
+    /// object is known by its identity, and not kept alive if there can be weak references to it.
+    ///
+    /// >>> lua = LuaRuntime(sandbox=True)
+    /// >>> lua.globals().double = lua.expose(lambda n: 2 * n)
+    /// >>> lua.eval('double(21)')
+    /// 42
+    /// >>> lua.globals().config = lua.expose({'colour': 'grey'}, items=True)
+    /// >>> lua.eval('config.colour')
+    /// 'grey'
+    ///
+    /// Without an object it is a decorator. See ``exposed()`` to mark a class for all runtimes. In a runtime
+    /// that is no sandbox it does nothing.
+    ///
+    /// >>> @lua.expose(attributes=['x', 'y'], writable=['x'], construct=True)
+    /// ... class Point:
+    /// ...     x = y = 0
+    /// >>> lua.globals().Point = Point
+    /// >>> lua.execute('local p = Point(); p.x = 3; return p.x + p.y')
+    /// 3
+    #[pyo3(signature = (obj=None, /, **rights))]
+    fn expose<'py>(
+        this: &Bound<'py, Self>,
+        obj: Option<Bound<'py, PyAny>>,
+        rights: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let Some(obj) = obj else {
+            return sandbox::partial(&this.getattr("expose")?, rights);
+        };
+        let rights = Rights::parse(&obj, rights)?;
+        let state = this.get().state.bind(this.py());
+        engine::get().check_open(state)?;
+        if let Some(sandbox) = engine::get().sandbox(state) {
+            sandbox.expose(&obj, rights)?;
+        }
+        Ok(obj)
     }
 
     /// The limit of Lua's memory in bytes; 0 is no limit, None that memory is not counted.
@@ -568,30 +669,5 @@ impl LuaRuntime {
             limit => limit.saturating_add(base),
         };
         Ok(engine::get().set_memory_limit(state, limit)?)
-    }
-}
-
-/// What ``LuaRuntime.nogc()`` gives: no garbage collection in Lua inside of the ``with`` block.
-#[pyclass(name = "_LuaNoGC", module = "lupa", frozen)]
-pub(crate) struct LuaNoGc {
-    state: Py<PyAny>,
-}
-
-#[pymethods]
-impl LuaNoGc {
-    fn __enter__(&self, py: Python<'_>) -> PyResult<()> {
-        Ok(engine::get().gc(self.state.bind(py), Gc::Stop)?)
-    }
-
-    #[pyo3(signature = (*_exc))]
-    fn __exit__(&self, py: Python<'_>, _exc: &Bound<'_, PyTuple>) -> PyResult<()> {
-        Ok(engine::get().gc(self.state.bind(py), Gc::Restart)?)
-    }
-
-    fn __traverse__(
-        &self,
-        visit: pyo3::PyVisit<'_>,
-    ) -> std::result::Result<(), pyo3::PyTraverseError> {
-        visit.call(&self.state)
     }
 }

@@ -274,7 +274,7 @@ impl<B: LuaBackend> Callback<B> for Index {
         };
         // SAFETY: a live object.
         if let Some(method) = unsafe { compat::fresh_method(value.as_ptr()) } {
-            push_method(entry, state, &value, method)?;
+            push_method(entry, state, &value, View::ATTRIBUTES, method)?;
             return Ok(1);
         }
         push_object(entry, state, &value, Mode::Value)
@@ -308,7 +308,7 @@ impl<B: LuaBackend> Callback<B> for NewIndex {
 }
 
 /// The name of an attribute that Lua asks for, after the filter, if there is one.
-fn attribute_name<'py, B: LuaBackend>(
+pub(crate) fn attribute_name<'py, B: LuaBackend>(
     entry: &Entry<'py, B>,
     object: &Bound<'py, PyAny>,
     name: Bound<'py, PyAny>,
@@ -330,16 +330,24 @@ pub(crate) struct ToString;
 impl<B: LuaBackend> Callback<B> for ToString {
     fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
         let (object, _) = python_argument(entry, state, 1, "__tostring")?;
-        let text: Bound<'_, PyString> = object.str()?;
-        let encoding: &Encoding = &entry.options.encoding;
-        if matches!(encoding, Encoding::Utf8) {
-            return push_object(entry, state, &text, Mode::Value);
-        }
-        let encoded = encoding.encode(&text)?;
-        // SAFETY: `bytes`, and held.
-        push_protected(entry, state, unsafe { bytes(encoded.as_ptr()) })?;
-        Ok(1)
+        push_text(entry, state, &object.str()?)
     }
+}
+
+/// Pushes text as a Lua string, also where strings are bytes.
+pub(crate) fn push_text<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    state: State<B>,
+    text: &Bound<'_, PyString>,
+) -> Outcome {
+    let encoding: &Encoding = &entry.options.encoding;
+    if matches!(encoding, Encoding::Utf8) {
+        return push_object(entry, state, text, Mode::Value);
+    }
+    let encoded = encoding.encode(text)?;
+    // SAFETY: `bytes`, and held.
+    push_protected(entry, state, unsafe { bytes(encoded.as_ptr()) })?;
+    Ok(1)
 }
 
 /// `__gc`: touches no Python object and never raises, so it needs no inner layer.
@@ -349,7 +357,10 @@ pub(crate) unsafe extern "C-unwind" fn collect<B: LuaBackend>(l: *mut lua_State)
         let Some(raising) = lua_api::Raising::<B>::of_thread(l) else { return 0 };
         let runtime = &*raising.instance().host().cast::<Runtime<B>>();
         if let Some(found) = find_box(runtime, raising.state(), 1) {
-            runtime.boxes.bury(found);
+            let weight = runtime.boxes.bury(found);
+            if weight != 0 {
+                crate::sandbox::lift(runtime, weight);
+            }
         }
     }
     0

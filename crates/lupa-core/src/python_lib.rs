@@ -14,6 +14,7 @@ use crate::cursor::Cursor;
 use crate::error::{Error, raised};
 use crate::metamethods::{call, push_object, push_tuple, python_argument};
 use crate::runtime::{Entry, Runtime};
+use crate::sandbox;
 use crate::to_lua::{Mode, Prepared, prepare, push, push_protected};
 
 /// The object of a function that takes exactly one.
@@ -86,7 +87,8 @@ impl<B: LuaBackend> Callback<B> for CallAsFunction {
     fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
         state.push_value(B::upvalue_index(1));
         state.insert(1);
-        let (callable, _) = python_argument(entry, state, 1, "?")?;
+        let (callable, view) = python_argument(entry, state, 1, "?")?;
+        sandbox::check_call(entry, &callable, view)?;
         call(entry, state, &callable, 2)
     }
 }
@@ -153,11 +155,21 @@ fn push_iterator<B: LuaBackend>(
     view: View,
     before_first: Option<i64>,
 ) -> Outcome {
+    sandbox::check_iteration(entry, object)?;
     let iterator = match Cursor::over(object) {
         Some(cursor) => Bound::new(entry.py, cursor)?.into_any(),
         None => object.try_iter()?.into_any(),
     };
-    let view = if entry.options.unpack_returned_tuples { view.with(View::UNPACK) } else { view };
+    let mut view = view;
+    if entry.options.unpack_returned_tuples {
+        view = view.with(View::UNPACK);
+    }
+    if entry.options.sandbox.is_some() {
+        if view.has(View::UNPACK) && !sandbox::may_unpack(entry, object)? {
+            view = View(view.0 & !View::UNPACK.0);
+        }
+        view = view.with(View::NEXT);
+    }
     let Some(next) = entry.anchors.iterator.get() else { return Err(Error::LostReference.into()) };
     state.push_ref(next);
     push_view(entry, state, &iterator, view)?;
@@ -208,6 +220,7 @@ pub(crate) struct Next;
 impl<B: LuaBackend> Callback<B> for Next {
     fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
         let (iterator, view) = python_argument(entry, state, 1, "iter")?;
+        sandbox::check_next(entry, &iterator, view)?;
         if let Ok(cursor) = iterator.cast_exact::<Cursor>() {
             let home = state.to_userdata(1);
             entry.ahead.read(entry, cursor, home, view);
@@ -277,8 +290,12 @@ impl<B: LuaBackend> Callback<B> for Args {
         let unpacked = arguments::unpack(entry, table);
         entry.instance.release(table);
         let (args, kwargs) = unpacked?;
-        let object =
-            Bound::new(entry.py, PyArguments { args: args.unbind(), kwargs: kwargs.unbind() })?;
+        let object = PyArguments { args: args.clone().unbind(), kwargs: kwargs.clone().unbind() };
+        let object = Bound::new(entry.py, object)?;
+        if entry.options.sandbox.is_some() {
+            sandbox::push_arguments(entry, state, object.as_any(), &args, &kwargs)?;
+            return Ok(1);
+        }
         push_view(entry, state, object.as_any(), View::ATTRIBUTES)
     }
 }
@@ -319,6 +336,11 @@ pub(crate) fn set_overflow_handler<B: LuaBackend>(
         None => state.push_bool(false),
         Some(handler) => {
             let (prepared, _owner) = prepare(entry, handler, Mode::Value)?;
+            let prepared = match prepared {
+                // It is the host's, so also a sandbox may call it.
+                Prepared::Object(object, _) => Prepared::Object(object, View::CALL),
+                other => other,
+            };
             push_protected(entry, state, prepared)?;
         }
     }

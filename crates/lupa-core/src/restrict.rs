@@ -26,6 +26,8 @@ enum Kind {
     Format,
     /// Runs code, or reaches further than attributes do.
     Code,
+    /// Any of these in a sandbox.
+    Never,
 }
 
 const ACCESS: [(&str, Kind); 6] = [
@@ -53,12 +55,22 @@ pub(crate) struct Restrictions(Vec<Known>);
 impl Restrictions {
     /// Those of a runtime with a filter or handlers. The flags say what was asked for expressly.
     pub(crate) fn new(py: Python<'_>, eval: bool, builtins: bool) -> PyResult<Self> {
+        Self::list(py, false, eval, builtins)
+    }
+
+    /// Those of a sandbox, which has none of them.
+    pub(crate) fn of_sandbox(py: Python<'_>) -> PyResult<Self> {
+        Self::list(py, true, false, false)
+    }
+
+    fn list(py: Python<'_>, never: bool, eval: bool, builtins: bool) -> PyResult<Self> {
         let module = py.import("builtins")?;
         let mut known = Vec::new();
         let mut add = |function: Bound<'_, PyAny>, kind| {
             // SAFETY: a live object.
             let code = unsafe { compat::method_identity(function.as_ptr()) };
             let code = code.map_or(0, |(code, _)| code);
+            let kind = if never && kind != Kind::Format { Kind::Never } else { kind };
             known.push(Known { function: function.unbind(), kind, code });
         };
         for (name, kind) in ACCESS {
@@ -156,7 +168,7 @@ impl Restricted {
         let py = args.py();
         let function = self.function.bind(py);
         match self.kind {
-            Kind::Code => return Err(self.refuse(py)),
+            Kind::Code | Kind::Never => return Err(self.refuse(py)),
             Kind::Format => {
                 let template = match args.get_item(0) {
                     Ok(first) if is_descriptor(function) => first,
@@ -239,6 +251,10 @@ impl Restricted {
     #[cold]
     fn refuse(&self, py: Python<'_>) -> PyErr {
         let name = self.name(py);
+        if self.kind == Kind::Never {
+            let message = format!("Lua code cannot use {name}() in a sandbox");
+            return PyPermissionError::new_err(message);
+        }
         let cure = match (self.kind, name.as_str()) {
             (Kind::Code, "eval") => "; register_eval=True or register_builtins=True allows it",
             (Kind::Code, _) => "; register_builtins=True allows it",

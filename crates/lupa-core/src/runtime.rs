@@ -22,6 +22,7 @@ use crate::guard::{parked, unwinding};
 use crate::lock::Lock;
 use crate::monitor::{self, NEVER, Pulse, Watched, now};
 use crate::restrict::Restrictions;
+use crate::sandbox::Sandbox;
 use crate::stop::{Due, Stops, due};
 use crate::strings::Strings;
 use crate::types;
@@ -35,6 +36,8 @@ pub(crate) struct Options {
     pub(crate) attribute_setter: Option<Py<PyAny>>,
     /// With a filter or handlers: what else they apply to.
     pub(crate) restrictions: Option<Restrictions>,
+    /// What Python objects are exposed, where others are opaque.
+    pub(crate) sandbox: Option<Sandbox>,
     pub(crate) unpack_returned_tuples: bool,
     /// NumPy's arrays arrive in Lua as arrays.
     pub(crate) convert_arrays: bool,
@@ -48,8 +51,9 @@ pub(crate) struct Anchors {
     /// The metatable of boxes, and its address.
     pub(crate) metatable: Cell<Option<Ref>>,
     pub(crate) metatable_address: Cell<usize>,
-    /// The identity cache: weak tables from address to box, for attribute and for item view.
-    pub(crate) boxes: [Cell<Option<Ref>>; 2],
+    /// The identity cache: weak tables from address to box, for attribute and for item view, and for
+    /// functions that a sandbox may call.
+    pub(crate) boxes: [Cell<Option<Ref>>; 3],
     /// `python.none`.
     pub(crate) none: Cell<Option<Ref>>,
     /// The iterator function of `python.iter`.
@@ -568,8 +572,10 @@ impl<B: LuaBackend> RuntimeObject<B> {
             let options = &runtime.options;
             let handlers =
                 [&options.attribute_filter, &options.attribute_getter, &options.attribute_setter];
-            for held in handlers.into_iter().flatten() {
-                let result = visit(held.as_ptr(), arg);
+            let handlers = handlers.into_iter().flatten().map(Py::as_ptr);
+            let exposures = options.sandbox.iter().flat_map(Sandbox::held).map(Py::as_ptr);
+            for held in handlers.chain(exposures) {
+                let result = visit(held, arg);
                 if result != 0 {
                     return result;
                 }
@@ -589,6 +595,9 @@ impl<B: LuaBackend> RuntimeObject<B> {
                 }
                 if runtime.instance.is_open() && !runtime.arrays.are_pinned() {
                     runtime.close_guarded();
+                }
+                if let Some(sandbox) = &runtime.options.sandbox {
+                    sandbox.clear(Python::assume_attached());
                 }
             }
         }

@@ -21,9 +21,11 @@ use crate::runtime::Entry;
 const METATABLE: &CStr = c"POBJECT";
 
 /// Fills a new Lua. `eval` and `builtins` become `python.eval` and `python.builtins`, if given.
+/// `sandbox` names the libraries that a sandbox is to have.
 pub(crate) fn fill<B: LuaBackend>(
     entry: &Entry<'_, B>,
     libraries: Selection,
+    sandbox: Option<&[&str]>,
     eval: Option<&Bound<'_, PyAny>>,
     builtins: Option<&Bound<'_, PyAny>>,
 ) -> Result<()> {
@@ -40,12 +42,13 @@ pub(crate) fn fill<B: LuaBackend>(
         0
     })?;
     let restricted = runtime.options.restrictions.is_some();
-    let metatable = anchor(entry, |raising| metatable(raising, restricted))?;
+    let sandboxed = sandbox.is_some();
+    let metatable = anchor(entry, |raising| metatable(raising, restricted, sandboxed))?;
     state.push_ref(metatable);
     runtime.anchors.metatable_address.set(state.to_pointer(-1) as usize);
     state.pop(1);
     runtime.anchors.metatable.set(Some(metatable));
-    for cache in &runtime.anchors.boxes {
+    for cache in &runtime.anchors.boxes[..if sandboxed { 3 } else { 2 }] {
         cache.set(Some(anchor(entry, |raising| {
             raising.new_table(0, 0);
             raising.new_table(0, 1);
@@ -70,7 +73,7 @@ pub(crate) fn fill<B: LuaBackend>(
     let eval = eval.map(Bound::as_ptr);
     let builtins = builtins.map(Bound::as_ptr);
     step(entry, |raising| {
-        library(raising);
+        library(raising, sandboxed);
         raising.push_ref(runtime.anchors.none.get().unwrap_or(metatable));
         raising.set_field(-2, c"none");
         for (name, object) in [(c"eval", eval), (c"builtins", builtins)] {
@@ -80,7 +83,11 @@ pub(crate) fn fill<B: LuaBackend>(
             }
         }
         0
-    })
+    })?;
+    match sandbox {
+        Some(libraries) => crate::sandbox::install(entry, libraries),
+        None => Ok(()),
+    }
 }
 
 /// Notes the name of the implementation. Only LuaJIT itself knows which one it is.
@@ -135,12 +142,12 @@ pub(crate) fn anchor<B: LuaBackend>(
 
 /// Pushes the metatable of boxes, and protects it: `getmetatable` gives a copy, for lupa has always
 /// let scripts look; where access to objects is restricted, it gives `false`.
-fn metatable<B: LuaBackend>(raising: Raising<'_, B>, restricted: bool) {
-    metamethods(raising);
+fn metatable<B: LuaBackend>(raising: Raising<'_, B>, restricted: bool, sandboxed: bool) {
+    metamethods(raising, sandboxed);
     if restricted {
         raising.push_bool(false);
     } else {
-        metamethods(raising);
+        metamethods(raising, sandboxed);
     }
     raising.set_field(-2, c"__metatable");
     raising.push_value(-1);
@@ -148,12 +155,16 @@ fn metatable<B: LuaBackend>(raising: Raising<'_, B>, restricted: bool) {
 }
 
 /// Pushes a table of the metamethods of boxes.
-fn metamethods<B: LuaBackend>(raising: Raising<'_, B>) {
+fn metamethods<B: LuaBackend>(raising: Raising<'_, B>, sandboxed: bool) {
     raising.new_table(0, 8);
-    field::<B, Call>(raising, c"__call");
-    field::<B, Index>(raising, c"__index");
-    field::<B, NewIndex>(raising, c"__newindex");
-    field::<B, ToString>(raising, c"__tostring");
+    if sandboxed {
+        crate::sandbox::metamethods(raising);
+    } else {
+        field::<B, Call>(raising, c"__call");
+        field::<B, Index>(raising, c"__index");
+        field::<B, NewIndex>(raising, c"__newindex");
+        field::<B, ToString>(raising, c"__tostring");
+    }
     raising.push_closure(Some(collect::<B>), 0);
     raising.set_field(-2, c"__gc");
     raising.push_bytes(METATABLE.to_bytes());
@@ -161,7 +172,7 @@ fn metamethods<B: LuaBackend>(raising: Raising<'_, B>) {
 }
 
 /// Makes the table `python`, as a global and as a loaded module, and leaves it on top.
-fn library<B: LuaBackend>(raising: Raising<'_, B>) {
+fn library<B: LuaBackend>(raising: Raising<'_, B>, sandboxed: bool) {
     raising.new_table(0, 16);
     field::<B, AsAttrGetter>(raising, c"as_attrgetter");
     field::<B, AsItemGetter>(raising, c"as_itemgetter");
@@ -170,8 +181,10 @@ fn library<B: LuaBackend>(raising: Raising<'_, B>) {
     field::<B, IterEx>(raising, c"iterex");
     field::<B, Enumerate>(raising, c"enumerate");
     field::<B, Args>(raising, c"args");
-    field::<B, SetOverflowHandler>(raising, c"set_overflow_handler");
-    crate::array::library(raising);
+    if !sandboxed {
+        field::<B, SetOverflowHandler>(raising, c"set_overflow_handler");
+    }
+    crate::array::library(raising, sandboxed);
     raising.push_globals();
     raising.push_value(-2);
     raising.set_field(-2, c"python");
@@ -182,7 +195,8 @@ fn library<B: LuaBackend>(raising: Raising<'_, B>) {
     raising.pop(1);
 }
 
-fn field<B: LuaBackend, C: Callback<B>>(raising: Raising<'_, B>, name: &CStr) {
+/// Sets a field of the table on top to a callback.
+pub(crate) fn field<B: LuaBackend, C: Callback<B>>(raising: Raising<'_, B>, name: &CStr) {
     push_callback::<B, C>(raising, 0);
     raising.set_field(-2, name);
 }

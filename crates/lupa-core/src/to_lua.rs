@@ -31,6 +31,8 @@ pub(crate) enum Prepared {
     Bytes(*const u8, usize),
     Reference(Ref),
     Object(*mut ffi::PyObject, View),
+    /// An object that counts for so many KiB of Lua's memory.
+    Weighty(*mut ffi::PyObject, u16),
 }
 
 /// A prepared value with what keeps it alive, if that is a new object.
@@ -307,7 +309,7 @@ pub(crate) fn push_plain<B: LuaBackend>(
             Some(none) => state.push_ref(none),
             None => return false,
         },
-        Prepared::Bytes(..) => return false,
+        Prepared::Bytes(..) | Prepared::Weighty(..) => return false,
         Prepared::Object(object, view) => return push_known(runtime, state, object, view),
     }
     true
@@ -349,7 +351,7 @@ fn push_cached<B: LuaBackend>(
     false
 }
 
-/// Pushes a method that was just read from its instance. One that is equal to it and in Lua already
+/// Pushes a method that was just read from its instance. One that is equal to it, and in Lua already,
 /// takes its place: `object:method()` in a loop needs one box.
 ///
 /// # Errors
@@ -358,6 +360,7 @@ pub(crate) fn push_method<B: LuaBackend>(
     entry: &Entry<'_, B>,
     state: State<B>,
     method: &Bound<'_, PyAny>,
+    view: View,
     identity: (usize, usize),
 ) -> Result<()> {
     let runtime = entry.runtime();
@@ -367,10 +370,10 @@ pub(crate) fn push_method<B: LuaBackend>(
     let is_equal = |(found, _): (*mut ffi::PyObject, View)| unsafe {
         crate::compat::method_identity(found) == Some(identity)
     };
-    if push_cached(runtime, state, key, View::ATTRIBUTES, is_equal) {
+    if push_cached(runtime, state, key, view, is_equal) {
         return Ok(());
     }
-    let view = default_view(method)?;
+    let view = if view == View::ATTRIBUTES { default_view(method)? } else { view };
     if !runtime.boxes.reserve(1) {
         return Err(Error::Memory);
     }
@@ -385,7 +388,13 @@ pub(crate) fn push_method<B: LuaBackend>(
 }
 
 fn cache<B: LuaBackend>(runtime: &Runtime<B>, view: View) -> Option<Ref> {
-    runtime.anchors.boxes.get(usize::from(view.0))?.get()
+    let index = match view {
+        View::ATTRIBUTES => 0,
+        View::ITEMS => 1,
+        View::CALL => 2,
+        _ => return None,
+    };
+    runtime.anchors.boxes[index].get()
 }
 
 /// The key of an object in the identity cache: a number, since a bare pointer may allocate in
@@ -413,6 +422,11 @@ pub(crate) fn push<B: LuaBackend>(
         Prepared::Object(object, View::ARRAY) => crate::array::push(runtime, raising, object),
         Prepared::Object(object, view) => {
             push_new(runtime, raising, object, view, address(object));
+        }
+        Prepared::Weighty(object, weight) => {
+            push_new(runtime, raising, object, View::ATTRIBUTES, address(object));
+            // SAFETY: a new box is on top.
+            unsafe { runtime.boxes.weigh(raising.to_userdata(-1).cast(), weight) };
         }
         _ => raising.push_nil(),
     }

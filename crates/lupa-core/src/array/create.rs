@@ -16,12 +16,14 @@ use crate::error::Error;
 use crate::metamethods::python_argument;
 use crate::runtime::Entry;
 
-/// Adds the functions to the table on top.
-pub(crate) fn library<B: LuaBackend>(raising: Raising<'_, B>) {
+/// Adds the functions to the table on top; a sandbox has no pointers.
+pub(crate) fn library<B: LuaBackend>(raising: Raising<'_, B>, sandboxed: bool) {
     callback::<B, Array>(raising, c"array");
     callback::<B, Zeros>(raising, c"zeros");
     callback::<B, ArrayFrom>(raising, c"array_from");
-    callback::<B, CData>(raising, c"cdata");
+    if !sandboxed {
+        callback::<B, CData>(raising, c"cdata");
+    }
 }
 
 /// New memory after this many bytes is worth a look for arrays that are garbage: Lua's collector
@@ -222,6 +224,7 @@ impl<B: LuaBackend> Callback<B> for Array {
             return Err(Failure::Argument(1, "array", problem.into()));
         }
         let (source, _) = python_argument(entry, state, 1, "array")?;
+        crate::sandbox::check_array(entry, &source)?;
         let options = &entry.options;
         if options.attribute_getter.is_some() || options.attribute_setter.is_some() {
             // These do all access to Python objects, items included.

@@ -50,8 +50,8 @@ pub(crate) struct Arrays {
     pins: Arc<AtomicUsize>,
     /// Lua is being closed: its memory is no longer given away.
     closing: Cell<bool>,
-    /// Bytes of arrays that were made since the last full collection.
-    pressure: Cell<usize>,
+    /// Bytes that were taken outside of Lua's memory since the last full collection.
+    pub(crate) pressure: Cell<usize>,
 }
 
 impl Arrays {

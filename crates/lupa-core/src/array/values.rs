@@ -70,7 +70,9 @@ pub(super) fn read<B: LuaBackend>(
         return Ok(read_complex(entry, state, index)?);
     }
     if live_box(entry.runtime(), state, index).is_some() {
-        return Ok(from_python(&from_lua(entry.runtime(), entry.py, state, index)?)?);
+        let object = from_lua(entry.runtime(), entry.py, state, index)?;
+        crate::sandbox::check_number(entry, &object)?;
+        return Ok(from_python(&object)?);
     }
     if super::jit::is_cdata(state, index)
         && let Some(value) = super::jit::number(entry, state, index)?

@@ -1,0 +1,29 @@
+//! `LuaRuntime(sandbox=True)`: safe libraries only, and Python objects that are opaque unless the host
+//! exposes them.
+//!
+//! What Lua code has of its own is cut down once, when the runtime is made ([`libraries`]). What it can
+//! do with Python objects is decided by [`wall`], whose metamethods take the place of the usual ones, so
+//! that a runtime without a sandbox does not pay for it. Who was exposed to do what is in [`exposure`].
+
+use crate::limits::Seconds;
+
+mod exposure;
+mod libraries;
+mod rights;
+mod routine;
+mod wall;
+mod weight;
+
+pub(crate) use exposure::Sandbox;
+pub(crate) use libraries::{install, selection};
+pub(crate) use rights::{Rights, exposed, partial};
+pub(crate) use wall::{
+    check_array, check_call, check_iteration, check_next, check_number, may_unpack, metamethods,
+};
+pub(crate) use weight::{lift, push_arguments, push_exception};
+
+/// The limit of Lua's memory, in bytes, unless `max_memory` says otherwise.
+pub(crate) const SANDBOX_MEMORY: usize = 64 << 20;
+
+/// The seconds that each use of a sandbox may take, unless `timeout` says otherwise.
+pub(crate) const SANDBOX_TIMEOUT: Seconds = Seconds(5.0);

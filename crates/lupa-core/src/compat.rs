@@ -79,6 +79,36 @@ pub(crate) unsafe fn float_value(object: *mut ffi::PyObject) -> f64 {
     }
 }
 
+/// The `str` of bytes that are ASCII, made without a look at each by Python; `None` for others, or where
+/// there is no such way.
+#[inline(always)]
+pub(crate) fn ascii_string<'py>(
+    py: Python<'py>,
+    bytes: &[u8],
+) -> Option<PyResult<Bound<'py, PyAny>>> {
+    #[cfg(not(any(Py_LIMITED_API, PyPy, GraalPy)))]
+    {
+        // Python has the shortest ones ready.
+        if bytes.len() < 2 || !bytes.is_ascii() {
+            return None;
+        }
+        // SAFETY: attached. A `str` for characters up to 127 has one byte for each, and nobody else has
+        // seen it.
+        Some(unsafe {
+            let text = ffi::PyUnicode_New(bytes.len() as ffi::Py_ssize_t, 127);
+            Bound::from_owned_ptr_or_err(py, text).inspect(|text| {
+                let data = ffi::PyUnicode_DATA(text.as_ptr()).cast::<u8>();
+                data.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+            })
+        })
+    }
+    #[cfg(any(Py_LIMITED_API, PyPy, GraalPy))]
+    {
+        let _ = (py, bytes);
+        None
+    }
+}
+
 /// Whether the type of an object has the subscript slot, so surely a `__getitem__`.
 ///
 /// # Safety

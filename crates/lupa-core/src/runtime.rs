@@ -15,6 +15,7 @@ use pyo3::prelude::*;
 use crate::array::Arrays;
 use crate::boxes::Boxes;
 use crate::callback::too_deep;
+use crate::chunks::Chunks;
 use crate::cursor::Ahead;
 use crate::encoding::Encoding;
 use crate::error::{Error, Result};
@@ -66,6 +67,7 @@ pub(crate) struct Runtime<B: LuaBackend> {
     epoch: Cell<u64>,
     pub(crate) boxes: Boxes,
     pub(crate) strings: Strings,
+    pub(crate) chunks: Chunks,
     pub(crate) arrays: Arrays,
     pub(crate) ahead: Ahead,
     // References whose wrappers died while another thread held the lock.
@@ -90,6 +92,7 @@ impl<B: LuaBackend> Runtime<B> {
             epoch: Cell::new(1),
             boxes: Boxes::default(),
             strings: Strings::default(),
+            chunks: Chunks::default(),
             arrays: Arrays::default(),
             ahead: Ahead::default(),
             pending: Mutex::default(),
@@ -265,6 +268,7 @@ impl<B: LuaBackend> Runtime<B> {
             self.instance.close();
         }
         self.strings.clear();
+        self.chunks.clear();
         for object in self.boxes.take_all() {
             // SAFETY: attached; the references came from the slots.
             unsafe { ffi::Py_DECREF(object) };

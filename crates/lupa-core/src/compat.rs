@@ -109,6 +109,37 @@ pub(crate) fn ascii_string<'py>(
     }
 }
 
+/// A new tuple of two objects.
+#[inline(always)]
+pub(crate) fn pair<'py>(
+    py: Python<'py>,
+    first: Bound<'py, PyAny>,
+    second: Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    // SAFETY: attached; the new tuple takes both references, and nobody uses it before.
+    unsafe {
+        // Python's collector finds out by itself that a tuple of numbers and strings cannot be part of
+        // a cycle; it has less to do if it is told.
+        let atomic =
+            ffi::PyObject_IS_GC(first.as_ptr()) == 0 && ffi::PyObject_IS_GC(second.as_ptr()) == 0;
+        let pair = Bound::from_owned_ptr_or_err(py, ffi::PyTuple_New(2))?;
+        #[cfg(not(any(Py_LIMITED_API, PyPy, GraalPy)))]
+        {
+            ffi::PyTuple_SET_ITEM(pair.as_ptr(), 0, first.into_ptr());
+            ffi::PyTuple_SET_ITEM(pair.as_ptr(), 1, second.into_ptr());
+        }
+        #[cfg(any(Py_LIMITED_API, PyPy, GraalPy))]
+        {
+            ffi::PyTuple_SetItem(pair.as_ptr(), 0, first.into_ptr());
+            ffi::PyTuple_SetItem(pair.as_ptr(), 1, second.into_ptr());
+        }
+        if atomic {
+            ffi::PyObject_GC_UnTrack(pair.as_ptr().cast());
+        }
+        Ok(pair)
+    }
+}
+
 /// Whether the type of an object has the subscript slot, so surely a `__getitem__`.
 ///
 /// # Safety

@@ -23,7 +23,19 @@ pub(crate) enum Failure {
     /// An error of the bridge or of Python.
     Error(Error),
     /// A bad argument: its number, the name of the function, and what is wrong with it.
-    Argument(i32, &'static str, Cow<'static, str>),
+    Argument(Box<(i32, &'static str, Cow<'static, str>)>),
+}
+
+impl Failure {
+    /// A bad argument.
+    #[cold]
+    pub(crate) fn argument(
+        number: i32,
+        function: &'static str,
+        problem: Cow<'static, str>,
+    ) -> Self {
+        Failure::Argument(Box::new((number, function, problem)))
+    }
 }
 
 impl<E: Into<Error>> From<E> for Failure {
@@ -115,7 +127,8 @@ fn fail<B: LuaBackend>(entry: &Entry<'_, B>, state: State<B>, failure: Failure) 
                 push_text(state, "not enough memory");
             }
         }
-        Failure::Argument(number, function, problem) => {
+        Failure::Argument(argument) => {
+            let (number, function, problem) = *argument;
             let place = match state.frame(1) {
                 Some(frame) if frame.line > 0 => {
                     // SAFETY: `lua_getinfo` has filled it, zero-terminated.

@@ -46,9 +46,9 @@ pub(crate) fn python_argument<'py, B: LuaBackend>(
         None => None,
     };
     match found {
-        None => Err(Failure::Argument(index, function, "not a python object".into())),
+        None => Err(Failure::argument(index, function, "not a python object".into())),
         Some((object, _)) if object.is_null() => {
-            Err(Failure::Argument(index, function, "deleted python object".into()))
+            Err(Failure::argument(index, function, "deleted python object".into()))
         }
         // SAFETY: the box owns its object.
         Some((object, view)) => Ok((unsafe { Bound::from_borrowed_ptr(entry.py, object) }, view)),

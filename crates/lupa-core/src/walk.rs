@@ -8,8 +8,8 @@ use lua_api::{LuaBackend, Ref, State, value};
 use crate::error::{Error, Result, raised};
 use crate::runtime::{Entry, Runtime};
 
-/// The most entries that are read at a time.
-pub(crate) const MOST: usize = 64;
+/// The most entries that are read at a time: more do not stay in the nearest cache until they are used.
+pub(crate) const MOST: usize = 32;
 
 /// A key that was read.
 #[derive(Clone, Copy)]

@@ -14,9 +14,12 @@ from lupa._api import LUA_MININTEGER as LUA_MININTEGER
 from lupa._api import LUA_VERSION as LUA_VERSION
 from lupa._api import FastRLock as FastRLock
 from lupa._api import LuaError as LuaError
+from lupa._api import LuaInstructionLimitError as LuaInstructionLimitError
+from lupa._api import LuaInterruptedError as LuaInterruptedError
 from lupa._api import LuaMemoryError as LuaMemoryError
 from lupa._api import LuaRuntime as LuaRuntime
 from lupa._api import LuaSyntaxError as LuaSyntaxError
+from lupa._api import LuaTimeoutError as LuaTimeoutError
 from lupa._api import _LuaArray as _LuaArray
 from lupa._api import _LuaCoroutineFunction as _LuaCoroutineFunction
 from lupa._api import _LuaFunction as _LuaFunction
@@ -39,6 +42,9 @@ __all__ = [
     "LuaError",
     "LuaSyntaxError",
     "LuaMemoryError",
+    "LuaTimeoutError",
+    "LuaInstructionLimitError",
+    "LuaInterruptedError",
     "as_itemgetter",
     "as_attrgetter",
     "as_array",

@@ -17,6 +17,9 @@ __all__ = [
     "LuaError",
     "LuaSyntaxError",
     "LuaMemoryError",
+    "LuaTimeoutError",
+    "LuaInstructionLimitError",
+    "LuaInterruptedError",
     "as_itemgetter",
     "as_attrgetter",
     "as_array",
@@ -49,6 +52,15 @@ class LuaSyntaxError(LuaError):
 class LuaMemoryError(LuaError, MemoryError):
     """Lua has no memory left, or has reached the limit set for it."""
 
+class LuaTimeoutError(LuaError, TimeoutError):
+    """Lua code ran for longer than it may: see ``timeout`` and ``LuaRuntime.limits()``."""
+
+class LuaInstructionLimitError(LuaError):
+    """Lua code ran more instructions than it may: see ``LuaRuntime.limits()``."""
+
+class LuaInterruptedError(LuaError):
+    """Lua code was stopped by ``LuaRuntime.interrupt()``."""
+
 class LuaRuntime:
     """A Lua runtime: one Lua state with its own globals."""
 
@@ -70,13 +82,28 @@ class LuaRuntime:
         convert_arrays: bool = False,
         array_base: Literal[0, 1] = 1,
         libs: Iterable[str] | None = None,
+        timeout: float | None = None,
     ) -> Self: ...
     @property
     def lua_version(self) -> tuple[int, int]: ...
     @property
     def lua_implementation(self) -> str: ...
-    def eval(self, lua_code: _Text, *args: Any, name: _Text | None = None, mode: _Text | None = None) -> Any: ...
-    def execute(self, lua_code: _Text, *args: Any, name: _Text | None = None, mode: _Text | None = None) -> Any: ...
+    def eval(
+        self,
+        lua_code: _Text,
+        *args: Any,
+        name: _Text | None = None,
+        mode: _Text | None = None,
+        timeout: float | None = None,
+    ) -> Any: ...
+    def execute(
+        self,
+        lua_code: _Text,
+        *args: Any,
+        name: _Text | None = None,
+        mode: _Text | None = None,
+        timeout: float | None = None,
+    ) -> Any: ...
     def compile(self, lua_code: _Text, name: _Text | None = None, mode: _Text | None = None) -> _LuaFunction: ...
     def require(self, modulename: str | bytes) -> Any: ...
     def globals(self) -> _LuaTable: ...
@@ -88,6 +115,10 @@ class LuaRuntime:
     def get_max_memory(self, total: bool = False) -> int | None: ...
     def get_memory_used(self, total: bool = False) -> int | None: ...
     def set_max_memory(self, max_memory: int, total: bool = False) -> None: ...
+    def limits(
+        self, *, seconds: float | None = None, instructions: int | None = None, memory: int | None = None
+    ) -> _LuaLimits: ...
+    def interrupt(self) -> bool: ...
     def close(self) -> None: ...
     def __enter__(self) -> Self: ...
     def __exit__(self, *_exc: object) -> None: ...
@@ -181,6 +212,14 @@ class FastRLock:
     def __enter__(self) -> bool: ...
     def __exit__(self, *_exc: object) -> None: ...
     def _is_owned(self) -> bool: ...
+
+@final
+@type_check_only
+class _LuaLimits:
+    """Limits that hold inside of the ``with`` block."""
+
+    def __enter__(self) -> None: ...
+    def __exit__(self, *_exc: object) -> None: ...
 
 @final
 @type_check_only

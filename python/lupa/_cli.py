@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import lupa
-from lupa._interrupts import interrupts_end
 
 USAGE = """\
 usage: python -m lupa [options] [script [args]]
@@ -65,10 +64,7 @@ def main(argv: Sequence[str]) -> int:
         print(f"lua: {message}", file=sys.stderr)
         return int(status)
     try:
-        # C's streams are those of the process, so another runtime can flush them.
-        streams = module.LuaRuntime()
-        with interrupts_end(lambda: streams.execute("io.stdout:flush()")):
-            return Command(module, options, argv).run()
+        return Command(module, options, argv).run()
     except KeyboardInterrupt:
         print("lua: interrupted!", file=sys.stderr)
         return 130

@@ -21,6 +21,9 @@ pub struct Memory {
     original: Cell<Option<(lua_Alloc, *mut c_void)>>,
     counted: Cell<bool>,
     used: Cell<usize>,
+    // The host's, that of scopes, and the lower of the two; 0 is none.
+    own_limit: Cell<usize>,
+    scoped_limit: Cell<usize>,
     limit: Cell<usize>,
     lenient: Cell<bool>,
     fail_after: Cell<Option<u64>>,
@@ -34,12 +37,11 @@ impl Memory {
         (Some(allocate), (&raw const *self).cast_mut().cast())
     }
 
-    /// Starts counting.
+    /// Sees to it that this counts, where the state has an allocator of its own.
     ///
     /// # Safety
     /// `l` is a live state, and so is this account, at a fixed address, until [`Memory::detach`].
     pub(crate) unsafe fn count<B: LuaBackend>(&self, l: *mut lua_State, used: usize) {
-        self.counted.set(true);
         let mut ud = null_mut();
         // SAFETY: the state is live, and the account stays where it is.
         unsafe {
@@ -59,7 +61,8 @@ impl Memory {
     /// # Safety
     /// `l` is the live state of [`Memory::count`].
     pub(crate) unsafe fn detach<B: LuaBackend>(&self, l: *mut lua_State) {
-        self.limit.set(0);
+        self.set_limit(0);
+        self.set_scoped_limit(0);
         self.fail_after.set(None);
         if let Some((original, ud)) = self.original.take() {
             // SAFETY: these came from this very state.
@@ -67,7 +70,12 @@ impl Memory {
         }
     }
 
-    /// Whether memory is counted.
+    /// Notes that whoever made this Lua wants its memory counted.
+    pub(crate) fn set_counted(&self) {
+        self.counted.set(true);
+    }
+
+    /// Whether whoever made this Lua wants its memory counted.
     pub fn is_counted(&self) -> bool {
         self.counted.get()
     }
@@ -91,12 +99,24 @@ impl Memory {
 
     /// The most that it may hold; 0 is no limit.
     pub fn limit(&self) -> usize {
-        self.limit.get()
+        self.own_limit.get()
     }
 
     /// Sets the limit; 0 is none.
     pub fn set_limit(&self, bytes: usize) {
-        self.limit.set(bytes);
+        self.own_limit.set(bytes);
+        self.combine();
+    }
+
+    /// Sets another limit that holds besides; 0 is none.
+    pub fn set_scoped_limit(&self, bytes: usize) {
+        self.scoped_limit.set(bytes);
+        self.combine();
+    }
+
+    fn combine(&self) {
+        let limits = [self.own_limit.get(), self.scoped_limit.get()];
+        self.limit.set(limits.into_iter().filter(|&limit| limit > 0).min().unwrap_or(0));
     }
 
     /// Fault injection for tests: `Some(n)` lets `n` more allocations grow and then fails each.

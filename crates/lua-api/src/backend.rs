@@ -12,6 +12,7 @@ use core::ffi::{CStr, c_char, c_int, c_void};
 use crate::libraries::Library;
 use crate::raw::{lua_Alloc, lua_CFunction, lua_State};
 use crate::warn::Warnings;
+use crate::watch::Hooks;
 
 /// The result of `lua_type` and the other small numbers that are the same in every Lua.
 pub mod value {
@@ -256,6 +257,8 @@ pub unsafe trait LuaBackend: CommonApi + Copy + 'static {
     const CHECKSTACK_RAISES: bool;
     /// Loading protects the compiler only: a finalizer may raise after it (LuaJIT).
     const LOAD_RAISES: bool;
+    /// How hooks are set.
+    const HOOKS: Hooks;
     /// Loading can be restricted to source or to bytecode (not in 5.1; then [`crate::State::load`]
     /// does it).
     const LOAD_HAS_MODE: bool;
@@ -322,6 +325,11 @@ pub unsafe trait LuaBackend: CommonApi + Copy + 'static {
     unsafe fn new_userdata(l: *mut lua_State, size: usize) -> *mut c_void;
     /// `[-0, +0, e]` Runs a collector command.
     unsafe fn gc(l: *mut lua_State, what: Gc) -> c_int;
+    /// `[-0, +0, v]` Switches LuaJIT's compiler on or off; says whether it was on. There is none in other
+    /// Luas. Raises in finalizers.
+    unsafe fn compiler(_l: *mut lua_State, _on: bool) -> bool {
+        false
+    }
     /// `[-0, +0, -]` Whether the call stack has a frame at `level`.
     unsafe fn has_frame(l: *mut lua_State, level: c_int) -> bool;
     /// `[-0, +0, -]` The frame at `level` (0 is the running function), or `None` above the base.

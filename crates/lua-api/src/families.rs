@@ -333,3 +333,73 @@ macro_rules! modern_methods {
         }
     };
 }
+
+/// How hooks are set, and in LuaJIT how the compiler is switched: `hooks!(bindings, puc)` or
+/// `hooks!(bindings, luajit)`.
+#[macro_export]
+macro_rules! hooks {
+    ($bindings:ident, puc) => {
+        $crate::hooks!(@common $bindings, {
+            unsafe extern "C-unwind" {
+                #[link_name = "lupa_hook_move"]
+                fn hand_on(from: *mut lua_State, to: *mut lua_State);
+            }
+            Some(hand_on)
+        });
+    };
+    ($bindings:ident, luajit) => {
+        $crate::hooks!(@common $bindings, { None });
+
+        #[cfg(lupa_bundled)]
+        unsafe fn compiler(l: *mut lua_State, on: bool) -> bool {
+            unsafe extern "C-unwind" {
+                fn lupa_compiler(l: *mut lua_State, on: c_int) -> c_int;
+            }
+            // SAFETY: the caller keeps the manual's rules.
+            unsafe { lupa_compiler(l, c_int::from(on)) != 0 }
+        }
+    };
+    (@common $bindings:ident, $hand_on:block) => {
+        const HOOKS: $crate::Hooks = {
+            use $crate::raw::lua_Hook;
+            #[cfg(lupa_bundled)]
+            unsafe extern "C-unwind" {
+                #[link_name = "lupa_hook_set"]
+                fn set(l: *mut lua_State, hook: lua_Hook, mask: c_int, count: c_int);
+                #[link_name = "lupa_hook_now"]
+                fn now(l: *mut lua_State, hook: lua_Hook, count: c_int);
+                #[link_name = "lupa_hook_allow"]
+                fn allow(l: *mut lua_State);
+                #[link_name = "lupa_hook_count"]
+                fn left(l: *mut lua_State) -> c_int;
+            }
+            #[cfg(not(lupa_bundled))]
+            unsafe extern "C-unwind" fn set(
+                l: *mut lua_State,
+                hook: lua_Hook,
+                mask: c_int,
+                count: c_int,
+            ) {
+                // SAFETY: the caller keeps the manual's rules. A hook is told of the event by a pointer
+                // to a `lua_Debug`, of which ours knows only that it is one.
+                unsafe {
+                    $bindings::lua_sethook(l, core::mem::transmute(hook), mask, count);
+                }
+            }
+            unsafe extern "C-unwind" fn get(l: *mut lua_State) -> lua_Hook {
+                // SAFETY: as above.
+                unsafe { core::mem::transmute($bindings::lua_gethook(l)) }
+            }
+            $crate::Hooks {
+                set,
+                get,
+                mask: $bindings::lua_gethookmask,
+                count: $bindings::lua_gethookcount,
+                #[cfg(lupa_bundled)]
+                outside: Some($crate::Outside { now, allow, left, hand_on: $hand_on }),
+                #[cfg(not(lupa_bundled))]
+                outside: None,
+            }
+        };
+    };
+}

@@ -287,6 +287,8 @@ impl<'f, B: LuaBackend> Raising<'f, B> {
         new_thread = lua_newthread() -> *mut lua_State;
         /// Runs a collector command.
         gc = gc(what: Gc) -> c_int;
+        /// Switches LuaJIT's compiler; says whether it was on.
+        compiler = compiler(on: bool) -> bool;
     }
 
     /// Makes room for `n` more values.

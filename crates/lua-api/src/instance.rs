@@ -8,10 +8,11 @@ use core::ptr::{NonNull, null, null_mut};
 use crate::alloc::Memory;
 use crate::backend::{Gc, LuaBackend, NewState, OK, value};
 use crate::fence::{JobHead, Raised, Raising, enter};
-use crate::raw::lua_State;
+use crate::raw::{lua_Hook, lua_State};
 use crate::state::State;
 use crate::traceback;
 use crate::warn::Warnings;
+use crate::watch::Watch;
 
 /// A reference to a Lua value: a key of the registry. The value lives until the reference is
 /// given back to [`Instance::release`].
@@ -27,11 +28,19 @@ pub struct Thread {
     instance: Cell<*const ()>,
     // Below this address the stack is for what does not recurse; 0 until it is asked for.
     stack_limit: Cell<usize>,
+    // Whether this is the main thread of Python.
+    main: Cell<Option<bool>>,
 }
 
 thread_local! {
     static THREAD: Thread =
-        const { Thread { instance: Cell::new(null()), stack_limit: Cell::new(0) } };
+        const {
+            Thread {
+                instance: Cell::new(null()),
+                stack_limit: Cell::new(0),
+                main: Cell::new(None),
+            }
+        };
 }
 
 /// How much of a thread's stack is left to whatever does not ask for it, in bytes: at most.
@@ -67,6 +76,22 @@ impl Thread {
         here > self.stack_limit.get()
     }
 
+    /// Whether this is the thread that handles signals, if that is known: [`Thread::set_main`].
+    pub fn is_main(&self) -> Option<bool> {
+        self.main.get()
+    }
+
+    /// Notes whether this is the thread that handles signals.
+    pub fn set_main(&self, main: bool) {
+        self.main.set(Some(main));
+    }
+
+    /// The instance that this thread works on, or null.
+    #[inline(always)]
+    pub(crate) fn instance(&self) -> *const () {
+        self.instance.get()
+    }
+
     /// Makes an instance the one that this thread works on; gives the one before, to be put back.
     #[inline(always)]
     pub fn set_instance(&self, instance: *const ()) -> *const () {
@@ -87,7 +112,10 @@ pub(crate) unsafe fn thread_instance<B: LuaBackend>() -> Option<NonNull<Instance
 const BATCH: usize = 32;
 
 /// One Lua: its main state, its account of memory and its references.
+#[repr(C)]
 pub struct Instance<B: LuaBackend> {
+    // First: what knows no backend finds it at the address of the instance.
+    watch: Watch,
     main: Cell<*mut lua_State>,
     current: Cell<*mut lua_State>,
     handler: Cell<c_int>,
@@ -118,12 +146,18 @@ impl core::fmt::Display for OpenError {
 impl core::error::Error for OpenError {}
 
 impl<B: LuaBackend> Instance<B> {
-    /// Opens a Lua without libraries. `seed` is for the hash of strings (5.5).
+    /// Opens a Lua without libraries. `seed` is for the hash of strings (5.5); `hook` runs when a
+    /// [`Watch`] wants Lua to stop.
     ///
     /// # Errors
     /// [`OpenError`] when there is no memory for it.
-    pub fn open(seed: Option<u32>, count_memory: bool) -> Result<Box<Self>, OpenError> {
+    pub fn open(
+        seed: Option<u32>,
+        count_memory: bool,
+        hook: lua_Hook,
+    ) -> Result<Box<Self>, OpenError> {
         let instance = Box::new(Instance::<B> {
+            watch: Watch::new(&B::HOOKS, hook),
             main: Cell::new(null_mut()),
             current: Cell::new(null_mut()),
             handler: Cell::new(0),
@@ -147,6 +181,7 @@ impl<B: LuaBackend> Instance<B> {
         }
         instance.main.set(main);
         instance.current.set(main);
+        instance.watch.set_running(main);
         let address = (&raw const *instance).cast_mut();
         // SAFETY: a fresh state; `set_up` gets the address of the boxed, so immovable, instance.
         let status = unsafe {
@@ -159,16 +194,24 @@ impl<B: LuaBackend> Instance<B> {
             return Err(OpenError);
         }
         if count_memory {
-            // SAFETY: the account lives in the box, until `close` detaches it.
-            unsafe {
-                let kib = B::gc(main, Gc::Count);
-                let bytes = B::gc(main, Gc::CountBytes);
-                let used =
-                    usize::try_from(kib).unwrap_or(0) * 1024 + usize::try_from(bytes).unwrap_or(0);
-                instance.memory.count::<B>(main, used);
-            }
+            instance.count_memory();
+            instance.memory.set_counted();
         }
         Ok(instance)
+    }
+
+    /// Has the account be true from now on, if it is not yet.
+    pub fn count_memory(&self) {
+        let main = self.main.get();
+        // SAFETY: a live state; the account lives in the box, until `close` detaches it. These commands
+        // run nothing.
+        unsafe {
+            let kib = B::gc(main, Gc::Count);
+            let bytes = B::gc(main, Gc::CountBytes);
+            let used =
+                usize::try_from(kib).unwrap_or(0) * 1024 + usize::try_from(bytes).unwrap_or(0);
+            self.memory.count::<B>(main, used);
+        }
     }
 
     /// The coroutine that runs, or the main one: the only one that new work may be put on.
@@ -205,6 +248,12 @@ impl<B: LuaBackend> Instance<B> {
     #[inline(always)]
     pub fn host(&self) -> *const () {
         self.host.get()
+    }
+
+    /// How it is stopped.
+    #[inline(always)]
+    pub fn watch(&self) -> &Watch {
+        &self.watch
     }
 
     /// The account of memory.
@@ -341,6 +390,7 @@ impl<B: LuaBackend> Instance<B> {
             self.memory.detach::<B>(main);
             B::lua_close(main);
         }
+        self.watch.set_running(null_mut());
         thread.set_instance(before);
         self.main.set(null_mut());
         self.current.set(null_mut());

@@ -34,6 +34,7 @@ pub mod raw;
 mod state;
 mod traceback;
 mod warn;
+mod watch;
 
 pub use alloc::Memory;
 pub use backend::{
@@ -45,6 +46,7 @@ pub use instance::{Instance, Ref, Thread};
 pub use libraries::{Library, Opening, Selection};
 pub use state::State;
 pub use warn::{Warnings, warn};
+pub use watch::{Hooks, Outside, Watch};
 
 /// Free stack slots that a C function starts with (`LUA_MINSTACK`, 20), less what this crate uses
 /// itself for one operation.

@@ -15,3 +15,6 @@ pub type lua_CFunction = Option<unsafe extern "C-unwind" fn(*mut lua_State) -> c
 /// A memory allocator (manual, `lua_Alloc`).
 pub type lua_Alloc =
     Option<unsafe extern "C-unwind" fn(*mut c_void, *mut c_void, usize, usize) -> *mut c_void>;
+
+/// A hook (manual, `lua_Hook`); what it is told of the event differs between versions.
+pub type lua_Hook = Option<unsafe extern "C-unwind" fn(*mut lua_State, *mut c_void)>;

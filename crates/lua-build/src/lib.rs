@@ -28,10 +28,14 @@ pub use version::{Kind, Version};
 /// With a message for the person who builds, when there is no such Lua or it does not compile.
 pub fn build(name: &str) {
     println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rustc-check-cfg=cfg(lupa_bundled)");
     let version = version::find(name);
     if system::use_installed(version) {
         return;
     }
+    // What is added to Lua (the folder `c`) is there.
+    println!("cargo:rustc-cfg=lupa_bundled");
+    println!("cargo:rerun-if-changed={}", additions().display());
     let source = source(version);
     println!("cargo:rerun-if-env-changed=LUPA_APICHECK");
     let library = match version.kind {
@@ -54,6 +58,11 @@ pub fn sources() -> PathBuf {
     let problem = include_str!(concat!(env!("OUT_DIR"), "/problem.txt"));
     assert!(problem.is_empty(), "{problem}");
     PathBuf::from(env!("LUPA_LUA_SOURCES"))
+}
+
+/// The folder of the C files that are ours.
+fn additions() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("c")
 }
 
 fn out_dir() -> PathBuf {

@@ -5,7 +5,10 @@ use std::{env, fs};
 
 use crate::link::Library;
 use crate::version::Version;
-use crate::{out_dir, target};
+use crate::{additions, out_dir, target};
+
+/// Files that are compiled by way of ours (`with_ldo.c`), which include them; see `lua_api::watch`.
+const ADDED_TO: [&str; 3] = ["ldo.c", "lstate.c", "ldebug.c"];
 
 /// Functions of the system's loader that Lua shall call through ours, which sees to it that a
 /// binary module is bound to the Lua that loads it; see `lua_api::dl`.
@@ -63,9 +66,18 @@ pub(crate) fn compile(version: &Version, source: &Path) -> Library {
         .filter(|path| path.extension().is_some_and(|extension| extension == "c"))
         .collect();
     files.sort();
+    let ours = additions();
+    build.include(&ours);
     for path in &files {
         let stem = path.file_name().unwrap_or_default();
-        if stem == "loadlib.c" {
+        if ADDED_TO.iter().any(|name| stem == *name) {
+            build.file(ours.join(format!("with_{}", stem.display())));
+        } else if version.fixes.iter().any(|fix| stem == fix.file) {
+            let copy = out_dir().join(stem);
+            fs::copy(path, &copy).expect("a source file can be copied");
+            version.mend(&copy);
+            build.file(copy);
+        } else if stem == "loadlib.c" {
             loader.file(path);
         } else if COLD.iter().any(|cold| stem == *cold) {
             cold.file(path);

@@ -1,5 +1,8 @@
 //! The table of versions: one row for each Lua.
 
+use std::fs;
+use std::path::Path;
+
 /// How a Lua is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -27,7 +30,7 @@ pub struct Version {
     pub range: (&'static str, &'static str),
     /// The headers that bindings are made of.
     pub headers: &'static [&'static str],
-    /// Bugs of this release that are mended in the copy that is compiled.
+    /// What of this release is mended in the copy that is compiled.
     pub fixes: &'static [Fix],
 }
 
@@ -41,6 +44,30 @@ pub struct Fix {
     /// What comes before it.
     pub before: &'static str,
 }
+
+impl Version {
+    /// Mends a copy of one of this release's files.
+    ///
+    /// # Panics
+    /// When the release is another one than the fixes were made for.
+    pub(crate) fn mend(&self, file: &Path) {
+        let mut text = fs::read_to_string(file).expect("a source file can be read");
+        for fix in self.fixes.iter().filter(|fix| file.ends_with(fix.file)) {
+            let places = text.matches(fix.line).count();
+            assert_eq!(places, 1, "{}: the line to mend is not there once: {}", fix.file, fix.line);
+            text = text.replace(fix.line, &format!("{}{}", fix.before, fix.line));
+        }
+        fs::write(file, text).expect("a source file can be written");
+    }
+}
+
+/// Loops look at the hook itself, which another thread may set, and not only at their frame's flag,
+/// which no other thread can set safely: the frame may be another function's by then.
+const HOOKS_IN_LOOPS: Fix = Fix {
+    file: "lvm.c",
+    line: "#define updatebase(ci)",
+    before: "#undef updatetrap\n#define updatetrap(ci) (trap = ci->u.l.trap | L->hookmask)\n\n",
+};
 
 const PUC_HEADERS: &[&str] = &["lua.h", "lauxlib.h", "lualib.h"];
 const JIT_HEADERS: &[&str] = &["lua.h", "lauxlib.h", "lualib.h", "luajit.h"];
@@ -81,7 +108,7 @@ pub const TABLE: &[Version] = &[
         packages: &["lua5.4", "lua-5.4", "lua54"],
         range: ("5.4", "5.5"),
         headers: PUC_HEADERS,
-        fixes: &[],
+        fixes: &[HOOKS_IN_LOOPS],
     },
     Version {
         name: "lua55",
@@ -90,7 +117,7 @@ pub const TABLE: &[Version] = &[
         packages: &["lua5.5", "lua-5.5", "lua55"],
         range: ("5.5", "5.6"),
         headers: PUC_HEADERS,
-        fixes: &[],
+        fixes: &[HOOKS_IN_LOOPS],
     },
     Version {
         name: "luajit20",

@@ -43,6 +43,7 @@ unsafe impl LuaBackend for Lua51 {
     ];
 
     lua_api::classic_methods!(bindings);
+    lua_api::hooks!(bindings, puc);
 
     unsafe fn new_state(host: &NewState<'_>) -> *mut lua_State {
         // SAFETY: the allocator outlives the state.

@@ -44,6 +44,7 @@ unsafe impl LuaBackend for Lua52 {
     ];
 
     lua_api::later_methods!(bindings);
+    lua_api::hooks!(bindings, puc);
     lua_api::untyped_get_methods!(bindings);
 
     unsafe fn new_state(host: &NewState<'_>) -> *mut lua_State {

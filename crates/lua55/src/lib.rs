@@ -43,6 +43,7 @@ unsafe impl LuaBackend for Lua55 {
     ];
 
     lua_api::modern_methods!(bindings);
+    lua_api::hooks!(bindings, puc);
 
     unsafe fn new_state(host: &NewState<'_>) -> *mut lua_State {
         // SAFETY: the allocator and the data of the warnings outlive the state.

@@ -54,6 +54,7 @@ unsafe impl LuaBackend for LuaJit20 {
     ];
 
     lua_api::classic_methods!(bindings);
+    lua_api::hooks!(bindings, luajit);
 
     unsafe fn new_state(_host: &NewState<'_>) -> *mut lua_State {
         // SAFETY: no precondition.

@@ -55,6 +55,7 @@ unsafe impl LuaBackend for LuaJit21 {
     ];
 
     lua_api::classic_methods!(bindings);
+    lua_api::hooks!(bindings, luajit);
 
     unsafe fn new_state(host: &NewState<'_>) -> *mut lua_State {
         // SAFETY: the allocator outlives the state. A build without GC64 (not the default of 2.1) takes

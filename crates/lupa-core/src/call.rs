@@ -220,6 +220,7 @@ pub(crate) fn results<'py, B: LuaBackend>(
     base: i32,
     count: i32,
 ) -> Result<Bound<'py, PyAny>> {
+    entry.check_stop()?;
     match count {
         0 => Ok(entry.py.None().into_bound(entry.py)),
         1 => from_lua(entry.runtime(), entry.py, state, base + 1),

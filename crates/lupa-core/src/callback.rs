@@ -13,7 +13,7 @@ use pyo3::exceptions::PyRecursionError;
 use pyo3::prelude::*;
 
 use crate::boxes::View;
-use crate::error::Error;
+use crate::error::{Error, place};
 use crate::guard::panicked;
 use crate::runtime::{Entry, Runtime};
 use crate::to_lua::{Prepared, push_protected};
@@ -89,6 +89,15 @@ pub(crate) fn too_deep() -> PyErr {
     PyRecursionError::new_err("maximum recursion depth exceeded: the stack of this thread is full")
 }
 
+/// The inner layer alone, for a function of Lua's that is no C function: a hook. Negative when the
+/// error value to raise is on top of the stack.
+pub(crate) fn call_inner<B: LuaBackend, C: Callback<B>>(
+    runtime: &Runtime<B>,
+    l: *mut lua_State,
+) -> i32 {
+    inner::<B, C>(runtime, l)
+}
+
 /// Runs the callback; negative when the error value to raise is on top of the stack.
 #[inline(never)]
 fn inner<B: LuaBackend, C: Callback<B>>(runtime: &Runtime<B>, l: *mut lua_State) -> i32 {
@@ -129,14 +138,7 @@ fn fail<B: LuaBackend>(entry: &Entry<'_, B>, state: State<B>, failure: Failure) 
         }
         Failure::Argument(argument) => {
             let (number, function, problem) = *argument;
-            let place = match state.frame(1) {
-                Some(frame) if frame.line > 0 => {
-                    // SAFETY: `lua_getinfo` has filled it, zero-terminated.
-                    let source = unsafe { std::ffi::CStr::from_ptr(frame.source.as_ptr()) };
-                    format!("{}:{}: ", source.to_string_lossy(), frame.line)
-                }
-                _ => String::new(),
-            };
+            let place = place(state, 1);
             push_text(state, &format!("{place}bad argument #{number} to '{function}' ({problem})"));
         }
     }

@@ -14,7 +14,9 @@ use crate::call::{self, Arguments};
 use crate::chunks::{Chunks, Source};
 use crate::error::{Error, Origin, Result, classes, from_stack, raised};
 use crate::from_lua::from_lua;
-use crate::runtime::{Options, Runtime, RuntimeObject};
+use crate::limits::{Seconds, Wanted};
+use crate::runtime::{Entry, Options, Runtime, RuntimeObject};
+use crate::stop::{due, hook};
 use crate::{object, os_exit, python_lib, setup, table_from};
 
 /// What a new runtime is made with, besides [`Options`].
@@ -25,6 +27,7 @@ pub(crate) struct Creation<'py> {
     pub(crate) overflow_handler: Option<Bound<'py, PyAny>>,
     pub(crate) count_memory: bool,
     pub(crate) seed: Option<u32>,
+    pub(crate) timeout: Option<Seconds>,
 }
 
 /// Memory of a runtime, in bytes.
@@ -48,6 +51,7 @@ pub(crate) trait Engine: Send + Sync {
         state: &Bound<'py, PyAny>,
         source: &Source<'_, 'py>,
         args: &Bound<'py, PyTuple>,
+        timeout: Option<Seconds>,
     ) -> Result<Bound<'py, PyAny>>;
     fn compile<'py>(
         &self,
@@ -74,6 +78,12 @@ pub(crate) trait Engine: Send + Sync {
     ) -> Result<()>;
     /// Frees everything of the runtime, which must not be in use.
     fn close(&self, state: &Bound<'_, PyAny>) -> Result<()>;
+    /// Begins limits, and gives a number for them.
+    fn begin_limits(&self, state: &Bound<'_, PyAny>, wanted: Wanted) -> Result<u64>;
+    /// Ends them.
+    fn end_limits(&self, state: &Bound<'_, PyAny>, id: u64) -> Result<()>;
+    /// Stops what runs; false if nothing does.
+    fn interrupt(&self, state: &Bound<'_, PyAny>) -> Result<bool>;
     /// Lets `os.exit` end the process, as in Lua itself.
     fn restore_exit(&self, state: &Bound<'_, PyAny>) -> Result<()>;
     /// An error if the runtime is closed.
@@ -121,7 +131,7 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
         options: Options,
         creation: Creation<'py>,
     ) -> Result<Bound<'py, PyAny>> {
-        let instance = Instance::<B>::open(creation.seed, creation.count_memory)
+        let instance = Instance::<B>::open(creation.seed, creation.count_memory, Some(hook::<B>))
             .map_err(|error| failed(py, &error.to_string()))?;
         let object = RuntimeObject::create(py, Box::new(Runtime::new(instance, options)))?;
         let runtime = handle::<B>(&object);
@@ -130,6 +140,12 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
         setup::fill(&entry, creation.libraries, eval, builtins)?;
         python_lib::set_overflow_handler(&entry, creation.overflow_handler.as_ref())?;
         runtime.base_memory.set(runtime.instance.memory().used());
+        {
+            let mut limits = runtime.stops.limits.borrow_mut();
+            limits.timeout = creation.timeout;
+            limits.polls = !runtime.instance.watch().reaches_from_outside();
+        }
+        runtime.apply_limits();
         drop(entry);
         Ok(object)
     }
@@ -139,9 +155,11 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
         state: &Bound<'py, PyAny>,
         source: &Source<'_, 'py>,
         args: &Bound<'py, PyTuple>,
+        timeout: Option<Seconds>,
     ) -> Result<Bound<'py, PyAny>> {
         let runtime = handle::<B>(state);
         let entry = runtime.enter(state.py())?;
+        let _timeout = timeout.map(|timeout| Timeout::begin(&entry, timeout));
         let stack = entry.state();
         let base = stack.top();
         stack.begin_load();
@@ -250,9 +268,13 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
         let runtime = handle::<B>(state);
         let entry = runtime.enter(state.py())?;
         let stack = entry.state();
-        // Finalizers may raise, and may call Python; the latter finds itself attached.
-        match stack.protect(|raising| raising.gc(command)) {
-            Ok(_) => Ok(()),
+        // Finalizers may raise, may call Python, and may take their time.
+        entry.detach();
+        let collected = stack.protect(|raising| raising.gc(command));
+        entry.attach();
+        match collected {
+            // An error in a finalizer is none of the collector's (5.4 and later).
+            Ok(_) => entry.check_stop(),
             Err(failure) => Err(raised(&entry, stack, failure)),
         }
     }
@@ -269,6 +291,41 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
 
     fn close(&self, state: &Bound<'_, PyAny>) -> Result<()> {
         handle::<B>(state).close_on_request(state.py())
+    }
+
+    fn begin_limits(&self, state: &Bound<'_, PyAny>, wanted: Wanted) -> Result<u64> {
+        let runtime = handle::<B>(state);
+        let entry = runtime.enter(state.py())?;
+        if wanted.memory.is_some() {
+            runtime.instance.count_memory();
+        }
+        let used = runtime.instance.memory().used();
+        let id = runtime.stops.limits.borrow_mut().begin(wanted, used);
+        runtime.apply_limits();
+        entry.expect_deadline();
+        Ok(id)
+    }
+
+    fn end_limits(&self, state: &Bound<'_, PyAny>, id: u64) -> Result<()> {
+        let runtime = handle::<B>(state);
+        let entry = match runtime.enter(state.py()) {
+            Err(Error::Closed) => return Ok(()),
+            entry => entry?,
+        };
+        runtime.stops.limits.borrow_mut().end(id);
+        runtime.apply_limits();
+        drop(entry);
+        Ok(())
+    }
+
+    fn interrupt(&self, state: &Bound<'_, PyAny>) -> Result<bool> {
+        let runtime = handle::<B>(state);
+        if !runtime.instance.watch().reaches_from_outside() && !runtime.due.has(due::LIMITS) {
+            let message =
+                "with a Lua of the system, only code that has a time limit can be stopped";
+            return Err(PyRuntimeError::new_err(message).into());
+        }
+        Ok(runtime.interrupt())
     }
 
     fn restore_exit(&self, state: &Bound<'_, PyAny>) -> Result<()> {
@@ -346,6 +403,33 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
 
     fn select_libraries(&self, names: &[String]) -> std::result::Result<Selection, String> {
         Selection::named::<B>(names.iter().map(String::as_str))
+    }
+}
+
+/// A time limit for as long as this is there.
+struct Timeout<'a, B: LuaBackend>(&'a Runtime<B>);
+
+impl<'a, B: LuaBackend> Timeout<'a, B> {
+    fn begin(entry: &Entry<'a, B>, timeout: Seconds) -> Self {
+        let runtime = entry.runtime();
+        {
+            let mut limits = runtime.stops.limits.borrow_mut();
+            if runtime.is_outermost() {
+                // In the place of the default.
+                limits.end_entry();
+            }
+            limits.push_deadline(timeout);
+        }
+        runtime.apply_limits();
+        runtime.expect_deadline();
+        Timeout(runtime)
+    }
+}
+
+impl<B: LuaBackend> Drop for Timeout<'_, B> {
+    fn drop(&mut self) {
+        self.0.stops.limits.borrow_mut().pop_deadline();
+        self.0.apply_limits();
     }
 }
 

@@ -1,7 +1,7 @@
 //! Errors: one enum inside, Python exceptions at the edge; and what an error of Lua becomes.
 
 use lua_api::{ERRMEM, Gc, LuaBackend, Raised, State, value};
-use pyo3::exceptions::{PyException, PyMemoryError, PyTypeError};
+use pyo3::exceptions::{PyException, PyMemoryError, PyTimeoutError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyTuple, PyType};
@@ -65,12 +65,22 @@ pub(crate) struct Classes {
     pub(crate) error: Py<PyType>,
     pub(crate) syntax: Py<PyType>,
     pub(crate) memory: Py<PyType>,
+    pub(crate) timeout: Py<PyType>,
+    pub(crate) instructions: Py<PyType>,
+    pub(crate) interrupted: Py<PyType>,
 }
 
 static CLASSES: PyOnceLock<Classes> = PyOnceLock::new();
 
 pub(crate) fn classes(py: Python<'_>) -> &'static Classes {
     CLASSES.get(py).expect("the module is initialised")
+}
+
+/// Whether this is one of ours for Lua code that is stopped.
+pub(crate) fn is_stop(py: Python<'_>, error: &PyErr) -> bool {
+    let classes = classes(py);
+    let ours = [&classes.timeout, &classes.instructions, &classes.interrupted];
+    ours.iter().any(|class| error.is_instance(py, class.bind(py)))
 }
 
 /// Makes the exception classes and adds them to the module.
@@ -110,15 +120,53 @@ pub(crate) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
             c"Lua has no memory left, or has reached the limit set for it.",
             bases.as_any(),
         )?;
+        let bases = PyTuple::new(py, [error.as_any(), py.get_type::<PyTimeoutError>().as_any()])?;
+        let timeout = make(
+            "LuaTimeoutError",
+            c"Lua code ran for longer than it may: see ``timeout`` and ``LuaRuntime.limits()``.",
+            bases.as_any(),
+        )?;
+        let instructions = make(
+            "LuaInstructionLimitError",
+            c"Lua code ran more instructions than it may: see ``LuaRuntime.limits()``.",
+            error.as_any(),
+        )?;
+        let interrupted = make(
+            "LuaInterruptedError",
+            c"Lua code was stopped by ``LuaRuntime.interrupt()``.",
+            error.as_any(),
+        )?;
         let _ = CLASSES.set(
             py,
-            Classes { error: error.unbind(), syntax: syntax.unbind(), memory: memory.unbind() },
+            Classes {
+                error: error.unbind(),
+                syntax: syntax.unbind(),
+                memory: memory.unbind(),
+                timeout: timeout.unbind(),
+                instructions: instructions.unbind(),
+                interrupted: interrupted.unbind(),
+            },
         );
     }
     let classes = classes(py);
     module.add("LuaError", &classes.error)?;
     module.add("LuaSyntaxError", &classes.syntax)?;
-    module.add("LuaMemoryError", &classes.memory)
+    module.add("LuaMemoryError", &classes.memory)?;
+    module.add("LuaTimeoutError", &classes.timeout)?;
+    module.add("LuaInstructionLimitError", &classes.instructions)?;
+    module.add("LuaInterruptedError", &classes.interrupted)
+}
+
+/// Where a function of the call stack is, as Lua says it before a message; empty for C functions.
+pub(crate) fn place<B: LuaBackend>(state: State<B>, level: i32) -> String {
+    match state.frame(level) {
+        Some(frame) if frame.line > 0 => {
+            // SAFETY: `lua_getinfo` has filled it, zero-terminated.
+            let source = unsafe { std::ffi::CStr::from_ptr(frame.source.as_ptr()) };
+            format!("{}:{}: ", source.to_string_lossy(), frame.line)
+        }
+        _ => String::new(),
+    }
 }
 
 /// What an error was raised by: this decides on the class and on the words before the message.
@@ -144,6 +192,10 @@ pub(crate) fn from_stack<B: LuaBackend>(
 ) -> PyErr {
     let py = entry.py;
     let Raised(status) = raised;
+    if let Some(stop) = entry.take_stop() {
+        state.pop(1);
+        return stop;
+    }
     // The handler has run for runtime errors only; what it left for an earlier one is not ours.
     let traceback = entry.instance.take_traceback();
     let traceback = if status == lua_api::ERRRUN && origin == Origin::Call {

@@ -28,10 +28,12 @@ mod from_lua;
 mod function;
 mod guard;
 mod iterator;
+mod limits;
 mod lock;
 mod lua_runtime;
 mod metamethods;
 mod methods;
+mod monitor;
 mod object;
 mod os_exit;
 mod plain;
@@ -41,6 +43,7 @@ mod quick;
 mod restrict;
 mod runtime;
 mod setup;
+mod stop;
 mod strings;
 mod table;
 mod table_from;
@@ -56,7 +59,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 /// The names that `from lupa.lua54 import *` gives.
-const ALL: [&str; 13] = [
+const ALL: [&str; 16] = [
     "LUA_VERSION",
     "LUA_MAXINTEGER",
     "LUA_MININTEGER",
@@ -64,6 +67,9 @@ const ALL: [&str; 13] = [
     "LuaError",
     "LuaSyntaxError",
     "LuaMemoryError",
+    "LuaTimeoutError",
+    "LuaInstructionLimitError",
+    "LuaInterruptedError",
     "as_itemgetter",
     "as_attrgetter",
     "as_array",
@@ -86,6 +92,7 @@ pub fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> {
     #[cfg(unix)]
     lua_api::dl::register(B::lua_pushnil_address());
     error::init(module)?;
+    monitor::init(py)?;
     types::init::<B>(module)?;
     module.add("LUA_VERSION", B::VERSION)?;
     module.add("LUA_MININTEGER", B::INTEGER_RANGE.0)?;
@@ -95,6 +102,7 @@ pub fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> {
     for class in [
         py.get_type::<lua_runtime::LuaRuntime>(),
         py.get_type::<lua_runtime::LuaNoGc>(),
+        py.get_type::<limits::LuaLimits>(),
         py.get_type::<fast_rlock::FastRLock>(),
         py.get_type::<protocol::ProtocolWrapper>(),
         py.get_type::<arguments::PyArguments>(),

@@ -118,6 +118,18 @@ impl Lock {
         self.freed.notify_one();
     }
 
+    /// How often the owner, which asks, has taken it.
+    #[inline]
+    pub(crate) fn depth(&self) -> u32 {
+        self.count.get()
+    }
+
+    /// Whether some thread has the lock; it may not be true any more.
+    #[inline]
+    pub(crate) fn is_held(&self) -> bool {
+        self.owner.load(Ordering::Relaxed) != 0
+    }
+
     /// Whether this thread has the lock.
     #[inline]
     pub(crate) fn is_owned(&self) -> bool {

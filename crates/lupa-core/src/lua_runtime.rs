@@ -8,6 +8,7 @@ use pyo3::types::{PyBytes, PyDict, PyFloat, PyString, PyTuple};
 use crate::chunks::Source;
 use crate::encoding::Encoding;
 use crate::engine::{self, Creation};
+use crate::limits::{LuaLimits, Seconds};
 use crate::restrict::Restrictions;
 use crate::runtime::Options;
 
@@ -108,11 +109,11 @@ impl LuaRuntime {
         encoding=Default(()), source_encoding=None, attribute_filter=None, attribute_handlers=None,
         register_eval=Flag::Unset, unpack_returned_tuples=Truth(false), register_builtins=Flag::Unset,
         overflow_handler=None, max_memory=None, string_hash_seed=None,
-        *, convert_arrays=Truth(false), array_base=1, libs=None,
+        *, convert_arrays=Truth(false), array_base=1, libs=None, timeout=None,
     ), text_signature = "(encoding='UTF-8', source_encoding=None, attribute_filter=None, \
         attribute_handlers=None, register_eval=True, unpack_returned_tuples=False, \
         register_builtins=True, overflow_handler=None, max_memory=None, string_hash_seed=None, \
-        *, convert_arrays=False, array_base=1, libs=None)")]
+        *, convert_arrays=False, array_base=1, libs=None, timeout=None)")]
     #[allow(clippy::too_many_arguments)]
     fn new<'py>(
         py: Python<'py>,
@@ -129,6 +130,7 @@ impl LuaRuntime {
         convert_arrays: Truth,
         array_base: i64,
         libs: Option<Bound<'py, PyAny>>,
+        timeout: Option<Seconds>,
     ) -> PyResult<Self> {
         let encoding = match encoding {
             Default::Unset => Encoding::Utf8,
@@ -173,6 +175,7 @@ impl LuaRuntime {
             overflow_handler,
             count_memory: max_memory.is_some(),
             seed: string_hash_seed,
+            timeout,
         };
         let state = engine::get().create(py, options, creation)?;
         let runtime = LuaRuntime { state: state.unbind() };
@@ -185,44 +188,47 @@ impl LuaRuntime {
     /// Evaluate a Lua expression; further arguments are its ``...``.
     ///
     /// ``name`` is what error messages call the code. ``mode`` is 't' to allow source code only,
-    /// 'b' for bytecode only; by default both.
+    /// 'b' for bytecode only; by default both. ``timeout`` is the time in seconds that the code may run;
+    /// by default that of the runtime.
     ///
     /// >>> lua = LuaRuntime()
     /// >>> lua.eval('... * 2', 21)
     /// 42
     /// >>> lua.eval('1, "two", nil')
     /// (1, 'two', None)
-    #[pyo3(signature = (lua_code, *args, name=None, mode=None))]
+    #[pyo3(signature = (lua_code, *args, name=None, mode=None, timeout=None))]
     fn eval<'py>(
         &self,
         lua_code: &Bound<'py, PyAny>,
         args: &Bound<'py, PyTuple>,
         name: Option<&Bound<'py, PyAny>>,
         mode: Option<&Bound<'py, PyAny>>,
+        timeout: Option<Seconds>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let source = Source { code: lua_code, is_expression: true, name, mode };
-        Ok(engine::get().run(self.state.bind(lua_code.py()), &source, args)?)
+        Ok(engine::get().run(self.state.bind(lua_code.py()), &source, args, timeout)?)
     }
 
     /// Run Lua code; further arguments are its ``...``. Gives what the code returns.
     ///
-    /// ``name`` and ``mode`` are as for ``eval()``.
+    /// ``name``, ``mode`` and ``timeout`` are as for ``eval()``.
     ///
     /// >>> lua = LuaRuntime()
     /// >>> lua.execute('x = ...; return x + 1', 1)
     /// 2
     /// >>> lua.globals().x
     /// 1
-    #[pyo3(signature = (lua_code, *args, name=None, mode=None))]
+    #[pyo3(signature = (lua_code, *args, name=None, mode=None, timeout=None))]
     fn execute<'py>(
         &self,
         lua_code: &Bound<'py, PyAny>,
         args: &Bound<'py, PyTuple>,
         name: Option<&Bound<'py, PyAny>>,
         mode: Option<&Bound<'py, PyAny>>,
+        timeout: Option<Seconds>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let source = Source { code: lua_code, is_expression: false, name, mode };
-        Ok(engine::get().run(self.state.bind(lua_code.py()), &source, args)?)
+        Ok(engine::get().run(self.state.bind(lua_code.py()), &source, args, timeout)?)
     }
 
     /// Compile Lua code to a function without running it.
@@ -381,6 +387,55 @@ impl LuaRuntime {
     #[pyo3(signature = (max_memory, total=Truth(false)))]
     fn set_max_memory(&self, py: Python<'_>, max_memory: usize, total: Truth) -> PyResult<()> {
         self.limit_memory(py, max_memory, total.0)
+    }
+
+    /// Limits for what Lua does inside of a ``with`` block.
+    ///
+    /// * ``seconds``: the time from the beginning of the block. Then ``LuaTimeoutError`` is raised.
+    /// * ``instructions``: what Lua may run, in instructions of its virtual machine, so the same each time.
+    ///   Then ``LuaInstructionLimitError`` is raised. LuaJIT does not compile meanwhile.
+    /// * ``memory``: the bytes that Lua may use beyond what it uses when the block begins. Then
+    ///   ``LuaMemoryError`` is raised.
+    ///
+    /// Lua code cannot catch the first two and go on. Time that Python functions take, which Lua calls,
+    /// counts, but they are not stopped. Blocks can be nested, and then all their limits hold.
+    ///
+    /// >>> lua = LuaRuntime()
+    /// >>> with lua.limits(seconds=0.05):
+    /// ...     lua.execute('while true do end')
+    /// Traceback (most recent call last):
+    /// ...
+    /// lupa.lua54.LuaTimeoutError: [string "<python>"]:1: time limit of 0.05 s is over
+    /// >>> lua.eval('1 + 1')
+    /// 2
+    #[pyo3(signature = (*, seconds=None, instructions=None, memory=None))]
+    fn limits(
+        &self,
+        py: Python<'_>,
+        seconds: Option<Seconds>,
+        instructions: Option<&Bound<'_, PyAny>>,
+        memory: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<LuaLimits> {
+        LuaLimits::new(self.state.clone_ref(py), seconds, instructions, memory)
+    }
+
+    /// Stop what this runtime runs; to be called in another thread, or by a Python function that Lua has
+    /// called.
+    ///
+    /// What has been called from Python raises ``LuaInterruptedError`` there; Lua code cannot catch it and go
+    /// on. Gives False, and does nothing, when nothing runs. Returns at once.
+    ///
+    /// >>> import threading
+    /// >>> lua = LuaRuntime()
+    /// >>> lua.interrupt()
+    /// False
+    /// >>> threading.Timer(0.05, lua.interrupt).start()
+    /// >>> lua.execute('while true do end')
+    /// Traceback (most recent call last):
+    /// ...
+    /// lupa.lua54.LuaInterruptedError: [string "<python>"]:1: interrupted
+    fn interrupt(&self, py: Python<'_>) -> PyResult<bool> {
+        Ok(engine::get().interrupt(self.state.bind(py))?)
     }
 
     /// Free everything of this runtime at once; what there is of it raises ``LuaError`` from then on.

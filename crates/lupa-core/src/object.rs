@@ -366,6 +366,10 @@ fn to_string<B: LuaBackend>(entry: &Entry<'_, B>, reference: Ref) -> Result<Stri
         1
     });
     entry.attach();
+    if let (Ok(_), Err(stop)) = (outcome, entry.check_stop()) {
+        state.set_top(base);
+        return Err(stop);
+    }
     let text = match outcome {
         Ok(0) => Ok(plain_repr(entry, reference)),
         Ok(_) => match state.bytes(-1) {

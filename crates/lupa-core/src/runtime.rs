@@ -5,7 +5,7 @@ use std::cell::{Cell, OnceCell};
 use std::ffi::{c_int, c_void};
 use std::ops::Deref;
 use std::ptr::{NonNull, null_mut};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use lua_api::{Gc, Instance, LuaBackend, Ref, State, Thread};
@@ -21,7 +21,9 @@ use crate::encoding::Encoding;
 use crate::error::{Error, Result};
 use crate::guard::{parked, unwinding};
 use crate::lock::Lock;
+use crate::monitor::{self, NEVER, Pulse, Watched, now};
 use crate::restrict::Restrictions;
+use crate::stop::{Due, Stops, due};
 use crate::strings::Strings;
 use crate::types;
 
@@ -64,7 +66,10 @@ pub(crate) struct Runtime<B: LuaBackend> {
     // The thread state to come back with while Lua runs without the GIL; null while attached.
     detached: Cell<*mut ffi::PyThreadState>,
     // Counts what may change a table; see `epoch`.
-    epoch: Cell<u64>,
+    epoch: AtomicU64,
+    pulse: Pulse,
+    pub(crate) due: Due,
+    pub(crate) stops: Stops,
     pub(crate) boxes: Boxes,
     pub(crate) strings: Strings,
     pub(crate) chunks: Chunks,
@@ -72,7 +77,6 @@ pub(crate) struct Runtime<B: LuaBackend> {
     pub(crate) ahead: Ahead,
     // References whose wrappers died while another thread held the lock.
     pending: Mutex<Vec<Ref>>,
-    has_pending: AtomicBool,
     pub(crate) options: Options,
     pub(crate) anchors: Anchors,
     /// What this Lua calls itself.
@@ -89,14 +93,16 @@ impl<B: LuaBackend> Runtime<B> {
             instance,
             lock: Lock::default(),
             detached: Cell::new(null_mut()),
-            epoch: Cell::new(1),
+            epoch: AtomicU64::new(1),
+            pulse: Pulse::default(),
+            due: Due::default(),
+            stops: Stops::default(),
             boxes: Boxes::default(),
             strings: Strings::default(),
             chunks: Chunks::default(),
             arrays: Arrays::default(),
             ahead: Ahead::default(),
             pending: Mutex::default(),
-            has_pending: AtomicBool::new(false),
             options,
             anchors: Anchors::default(),
             implementation: OnceCell::new(),
@@ -128,8 +134,8 @@ impl<B: LuaBackend> Runtime<B> {
         if !self.instance.is_open() {
             return Err(Error::Closed);
         }
-        if self.has_pending.load(Ordering::Relaxed) {
-            self.release_pending();
+        if self.due.any() {
+            self.begin_due();
         }
         Ok(guard)
     }
@@ -141,10 +147,87 @@ impl<B: LuaBackend> Runtime<B> {
         Entry { runtime: self, py }
     }
 
+    /// Whether what runs was not called by Lua code of this runtime.
+    pub(crate) fn is_outermost(&self) -> bool {
+        self.lock.depth() == 1
+    }
+
+    /// What is to be done when an operation begins.
+    #[cold]
+    fn begin_due(&self) {
+        if self.due.has(due::REFERENCES) {
+            self.release_pending();
+        }
+        let outermost = self.is_outermost();
+        if outermost {
+            // It was meant for what has ended meanwhile.
+            self.stops.end_interruption();
+        }
+        if self.due.has(due::LIMITS) {
+            if outermost {
+                self.stops.limits.borrow_mut().begin_entry();
+                self.apply_limits();
+            }
+            self.expect_deadline();
+        }
+    }
+
+    /// What is to be done when one ends.
+    #[cold]
+    fn end_due(&self, py: Python<'_>) {
+        if let Some(exception) = self.take_stop() {
+            // The operation has come to an end all the same, and its result stands.
+            let known = crate::error::is_stop(py, &exception);
+            if !known {
+                exception.write_unraisable(py, None);
+            }
+        }
+        if self.is_outermost() {
+            self.due.clear(due::STOP);
+            self.stops.end_interruption();
+            if self.due.has(due::LIMITS) {
+                self.stops.limits.borrow_mut().end_entry();
+                self.apply_limits();
+            }
+        }
+    }
+
+    /// The monitor shall know of the deadline; and what is over already need not wait for it.
+    pub(crate) fn expect_deadline(&self) {
+        let deadline = self.stops.deadline();
+        if deadline == NEVER {
+            return;
+        }
+        self.be_watched();
+        if deadline <= now() {
+            self.nudge();
+        } else {
+            monitor::expect(deadline);
+        }
+    }
+
+    /// Has the monitor look after this runtime; false if there can be no monitor.
+    #[inline(always)]
+    pub(crate) fn be_watched(&self) -> bool {
+        self.pulse.is_watched() || monitor::watch(self)
+    }
+
+    /// Stops what runs in this runtime, from any thread; false if nothing does.
+    pub(crate) fn interrupt(&self) -> bool {
+        if !self.lock.is_held() {
+            return false;
+        }
+        self.stops.interrupt();
+        self.due.set(due::STOP);
+        self.nudge();
+        self.be_watched();
+        true
+    }
+
     #[cold]
     fn release_pending(&self) {
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-        self.has_pending.store(false, Ordering::Release);
+        self.due.clear(due::REFERENCES);
         for reference in pending.drain(..) {
             self.instance.release(reference);
         }
@@ -158,7 +241,7 @@ impl<B: LuaBackend> Runtime<B> {
         } else {
             let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
             pending.push(reference);
-            self.has_pending.store(true, Ordering::Release);
+            self.due.set(due::REFERENCES);
         }
     }
 
@@ -167,19 +250,21 @@ impl<B: LuaBackend> Runtime<B> {
     /// at any time, do not count: they might have run later.)
     #[inline(always)]
     pub(crate) fn epoch(&self) -> u64 {
-        self.epoch.get()
+        self.epoch.load(Ordering::Relaxed)
     }
 
     /// Notes that tables may change. Attached, with the lock held.
     #[inline(always)]
     pub(crate) fn change(&self) {
-        self.epoch.set(self.epoch.get() + 1);
+        // Only the lock's owner writes it; the monitor reads it.
+        self.epoch.store(self.epoch.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 
     /// Lets other Python threads run while Lua does. The lock is held.
     #[inline(always)]
     pub(crate) fn detach(&self) {
         self.change();
+        self.be_watched();
         self.detach_again();
     }
 
@@ -265,7 +350,14 @@ impl<B: LuaBackend> Runtime<B> {
         self.change();
         self.arrays.end_adoption();
         if self.instance.is_open() {
+            // Finalizers are under the same limits.
+            self.be_watched();
+            if self.due.any() {
+                self.begin_due();
+            }
             self.instance.close();
+            // SAFETY: attached, as whoever closes a runtime is.
+            self.end_due(unsafe { Python::assume_attached() });
         }
         self.strings.clear();
         self.chunks.clear();
@@ -273,6 +365,42 @@ impl<B: LuaBackend> Runtime<B> {
             // SAFETY: attached; the references came from the slots.
             unsafe { ffi::Py_DECREF(object) };
         }
+    }
+}
+
+impl<B: LuaBackend> Watched for Runtime<B> {
+    fn pulse(&self) -> &Pulse {
+        &self.pulse
+    }
+
+    fn is_busy(&self) -> bool {
+        self.lock.is_held()
+    }
+
+    fn beat(&self) -> u64 {
+        self.epoch()
+    }
+
+    fn deadline(&self) -> u64 {
+        self.stops.deadline()
+    }
+
+    fn nudge(&self) {
+        self.instance.watch().call_hook();
+    }
+
+    fn look_after(&self) {
+        self.instance.watch().count_everywhere();
+    }
+
+    fn ignores_signals(&self, beat: u64) -> bool {
+        self.stops.is_deaf(beat)
+    }
+}
+
+impl<B: LuaBackend> Drop for Runtime<B> {
+    fn drop(&mut self) {
+        monitor::forget(self);
     }
 }
 
@@ -330,6 +458,9 @@ impl<B: LuaBackend> Drop for Guard<'_, B> {
         runtime.drop_dead();
         if runtime.ahead.is_held() {
             runtime.ahead.clear();
+        }
+        if runtime.due.any() {
+            runtime.end_due(self.entry.py);
         }
         // SAFETY: of the thread that made the guard, which is this one.
         unsafe { self.thread.as_ref() }.set_instance(self.before);

@@ -1,0 +1,386 @@
+//! [`Watch`]: how what a Lua runs is stopped from outside.
+//!
+//! A count hook is the only thing that ends a loop in Lua. `lua_sethook` is made for signal handlers
+//! of the thread that runs Lua, not for other threads, so a bundled Lua gets a few functions more
+//! (`lua-build/c`), and this is what they rest on:
+//!
+//! - **The lock.** Whoever writes a hook holds it. So does Lua while it frees a coroutine, and LuaJIT
+//!   while it rewrites its table of instructions.
+//! - **The coroutine that runs** is noted at each resume, by plain stores. Another thread reads it with
+//!   the lock held, so what it reads has not been freed. It may be outdated: then the hook is set on
+//!   a coroutine that no longer runs. So whoever wants Lua to stop asks again and again, until it has.
+//! - **What is written** are the fields of a count hook, the mask last, in a coroutine (in LuaJIT: in
+//!   the global state). Frames, which come and go, are never touched.
+//! - **The hook itself runs in the thread that runs Lua**, and decides there; it puts back what hook
+//!   there was before, or raises an error. A hook that a script sets meanwhile is kept for later.
+//!
+//! With an installed Lua ([`Hooks::outside`] is `None`) hooks are set by the thread that runs Lua only.
+
+use core::cell::UnsafeCell;
+use core::ffi::c_int;
+use core::hint::spin_loop;
+use core::ptr::null_mut;
+use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use std::thread::yield_now;
+
+use crate::instance::Thread;
+use crate::raw::{lua_Hook, lua_State};
+
+/// The mask of a count hook (`LUA_MASKCOUNT`), in every Lua.
+const COUNT: c_int = 8;
+
+/// Functions of a Lua that set hooks.
+pub struct Hooks {
+    /// `lua_sethook`, in a bundled Lua without the lock.
+    pub set: unsafe extern "C-unwind" fn(*mut lua_State, lua_Hook, c_int, c_int),
+    /// `lua_gethook`.
+    pub get: unsafe extern "C-unwind" fn(*mut lua_State) -> lua_Hook,
+    /// `lua_gethookmask`.
+    pub mask: unsafe extern "C-unwind" fn(*mut lua_State) -> c_int,
+    /// `lua_gethookcount`.
+    pub count: unsafe extern "C-unwind" fn(*mut lua_State) -> c_int,
+    /// What a bundled Lua has besides.
+    pub outside: Option<Outside>,
+}
+
+/// Functions of a bundled Lua.
+pub struct Outside {
+    /// Sets a count hook from any thread; it runs in finalizers and hooks, too.
+    pub now: unsafe extern "C-unwind" fn(*mut lua_State, lua_Hook, c_int),
+    /// Lets the hook run in finalizers and hooks.
+    pub allow: unsafe extern "C-unwind" fn(*mut lua_State),
+    /// Instructions left until the hook.
+    pub left: unsafe extern "C-unwind" fn(*mut lua_State) -> c_int,
+    /// Hands hook and count on from one coroutine to another; `None` where all have one (LuaJIT).
+    pub hand_on: Option<unsafe extern "C-unwind" fn(*mut lua_State, *mut lua_State)>,
+}
+
+/// The hook that a coroutine had before ours.
+struct Kept {
+    state: *mut lua_State,
+    hook: lua_Hook,
+    mask: c_int,
+    count: c_int,
+}
+
+/// What the lock guards.
+#[derive(Default)]
+struct Guarded {
+    kept: Vec<Kept>,
+    // The instructions that were left of the count when another thread set the hook.
+    left: Option<c_int>,
+}
+
+/// How a Lua is watched. Its address is that of its [`crate::Instance`].
+pub struct Watch {
+    hooks: &'static Hooks,
+    hook: lua_Hook,
+    held: AtomicBool,
+    guarded: UnsafeCell<Guarded>,
+    running: AtomicPtr<lua_State>,
+    // Coroutines inherit the hook of whom resumes them: instructions are counted, or Lua is stopped.
+    hands_on: AtomicBool,
+    counting: AtomicBool,
+}
+
+// SAFETY: `guarded` is used with the lock held; the rest is atomic, or never changes.
+unsafe impl Sync for Watch {}
+
+impl Watch {
+    /// `hook` is what runs in the thread of Lua when it is to stop.
+    pub(crate) fn new(hooks: &'static Hooks, hook: lua_Hook) -> Self {
+        Watch {
+            hooks,
+            hook,
+            held: AtomicBool::new(false),
+            guarded: UnsafeCell::default(),
+            running: AtomicPtr::new(null_mut()),
+            hands_on: AtomicBool::new(false),
+            counting: AtomicBool::new(false),
+        }
+    }
+
+    /// Notes which state runs first, or, with null, that there is none any more.
+    pub(crate) fn set_running(&self, state: *mut lua_State) {
+        self.locked(|_| self.running.store(state, Ordering::Release));
+    }
+
+    /// Whether another thread can stop this Lua.
+    pub fn reaches_from_outside(&self) -> bool {
+        self.hooks.outside.is_some()
+    }
+
+    fn lock(&self) {
+        // Held for a few instructions; a coroutine may be freed meanwhile, nothing longer.
+        let mut tries = 0_u32;
+        while self.held.swap(true, Ordering::Acquire) {
+            tries += 1;
+            if tries.is_multiple_of(64) { yield_now() } else { spin_loop() }
+        }
+    }
+
+    fn unlock(&self) {
+        self.held.store(false, Ordering::Release);
+    }
+
+    fn locked<R>(&self, work: impl FnOnce(&mut Guarded) -> R) -> R {
+        self.lock();
+        // SAFETY: the lock is held, and `work` cannot take it again: it is not handed `self`'s.
+        let result = work(unsafe { &mut *self.guarded.get() });
+        self.unlock();
+        result
+    }
+
+    /// What hooks of this coroutine are kept by: LuaJIT has one hook for all.
+    fn key(&self, state: *mut lua_State) -> *mut lua_State {
+        let of_each = self.hooks.outside.as_ref().is_none_or(|outside| outside.hand_on.is_some());
+        if of_each { state } else { null_mut() }
+    }
+
+    fn is_ours(&self, state: *mut lua_State) -> bool {
+        // SAFETY: reads a field; the lock is held, so the state is there.
+        let found = unsafe { (self.hooks.get)(state) };
+        match (found, self.hook) {
+            (Some(found), Some(ours)) => core::ptr::fn_addr_eq(found, ours),
+            _ => false,
+        }
+    }
+
+    /// Keeps the hook of a coroutine, unless it is ours. The lock is held.
+    fn keep(&self, guarded: &mut Guarded, state: *mut lua_State) {
+        if self.is_ours(state) {
+            return;
+        }
+        // SAFETY: reads fields.
+        let kept = unsafe {
+            Kept {
+                state: self.key(state),
+                hook: (self.hooks.get)(state),
+                mask: (self.hooks.mask)(state),
+                count: (self.hooks.count)(state),
+            }
+        };
+        guarded.kept.retain(|other| other.state != kept.state);
+        if kept.hook.is_some() {
+            guarded.kept.push(kept);
+        }
+    }
+
+    /// Has the hook called at the next instruction of whatever runs. From any thread, and again as
+    /// long as it has not been: see the top of this file. Does nothing with an installed Lua.
+    pub fn call_hook(&self) {
+        let Some(outside) = &self.hooks.outside else { return };
+        self.locked(|guarded| {
+            let state = self.running.load(Ordering::Acquire);
+            if state.is_null() {
+                return;
+            }
+            if self.counting.load(Ordering::Relaxed) && self.is_ours(state) {
+                // SAFETY: reads a field.
+                guarded.left.get_or_insert_with(|| unsafe { (outside.left)(state) });
+            }
+            self.keep(guarded, state);
+            // SAFETY: the lock is held, so the state is there.
+            unsafe { (outside.now)(state, self.hook, 1) };
+        });
+    }
+
+    /// Has the hook called at each instruction of this coroutine, and of those that run from now on.
+    /// Hooks of scripts are forgotten: they might be what has to stop.
+    ///
+    /// # Safety
+    /// `state` is live, and this thread's.
+    pub unsafe fn call_always(&self, state: *mut lua_State) {
+        self.hands_on.store(true, Ordering::Relaxed);
+        self.locked(|guarded| {
+            guarded.kept.clear();
+            // SAFETY: as the caller promises; the lock is held.
+            unsafe { (self.hooks.set)(state, self.hook, COUNT, 1) };
+        });
+    }
+
+    /// Before the hook raises: the message handler, which runs while the hook does, has hooks, too.
+    ///
+    /// # Safety
+    /// `state` is live, and this thread's.
+    pub unsafe fn allow_hooks(&self, state: *mut lua_State) {
+        if let Some(outside) = &self.hooks.outside {
+            // SAFETY: as the caller promises; the lock is held.
+            self.locked(|_| unsafe { (outside.allow)(state) });
+        }
+    }
+
+    /// What [`Watch::call_always`] has begun has ended: each coroutine puts its hook back when it runs.
+    pub fn call_no_more(&self) {
+        self.hands_on.store(self.is_counting(), Ordering::Relaxed);
+    }
+
+    /// While instructions are counted: sees to it that finalizers and hooks do not escape.
+    pub fn count_everywhere(&self) {
+        let Some(outside) = &self.hooks.outside else { return };
+        if self.counting.load(Ordering::Relaxed) {
+            self.locked(|_| {
+                let state = self.running.load(Ordering::Acquire);
+                if !state.is_null() {
+                    // SAFETY: the lock is held, so the state is there.
+                    unsafe { (outside.allow)(state) };
+                }
+            });
+        }
+    }
+
+    /// In the hook that has been called: puts back the hook that there was before.
+    ///
+    /// # Safety
+    /// `state` is live, and this thread's.
+    pub unsafe fn put_back(&self, state: *mut lua_State) {
+        self.locked(|guarded| {
+            let key = self.key(state);
+            let found = guarded.kept.iter().position(|kept| kept.state == key);
+            let kept = found.map(|index| guarded.kept.swap_remove(index));
+            // SAFETY: as the caller promises; the lock is held.
+            unsafe {
+                match kept {
+                    Some(kept) => (self.hooks.set)(state, kept.hook, kept.mask, kept.count),
+                    None if self.is_ours(state) => (self.hooks.set)(state, None, 0, 0),
+                    None => {}
+                }
+            }
+        });
+    }
+
+    /// Has the hook called after so many instructions, by the thread that runs Lua.
+    ///
+    /// # Safety
+    /// `state` is live, and this thread's.
+    pub unsafe fn count_from(&self, state: *mut lua_State, instructions: c_int) {
+        self.locked(|guarded| {
+            guarded.left = None;
+            self.keep(guarded, state);
+            self.counting.store(true, Ordering::Relaxed);
+            self.hands_on.store(true, Ordering::Relaxed);
+            // SAFETY: as the caller promises; the lock is held.
+            unsafe { (self.hooks.set)(state, self.hook, COUNT, instructions) };
+        });
+    }
+
+    /// How many of the instructions of [`Watch::count_from`] are left; 0 in the hook that has been
+    /// called because there were none. Outside of the hook, an installed Lua does not tell: all.
+    ///
+    /// # Safety
+    /// `state` is live, and this thread's.
+    pub unsafe fn left(&self, state: *mut lua_State, in_hook: bool) -> c_int {
+        self.locked(|guarded| match (guarded.left.take(), &self.hooks.outside) {
+            (Some(left), _) => left,
+            (None, Some(outside)) if !in_hook && self.is_ours(state) => {
+                // SAFETY: as the caller promises.
+                unsafe { (outside.left)(state) }
+            }
+            (None, None) if !in_hook => c_int::MAX,
+            _ => 0,
+        })
+    }
+
+    /// Ends counting.
+    ///
+    /// # Safety
+    /// `state` is live, and this thread's.
+    pub unsafe fn end_count(&self, state: *mut lua_State) {
+        self.counting.store(false, Ordering::Relaxed);
+        self.hands_on.store(false, Ordering::Relaxed);
+        // SAFETY: as the caller promises.
+        unsafe { self.put_back(state) };
+    }
+
+    /// Whether instructions are counted.
+    pub fn is_counting(&self) -> bool {
+        self.counting.load(Ordering::Relaxed)
+    }
+}
+
+/// The watch of the Lua that this thread works on.
+fn of_thread<'a>() -> Option<&'a Watch> {
+    // SAFETY: the calling thread's; an instance is at least as long there as a thread works on it,
+    // and begins with its watch.
+    unsafe { Thread::this().as_ref().instance().cast::<Watch>().as_ref() }
+}
+
+/// Takes the lock for Lua itself; the C functions of `lua-build/c` call this.
+#[unsafe(no_mangle)]
+extern "C" fn lupa_lock() {
+    if let Some(watch) = of_thread() {
+        watch.lock();
+    }
+}
+
+/// Gives the lock back.
+#[unsafe(no_mangle)]
+extern "C" fn lupa_unlock() {
+    if let Some(watch) = of_thread() {
+        watch.unlock();
+    }
+}
+
+/// The main state is about to be freed.
+#[unsafe(no_mangle)]
+extern "C" fn lupa_closing() {
+    if let Some(watch) = of_thread() {
+        watch.set_running(null_mut());
+    }
+}
+
+/// A coroutine is about to be freed; the lock is held.
+#[unsafe(no_mangle)]
+extern "C" fn lupa_forget(state: *mut lua_State) {
+    if let Some(watch) = of_thread() {
+        // SAFETY: Lua holds the lock, by `lupa_lock`.
+        let guarded = unsafe { &mut *watch.guarded.get() };
+        guarded.kept.retain(|kept| kept.state != state);
+    }
+}
+
+/// A script sets a hook, and Lua holds the lock: 1 if it is kept because ours is set.
+#[unsafe(no_mangle)]
+extern "C" fn lupa_keep(state: *mut lua_State, hook: lua_Hook, mask: c_int, count: c_int) -> c_int {
+    let Some(watch) = of_thread() else { return 0 };
+    if !watch.is_ours(state) {
+        return 0;
+    }
+    // SAFETY: Lua holds the lock, by `lupa_lock`.
+    let guarded = unsafe { &mut *watch.guarded.get() };
+    let key = watch.key(state);
+    guarded.kept.retain(|kept| kept.state != key);
+    if hook.is_some() && mask != 0 {
+        guarded.kept.push(Kept { state: key, hook, mask, count });
+    }
+    1
+}
+
+/// Another coroutine runs from now on; gives the one before. Null changes nothing.
+#[unsafe(no_mangle)]
+extern "C" fn lupa_switch(to: *mut lua_State) -> *mut lua_State {
+    let Some(watch) = of_thread() else { return null_mut() };
+    if to.is_null() {
+        return null_mut();
+    }
+    let before = watch.running.load(Ordering::Relaxed);
+    watch.running.store(to, Ordering::Release);
+    if watch.hands_on.load(Ordering::Relaxed) && before != to && !before.is_null() {
+        hand_on(watch, before, to);
+    }
+    before
+}
+
+#[cold]
+fn hand_on(watch: &Watch, before: *mut lua_State, to: *mut lua_State) {
+    let hand_on = watch.hooks.outside.as_ref().and_then(|outside| outside.hand_on);
+    if let Some(hand_on) = hand_on {
+        watch.locked(|guarded| {
+            if watch.is_ours(before) {
+                watch.keep(guarded, to);
+                // SAFETY: both are live: one has run, the other is about to.
+                unsafe { hand_on(before, to) };
+            }
+        });
+    }
+}

@@ -1,0 +1,217 @@
+//! The monitor: a thread that sees to it that what runs too long is stopped, and that what runs for
+//! long is asked to look for signals.
+//!
+//! It lives while Lua is used and for a second after. Before a fork it is ended, so that the child
+//! (and Python, which warns of forks with threads) finds none; after it goes on. It never touches
+//! Python: it reads a few numbers of each runtime, and sets hooks by [`lua_api::Watch`].
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::{Builder, JoinHandle};
+use std::time::{Duration, Instant};
+
+use pyo3::prelude::*;
+use pyo3::types::PyCFunction;
+
+/// How often it looks. Ctrl-C is seen within two looks.
+const TICK: Duration = Duration::from_millis(40);
+
+/// A runtime that has not been used for so many looks is watched no more.
+const PATIENCE: u32 = 25;
+
+/// It needs next to nothing.
+const STACK_SIZE: usize = 128 << 10;
+
+/// No deadline.
+pub(crate) const NEVER: u64 = u64::MAX;
+
+/// Nanoseconds since some moment; never [`NEVER`].
+pub(crate) fn now() -> u64 {
+    static START: OnceLock<Instant> = OnceLock::new();
+    let nanoseconds = START.get_or_init(Instant::now).elapsed().as_nanos();
+    u64::try_from(nanoseconds).unwrap_or(NEVER - 1)
+}
+
+/// What the monitor sees of a runtime.
+#[derive(Default)]
+pub(crate) struct Pulse {
+    // The monitor looks at it.
+    watched: AtomicBool,
+    // It is on the list, perhaps for one look more.
+    listed: AtomicBool,
+}
+
+/// A runtime, as the monitor sees it. All of this is called in any thread.
+pub(crate) trait Watched {
+    fn pulse(&self) -> &Pulse;
+    /// Whether some thread uses the runtime.
+    fn is_busy(&self) -> bool;
+    /// A number that changes with each entry into Lua and each callback.
+    fn beat(&self) -> u64;
+    /// When it is to be stopped, in nanoseconds of [`now`]; [`NEVER`], or 0 for at once.
+    fn deadline(&self) -> u64;
+    /// Has it look, at its next instruction, whether it is to stop.
+    fn nudge(&self);
+    /// Called at each look while it is busy.
+    fn look_after(&self);
+    /// Whether it need not look for signals as long as its beat is this.
+    fn ignores_signals(&self, beat: u64) -> bool;
+}
+
+impl Pulse {
+    /// Whether the monitor has this runtime on its list.
+    #[inline(always)]
+    pub(crate) fn is_watched(&self) -> bool {
+        self.watched.load(Ordering::Relaxed)
+    }
+}
+
+struct Entry {
+    runtime: *const dyn Watched,
+    beat: u64,
+    busy: bool,
+    idle: u32,
+}
+
+// SAFETY: a runtime takes itself off the list before it is dropped; and `Watched` is for any thread.
+unsafe impl Send for Entry {}
+
+struct List {
+    entries: Vec<Entry>,
+    thread: Option<JoinHandle<()>>,
+    ending: bool,
+}
+
+static LIST: Mutex<List> = Mutex::new(List { entries: Vec::new(), thread: None, ending: false });
+static WAKE: Condvar = Condvar::new();
+/// When the thread looks next, in nanoseconds of [`now`].
+static NEXT: AtomicU64 = AtomicU64::new(NEVER);
+
+fn list() -> MutexGuard<'static, List> {
+    LIST.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Puts a runtime on the list; false if there can be no thread.
+#[cold]
+pub(crate) fn watch(runtime: &(dyn Watched + 'static)) -> bool {
+    let mut list = list();
+    runtime.pulse().watched.store(true, Ordering::Relaxed);
+    if !runtime.pulse().listed.swap(true, Ordering::Relaxed) {
+        list.entries.push(Entry { runtime, beat: 0, busy: false, idle: 0 });
+    }
+    list.thread.is_some() || start(&mut list)
+}
+
+/// Takes a runtime off the list, before it is dropped.
+pub(crate) fn forget(runtime: &(dyn Watched + 'static)) {
+    if runtime.pulse().listed.load(Ordering::Relaxed) {
+        let runtime: *const dyn Watched = runtime;
+        list().entries.retain(|entry| !std::ptr::addr_eq(entry.runtime, runtime));
+    }
+}
+
+/// There is a deadline: the monitor is not to sleep over it.
+#[inline]
+pub(crate) fn expect(deadline: u64) {
+    if deadline < NEXT.load(Ordering::Relaxed) {
+        let _list = list();
+        WAKE.notify_one();
+    }
+}
+
+fn start(list: &mut List) -> bool {
+    let thread = Builder::new().name("lupa".into()).stack_size(STACK_SIZE).spawn(run);
+    list.thread = thread.ok();
+    list.thread.is_some()
+}
+
+fn run() {
+    let mut list = list();
+    while !list.ending && !list.entries.is_empty() {
+        let next = look(&mut list.entries);
+        NEXT.store(next, Ordering::Relaxed);
+        if list.entries.is_empty() {
+            break;
+        }
+        let pause = Duration::from_nanos(next.saturating_sub(now()).max(1));
+        list = WAKE.wait_timeout(list, pause).unwrap_or_else(PoisonError::into_inner).0;
+    }
+    NEXT.store(NEVER, Ordering::Relaxed);
+    if !list.ending {
+        // Whoever comes next starts another one; this one is as good as gone.
+        list.thread = None;
+    }
+}
+
+/// One look at all; gives the time of the next.
+fn look(entries: &mut Vec<Entry>) -> u64 {
+    let time = now();
+    let mut next = time + TICK.as_nanos() as u64;
+    entries.retain_mut(|entry| {
+        // SAFETY: on the list, so not dropped: see `forget`.
+        let runtime = unsafe { &*entry.runtime };
+        let (busy, beat) = (runtime.is_busy(), runtime.beat());
+        if busy {
+            runtime.look_after();
+            let deadline = runtime.deadline();
+            if deadline <= time {
+                runtime.nudge();
+            } else {
+                next = next.min(deadline);
+                let long = entry.busy && entry.beat == beat;
+                if long && !runtime.ignores_signals(beat) {
+                    runtime.nudge();
+                }
+            }
+        }
+        entry.idle = if busy || entry.beat != beat { 0 } else { entry.idle + 1 };
+        (entry.busy, entry.beat) = (busy, beat);
+        // Two steps: first it is told, and one look later, when it must have seen that, taken off.
+        let pulse = runtime.pulse();
+        pulse.watched.store(entry.idle < PATIENCE, Ordering::Relaxed);
+        let stays = entry.idle <= PATIENCE;
+        pulse.listed.store(stays, Ordering::Relaxed);
+        stays
+    });
+    next
+}
+
+/// Ends the thread, for a fork.
+fn pause() {
+    let thread = {
+        let mut list = list();
+        list.ending = true;
+        WAKE.notify_one();
+        list.thread.take()
+    };
+    if let Some(thread) = thread {
+        // It does not panic; if it did, it has ended as well.
+        let _ = thread.join();
+    }
+}
+
+/// Goes on after a fork, in either process.
+fn resume() {
+    let mut list = list();
+    list.ending = false;
+    if !list.entries.is_empty() {
+        start(&mut list);
+    }
+}
+
+/// Has Python call [`pause`] and [`resume`] around its forks.
+pub(crate) fn init(py: Python<'_>) -> PyResult<()> {
+    let os = py.import("os")?;
+    let Ok(register) = os.getattr("register_at_fork") else {
+        // A system without fork.
+        return Ok(());
+    };
+    let before = PyCFunction::new_closure(py, None, None, |_, _| pause())?;
+    let after = PyCFunction::new_closure(py, None, None, |_, _| resume())?;
+    let arguments = pyo3::types::PyDict::new(py);
+    arguments.set_item("before", before)?;
+    arguments.set_item("after_in_parent", &after)?;
+    arguments.set_item("after_in_child", after)?;
+    register.call((), Some(&arguments))?;
+    Ok(())
+}

@@ -1,0 +1,337 @@
+//! Stopping Lua: [`Stops`], what a runtime is to be stopped for, and the hook that does it.
+//!
+//! The hook is called by Lua when somebody wants it to look ([`lua_api::Watch`]): the monitor, when
+//! time is up or much time has passed; another thread, with `interrupt()`; or Lua itself, after so
+//! many instructions. It then asks [`Stops`]. If Lua is to stop, it raises an exception, and goes on
+//! raising it at each instruction, in every coroutine, so that no `pcall` keeps it: until Lua is left,
+//! to the Python code that has called it. There [`Runtime::take_stop`] puts that exception in the place of
+//! whatever Lua has made of it.
+
+use std::cell::{Cell, RefCell};
+use std::ffi::c_void;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+
+use lua_api::raw::lua_State;
+use lua_api::{LuaBackend, Raising, State, Thread};
+use pyo3::prelude::*;
+use pyo3::types::PyType;
+
+use crate::callback::{Callback, Outcome, call_inner};
+use crate::error::{Result, classes, place};
+use crate::limits::{Limits, Over};
+use crate::monitor::NEVER;
+use crate::runtime::{Entry, Runtime};
+
+/// What is to be seen to at the next entry, or at the end of one; bits of [`Due`].
+pub(crate) mod due {
+    /// References wait to be released.
+    pub(crate) const REFERENCES: u8 = 1;
+    /// There are limits.
+    pub(crate) const LIMITS: u8 = 2;
+    /// Lua is being stopped.
+    pub(crate) const STOP: u8 = 4;
+}
+
+/// Flags that the short way looks at, all at once.
+#[derive(Default)]
+pub(crate) struct Due(AtomicU8);
+
+impl Due {
+    #[inline(always)]
+    pub(crate) fn any(&self) -> bool {
+        self.0.load(Ordering::Relaxed) != 0
+    }
+
+    #[inline(always)]
+    pub(crate) fn has(&self, flag: u8) -> bool {
+        self.0.load(Ordering::Relaxed) & flag != 0
+    }
+
+    pub(crate) fn set(&self, flag: u8) {
+        self.0.fetch_or(flag, Ordering::Release);
+    }
+
+    pub(crate) fn clear(&self, flag: u8) {
+        self.0.fetch_and(!flag, Ordering::Release);
+    }
+}
+
+/// What a runtime is to be stopped for.
+pub(crate) struct Stops {
+    /// When the time is up, in nanoseconds of [`crate::monitor::now`].
+    deadline: AtomicU64,
+    interrupted: AtomicBool,
+    // With this beat, signals are not for the thread that runs Lua.
+    deaf: AtomicU64,
+    // What Lua is being stopped with. Only the lock's owner uses these.
+    exception: RefCell<Option<PyErr>>,
+    pub(crate) limits: RefCell<Limits>,
+    // Whether LuaJIT's compiler was on when instructions began to be counted.
+    compiled: Cell<bool>,
+}
+
+impl Default for Stops {
+    fn default() -> Self {
+        Stops {
+            deadline: AtomicU64::new(NEVER),
+            interrupted: AtomicBool::new(false),
+            deaf: AtomicU64::new(0),
+            exception: RefCell::default(),
+            limits: RefCell::default(),
+            compiled: Cell::new(false),
+        }
+    }
+}
+
+impl Stops {
+    /// When the monitor is to have Lua look: 0 is now.
+    pub(crate) fn deadline(&self) -> u64 {
+        if self.interrupted.load(Ordering::Relaxed) {
+            return 0;
+        }
+        self.deadline.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_deadline(&self, deadline: u64) {
+        self.deadline.store(deadline, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_deaf(&self, beat: u64) -> bool {
+        self.deaf.load(Ordering::Relaxed) == beat
+    }
+
+    /// From any thread: what runs now is to stop.
+    pub(crate) fn interrupt(&self) {
+        self.interrupted.store(true, Ordering::Relaxed);
+    }
+
+    /// What an interruption was meant for has ended.
+    pub(crate) fn end_interruption(&self) {
+        self.interrupted.store(false, Ordering::Relaxed);
+    }
+}
+
+/// The class and the text of what Lua is stopped with.
+type Reason = (fn(&crate::error::Classes) -> &Py<PyType>, String);
+
+impl<B: LuaBackend> Runtime<B> {
+    /// Why Lua is to stop now, if it is.
+    fn reason(&self) -> Option<Reason> {
+        if self.stops.interrupted.load(Ordering::Relaxed) {
+            return Some((|classes| &classes.interrupted, "interrupted".into()));
+        }
+        match self.stops.limits.borrow().over()? {
+            Over::Time(seconds) => {
+                Some((|classes| &classes.timeout, format!("time limit of {seconds} s is over")))
+            }
+            Over::Instructions(count) => Some((
+                |classes| &classes.instructions,
+                format!("limit of {count} instructions is reached"),
+            )),
+        }
+    }
+
+    /// An error if Lua was stopped, whatever it has made of that.
+    ///
+    /// # Errors
+    /// What it was stopped with.
+    #[inline(always)]
+    pub(crate) fn check_stop(&self) -> Result<()> {
+        if self.due.has(due::STOP)
+            && let Some(exception) = self.take_stop()
+        {
+            return Err(exception.into());
+        }
+        Ok(())
+    }
+
+    /// The exception that Lua is being stopped with, if it is; whoever takes it has left Lua.
+    #[cold]
+    pub(crate) fn take_stop(&self) -> Option<PyErr> {
+        let exception = self.stops.exception.take()?;
+        self.instance.watch().call_no_more();
+        Some(exception)
+    }
+}
+
+/// What Lua calls: see the top of this file.
+pub(crate) unsafe extern "C-unwind" fn hook<B: LuaBackend>(l: *mut lua_State, _: *mut c_void) {
+    // SAFETY: Lua runs only while an instance is entered; its host is the runtime, which outlives it.
+    // This frame holds plain values only.
+    unsafe {
+        let Some(raising) = Raising::<B>::of_thread(l) else { return };
+        let instance = raising.instance();
+        // A module may run a Lua of its own in this thread.
+        let ours = B::lua_topointer(instance.state().raw(), B::REGISTRY_INDEX);
+        if B::lua_topointer(l, B::REGISTRY_INDEX) != ours {
+            instance.watch().put_back(l);
+            return;
+        }
+        let runtime = &*instance.host().cast::<Runtime<B>>();
+        if is_to_stop(runtime, l) {
+            instance.watch().allow_hooks(l);
+            raising.raise();
+        }
+    }
+}
+
+/// True when the error to raise is on top of the stack.
+#[inline(never)]
+fn is_to_stop<B: LuaBackend>(runtime: &Runtime<B>, l: *mut lua_State) -> bool {
+    let watch = runtime.instance.watch();
+    if runtime.stops.exception.try_borrow().is_ok_and(|exception| exception.is_none()) {
+        // SAFETY: the coroutine that runs.
+        unsafe { runtime.go_on_counting(l) };
+        if runtime.reason().is_none() {
+            if !watch.is_counting() {
+                // SAFETY: the coroutine that runs.
+                unsafe { watch.put_back(l) };
+            }
+            return runtime.listens() && call_inner::<B, Signals>(runtime, l) < 0;
+        }
+    }
+    call_inner::<B, Stop>(runtime, l) < 0
+}
+
+/// Runs the handlers of signals that have come meanwhile.
+struct Signals;
+
+impl<B: LuaBackend> Callback<B> for Signals {
+    fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
+        if !entry.hears(entry.py)? {
+            return Ok(0);
+        }
+        if let Err(exception) = entry.py.check_signals() {
+            leave(entry, state, exception.clone_ref(entry.py));
+            return Err(exception.into());
+        }
+        Ok(0)
+    }
+}
+
+/// Raises what Lua is stopped with.
+struct Stop;
+
+impl<B: LuaBackend> Callback<B> for Stop {
+    fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
+        let py = entry.py;
+        let again = entry.stops.exception.borrow().as_ref().map(|e| e.clone_ref(py));
+        if let Some(exception) = again {
+            return Err(exception.into());
+        }
+        let Some((class, text)) = entry.reason() else { return Ok(0) };
+        let text = place(state, 0) + &text;
+        let exception = PyErr::from_type(class(classes(py)).bind(py).clone(), text);
+        leave(entry, state, exception.clone_ref(py));
+        Err(exception.into())
+    }
+}
+
+/// From now on everything in Lua raises this, until Lua is left.
+fn leave<B: LuaBackend>(entry: &Entry<'_, B>, state: State<B>, exception: PyErr) {
+    let watch = entry.instance.watch();
+    // SAFETY: the coroutine that runs.
+    unsafe { watch.call_always(state.raw()) };
+    *entry.stops.exception.borrow_mut() = Some(exception);
+    entry.due.set(due::STOP);
+}
+
+impl<B: LuaBackend> Runtime<B> {
+    /// Whether signals may be for this thread.
+    fn listens(&self) -> bool {
+        // SAFETY: the calling thread's.
+        unsafe { Thread::this().as_ref() }.is_main() != Some(false)
+    }
+
+    /// Whether this is the thread that Python handles signals in.
+    fn hears(&self, py: Python<'_>) -> PyResult<bool> {
+        // SAFETY: the calling thread's.
+        let thread = unsafe { Thread::this().as_ref() };
+        let main = match thread.is_main() {
+            Some(main) => main,
+            None => {
+                let threading = py.import("threading")?;
+                let main = threading.call_method0("main_thread")?.getattr("ident")?;
+                let main = main.eq(threading.call_method0("get_ident")?)?;
+                thread.set_main(main);
+                main
+            }
+        };
+        if !main {
+            self.stops.deaf.store(self.epoch(), Ordering::Relaxed);
+        }
+        Ok(main)
+    }
+
+    /// In the hook: accounts for the instructions that have run, and goes on counting.
+    ///
+    /// # Safety
+    /// The coroutine that runs.
+    unsafe fn go_on_counting(&self, l: *mut lua_State) {
+        let watch = self.instance.watch();
+        if watch.is_counting() {
+            let mut limits = self.stops.limits.borrow_mut();
+            // SAFETY: as the caller promises.
+            unsafe {
+                limits.account(watch.left(l, true));
+                if let Some(count) = limits.next_count() {
+                    watch.count_from(l, count);
+                }
+            }
+        }
+    }
+
+    /// Limits have begun or ended: has them hold.
+    pub(crate) fn apply_limits(&self) {
+        if !self.instance.is_open() {
+            return;
+        }
+        let state = self.instance.state();
+        let watch = self.instance.watch();
+        let (count, deadline, any) = {
+            let mut limits = self.stops.limits.borrow_mut();
+            if watch.is_counting() {
+                // SAFETY: the coroutine that runs, or would.
+                limits.account(unsafe { watch.left(state.raw(), false) });
+            }
+            self.instance.memory().set_scoped_limit(limits.memory());
+            (limits.next_count(), limits.deadline(), limits.any())
+        };
+        match count {
+            Some(count) => {
+                if !watch.is_counting() {
+                    self.stops.compiled.set(self.switch_compiler(false));
+                }
+                // SAFETY: as above.
+                unsafe { watch.count_from(state.raw(), count) };
+            }
+            None if watch.is_counting() => {
+                // SAFETY: as above.
+                unsafe { watch.end_count(state.raw()) };
+                if self.stops.compiled.replace(false) {
+                    self.switch_compiler(true);
+                }
+            }
+            None => {}
+        }
+        if any {
+            self.due.set(due::LIMITS);
+        } else {
+            self.due.clear(due::LIMITS);
+        }
+        self.stops.set_deadline(deadline);
+    }
+
+    /// Instructions of compiled code cannot be counted: LuaJIT interprets meanwhile.
+    fn switch_compiler(&self, on: bool) -> bool {
+        if !B::HAS_FFI {
+            return false;
+        }
+        let state = self.instance.state();
+        let was = state.protect(|raising| raising.compiler(on));
+        was.unwrap_or_else(|_| {
+            state.pop(1);
+            false
+        })
+    }
+}

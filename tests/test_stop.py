@@ -1,0 +1,553 @@
+"""Stopping Lua: time and instruction limits, ``interrupt()``, signals. Nothing in Lua escapes them."""
+
+import gc
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+pytestmark = pytest.mark.beyond
+
+# Short, as it is waited for; a test that hangs is ended by the limit of its process or of the run.
+SOON = 0.05
+
+LOOPS = {
+    "while": "while true do end",
+    "repeat": "repeat until false",
+    "for": "for i = 1, math.huge do end",
+    "sum": "local sum = 0 for i = 1, 1e15 do sum = sum + i end",
+    "jumps": "local i = 0 while true do i = i + 1 if i > 10 then i = 0 end end",
+    "iterator": "for _ in function() return 1 end do end",
+    "tail call": "local function f() return f() end f()",
+    "C function": "while true do local s = ('x'):rep(10) end",
+    "pcall": "while true do pcall(error, 'x') end",
+    "pcall around": "local function f() while true do end end while true do pcall(f) end",
+    "many pcalls": "local function f(n) while true do pcall(n > 0 and f or error, n - 1) end end f(50)",
+    "xpcall": "while true do xpcall(function() while true do end end, function() while true do end end) end",
+    "error": "while true do pcall(function() error(setmetatable({}, {__tostring = function() end})) end) end",
+    "coroutine": "local f = coroutine.wrap(function() while true do end end) while true do pcall(f) end",
+    "new coroutines": "while true do local f = coroutine.wrap(function() coroutine.yield() end) f() f() end",
+    "coroutines that catch": """
+        while true do
+            local co = coroutine.create(function() while true do pcall(coroutine.yield) end end)
+            for i = 1, 5 do coroutine.resume(co) end
+        end""",
+    "nested coroutines": """
+        local function nest(n)
+            if n == 0 then while true do end end
+            while true do pcall(coroutine.wrap(nest), n - 1) end
+        end
+        nest(20)""",
+    "comparison function": "table.sort({3, 2, 1, 5, 4}, function() while true do end end)",
+    "replacement function": "('x'):gsub('x', function() while true do end end)",
+    "metamethod": "local t = setmetatable({}, {__index = function() while true do end end}) return t.x",
+    "reader": "load(function() while true do end end)",
+    "hook": "debug.sethook(function() while true do end end, 'l')\nlocal x = 1\nwhile true do x = x + 1 end",
+    "hooks": "while true do debug.sethook(function() end, '', 1) debug.sethook() end",
+    "finalizer": """
+        if newproxy then
+            getmetatable(newproxy(true)).__gc = function() while true do end end
+        else
+            setmetatable({}, {__gc = function() while true do end end})
+        end
+        collectgarbage() collectgarbage()
+        while true do end""",
+    "close": """
+        if coroutine.close then
+            local code = 'local x <close> = setmetatable({}, {__close = function() while true do end end})'
+            local co = coroutine.create(load(code .. ' coroutine.yield()'))
+            coroutine.resume(co)
+            coroutine.close(co)
+        end
+        while true do end""",
+    "Python": "while true do python.builtins.len('') end",
+    "objects": "local o = python.builtins.object() while true do local x = tostring(o) end",
+}
+
+
+@pytest.fixture(params=LOOPS)
+def loop(request):
+    """Code that never ends by itself."""
+    return LOOPS[request.param]
+
+
+def still_works(lua):
+    """Whether a runtime is as good as new."""
+    return lua.eval("(function(...) local s = 0 for i = 1, 100 do s = s + i end return s end)()") == 5050
+
+
+def test_timeout_of_a_runtime(lupa, loop):
+    lua = lupa.LuaRuntime(timeout=SOON)
+    with pytest.raises(lupa.LuaTimeoutError, match=f"time limit of {SOON} s is over"):
+        lua.execute(loop)
+    assert still_works(lua)
+
+
+def test_timeout_of_a_call(lupa, lua, loop):
+    with pytest.raises(lupa.LuaTimeoutError):
+        lua.execute(loop, timeout=SOON)
+    assert still_works(lua)
+
+
+def test_time_limit(lupa, lua, loop):
+    with lua.limits(seconds=SOON), pytest.raises(lupa.LuaTimeoutError):
+        lua.execute(loop)
+    assert still_works(lua)
+
+
+def test_instruction_limit(lupa, lua, loop):
+    with lua.limits(instructions=50_000), pytest.raises(lupa.LuaInstructionLimitError, match="limit of 50000 ins"):
+        lua.execute(loop)
+    assert still_works(lua)
+
+
+def test_interrupt(lupa, lua, loop):
+    timer = threading.Timer(SOON, lua.interrupt)
+    timer.start()
+    with pytest.raises(lupa.LuaInterruptedError, match="interrupted"):
+        lua.execute(loop)
+    timer.join()
+    assert still_works(lua)
+
+
+def test_interrupt_from_lua(lupa, lua, loop):
+    """A function that Lua has called can stop what has called it."""
+    lua.globals().interrupt = lua.interrupt
+    with pytest.raises(lupa.LuaInterruptedError):
+        lua.execute("interrupt() " + loop)
+    assert still_works(lua)
+
+
+def test_interrupt_when_nothing_runs(lua):
+    assert lua.interrupt() is False
+    assert lua.eval("1") == 1
+
+
+SIGNAL = """
+import os, threading
+timer = threading.Timer(0.1, os.kill, (os.getpid(), 2))
+timer.start()
+try:
+    lua.execute({loop!r})
+except KeyboardInterrupt:
+    print("interrupted")
+timer.join()
+assert lua.eval("1 + 1") == 2
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a signal that can be sent")
+@pytest.mark.parametrize("name", ["while", "sum", "pcall around", "coroutine", "coroutines that catch", "hook"])
+def test_keyboard_interrupt(hostile, name):
+    assert hostile(SIGNAL.format(loop=LOOPS[name])) == "interrupted\n"
+
+
+USE = """
+import _thread, threading
+table = lua.eval('''setmetatable({{}}, {{
+    __tostring = function() while true do end end, __index = function() while true do end end,
+    __eq = function() while true do end end}})''')
+coroutine = lua.eval("function() while true do end end").coroutine()
+endless = lua.eval('''function()
+    if newproxy then getmetatable(newproxy(true)).__gc = function() while true do end end
+    else setmetatable({{}}, {{__gc = function() while true do end end}}) end
+end''')
+if "gccollect" in {use!r}:
+    endless()
+timer = threading.Timer(0.1, _thread.interrupt_main)
+timer.start()
+try:
+    {use}
+    timer.join()
+    for _ in range(1000): pass
+except (KeyboardInterrupt, lupa.LuaError):
+    print("stopped")
+assert lua.eval("1 + 1") == 2
+"""
+
+
+@pytest.mark.parametrize("use", ["str(table)", "table.x", "next(coroutine)", "lua.gccollect()"])
+def test_signals_in_other_uses(hostile, use):
+    """A signal also stops what runs in metamethods, finalizers and coroutines."""
+    assert hostile(USE.format(use=use)) == "stopped\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a signal that can be sent")
+def test_handlers_of_signals_run(hostile):
+    """Also handlers other than the one that raises KeyboardInterrupt; what they raise, Lua is left with."""
+    out = hostile(
+        """
+        import os, signal, threading
+        calls = []
+        def handler(number, frame):
+            calls.append(lua.eval("1 + 1"))
+            if len(calls) == 3:
+                raise ZeroDivisionError("from the handler")
+        signal.signal(signal.SIGUSR1, handler)
+        def send():
+            for _ in range(3):
+                before = len(calls)
+                os.kill(os.getpid(), signal.SIGUSR1)
+                while len(calls) == before:
+                    pass
+        thread = threading.Thread(target=send)
+        thread.start()
+        try:
+            lua.execute("while true do pcall(function() while true do end end) end")
+        except ZeroDivisionError as error:
+            print(error, calls)
+        thread.join()
+        """
+    )
+    assert out == "from the handler [2, 2, 2]\n"
+
+
+def test_classes(lupa):
+    assert issubclass(lupa.LuaTimeoutError, (lupa.LuaError,)) and issubclass(lupa.LuaTimeoutError, TimeoutError)
+    assert issubclass(lupa.LuaInstructionLimitError, lupa.LuaError)
+    assert issubclass(lupa.LuaInterruptedError, lupa.LuaError)
+
+
+def test_the_place_is_told(lupa, lua):
+    with pytest.raises(lupa.LuaTimeoutError, match=r'^\[string "here"\]:2: time limit of 0.05 s is over$'):
+        lua.execute("local x\nwhile true do end", name="here", timeout=SOON)
+
+
+def test_each_entry_has_the_whole_time(lupa):
+    """A default holds for each use, not for all of them together."""
+    lua = lupa.LuaRuntime(timeout=0.2)
+    wait = lua.eval("function(sleep) sleep(0.08) return 1 end")
+    assert [wait(time.sleep) for _ in range(4)] == [1] * 4
+
+
+@pytest.mark.parametrize("use", ["call", "coroutine", "index", "tostring", "compare", "iterate"])
+def test_every_kind_of_use_is_limited(lupa, use):
+    lua = lupa.LuaRuntime(timeout=SOON)
+    loop = lua.eval("function() while true do end end")
+    table = lua.eval("""setmetatable({}, {
+        __index = function() while true do end end, __tostring = function() while true do end end,
+        __eq = function() while true do end end})""")
+    uses = {
+        "call": loop,
+        "coroutine": lambda: next(loop.coroutine()),
+        "index": lambda: table["x"],
+        "tostring": lambda: str(table),
+        "compare": lambda: lua.eval("function(a) return a.x end")(table),
+        "iterate": lambda: list(lua.eval("function() coroutine.yield(1) while true do end end").coroutine()),
+    }
+    with pytest.raises(lupa.LuaTimeoutError):
+        uses[use]()
+    assert still_works(lua)
+
+
+def test_an_explicit_timeout_replaces_the_default(lupa):
+    lua = lupa.LuaRuntime(timeout=SOON)
+    assert lua.execute("local sleep = ... sleep(0.1) local x = 1 return x", time.sleep, timeout=60) == 1
+
+
+def test_nested_entries_keep_the_tighter_limit(lupa, lua):
+    """What a callback allows does not go beyond what it was itself allowed."""
+    raised = []
+
+    def inner():
+        try:
+            lua.execute("while true do end", timeout=60)
+        except lupa.LuaTimeoutError as error:
+            raised.append(str(error))
+
+    lua.globals().inner = inner
+    with pytest.raises(lupa.LuaTimeoutError, match=f"{SOON} s"):
+        lua.execute("inner() while true do end", timeout=SOON)
+    assert len(raised) == 1 and f"{SOON} s" in raised[0]
+
+
+def test_a_tighter_inner_limit_ends_the_inner_only(lupa, lua):
+    def inner():
+        with pytest.raises(lupa.LuaTimeoutError, match=f"{SOON} s"):
+            lua.execute("while true do end", timeout=SOON)
+        with lua.limits(instructions=1000), pytest.raises(lupa.LuaInstructionLimitError):
+            lua.execute("while true do end")
+        return 7
+
+    lua.globals().inner = inner
+    assert lua.eval("inner() + 1", timeout=60) == 8
+
+
+def test_time_in_python_counts(lupa, lua):
+    with pytest.raises(lupa.LuaTimeoutError):
+        lua.execute("local sleep = ... pcall(sleep, 0.1) local x = 1 return x", time.sleep, timeout=SOON)
+
+
+def test_code_that_is_in_time_is_not_disturbed(lua):
+    code = "local s = 0 for i = 1, 1e5 do s = s + i % 7 end return s"
+    expected = lua.execute(code)
+    assert lua.execute(code, timeout=60) == expected
+    with lua.limits(seconds=60, instructions=10**9, memory=10**8):
+        assert lua.execute(code) == expected
+
+
+def needed(lupa, lua, code, low=1, high=1_000_000):
+    """How many instructions a piece of code needs."""
+    while low < high:
+        middle = (low + high) // 2
+        try:
+            with lua.limits(instructions=middle):
+                lua.execute(code)
+            high = middle
+        except lupa.LuaInstructionLimitError:
+            low = middle + 1
+    return low
+
+
+def test_instructions_are_counted_exactly(lupa):
+    """The same code needs the same number each time, in every runtime, coroutines included."""
+    code = """
+        local s = 0
+        for i = 1, 500 do s = s + i end
+        local f = coroutine.wrap(function() for i = 1, 50 do coroutine.yield(i) end end)
+        for i = 1, 50 do s = s + f() end
+        pcall(error, 'x')
+        return s"""
+    numbers = {needed(lupa, lupa.LuaRuntime(), code) for _ in range(3)}
+    assert len(numbers) == 1
+    assert 800 < numbers.pop() < 10_000
+
+
+def test_instructions_of_a_block_add_up(lupa, lua):
+    code = "local s = 0 for i = 1, 1000 do s = s + i end"
+    need = needed(lupa, lua, code)
+    with lua.limits(instructions=need * 3 + need // 2):
+        for _ in range(3):
+            lua.execute(code)
+        with pytest.raises(lupa.LuaInstructionLimitError):
+            lua.execute(code)
+    lua.execute(code)
+
+
+def test_memory_limit_of_a_block(lupa, lua):
+    fill = "local t = {} for i = 1, 1e6 do t[i] = {} end return #t"
+    with lua.limits(memory=1_000_000), pytest.raises(lupa.LuaMemoryError):
+        lua.execute(fill)
+    assert lua.get_max_memory() is None
+    assert lua.execute(fill) == 1_000_000
+
+
+def test_memory_limit_of_a_block_and_of_the_runtime(lupa):
+    lua = lupa.LuaRuntime(max_memory=5_000_000)
+    before = lua.get_max_memory()
+    rep = lua.eval("function(n) return #string.rep('x', n) end")
+    with lua.limits(memory=1_000_000):
+        assert lua.get_max_memory() == before
+        with pytest.raises(lupa.LuaMemoryError):
+            rep(2_000_000)
+        with lua.limits(memory=10_000_000), pytest.raises(lupa.LuaMemoryError):
+            rep(2_000_000)
+    assert rep(2_000_000) == 2_000_000
+    with lua.limits(memory=100_000_000), pytest.raises(lupa.LuaMemoryError):
+        rep(6_000_000)
+
+
+def test_limits_can_be_entered_again(lupa, lua):
+    limits = lua.limits(instructions=10_000)
+    for _ in range(2):
+        with limits, limits, pytest.raises(lupa.LuaInstructionLimitError):
+            lua.execute("while true do end")
+    with pytest.raises(RuntimeError, match="have not begun"):
+        limits.__exit__(None, None, None)
+
+
+def test_the_time_of_a_block_goes_on_outside_of_lua(lupa, lua):
+    with lua.limits(seconds=SOON):
+        lua.execute("x = 1")
+        time.sleep(SOON * 2)
+        with pytest.raises(lupa.LuaTimeoutError):
+            lua.execute("while true do end")
+        # What runs no Lua code is no matter of these limits.
+        assert lua.globals()["x"] == 1
+
+
+def test_limits_are_of_one_runtime(lupa, lua):
+    other = lupa.LuaRuntime()
+    with lua.limits(instructions=10):
+        assert still_works(other)
+        other.execute("for i = 1, 1e5 do end")
+
+
+@pytest.mark.parametrize(
+    "wrong, error",
+    [
+        ({"seconds": 0}, ValueError),
+        ({"seconds": -1}, ValueError),
+        ({"seconds": float("nan")}, ValueError),
+        ({"seconds": "1"}, TypeError),
+        ({"seconds": True}, TypeError),
+        ({"instructions": 0}, ValueError),
+        ({"instructions": -5}, ValueError),
+        ({"instructions": 1.5}, TypeError),
+        ({"memory": 0}, ValueError),
+        ({"memory": "1"}, TypeError),
+        ({"nonsense": 1}, TypeError),
+    ],
+)
+def test_wrong_limits(lua, wrong, error):
+    with pytest.raises(error):
+        lua.limits(**wrong)
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), "1", True])
+def test_wrong_timeouts(lupa, lua, timeout):
+    for use in (
+        lambda: lupa.LuaRuntime(timeout=timeout),
+        lambda: lua.eval("1", timeout=timeout),
+        lambda: lua.execute("x = 1", timeout=timeout),
+    ):
+        with pytest.raises((ValueError, TypeError)):
+            use()
+
+
+def test_very_long_limits(lua):
+    for seconds in (1e12, 1e300, float("inf")):
+        assert lua.eval("1", timeout=seconds) == 1
+        with lua.limits(seconds=seconds, instructions=10**30, memory=10**30):
+            assert still_works(lua)
+
+
+def test_hooks_of_scripts_come_back(lua):
+    """A hook that a script has set is there again after we have looked, and not lost by a count."""
+    lua.execute("lines = 0 debug.sethook(function() lines = lines + 1 end, 'l')")
+    with lua.limits(instructions=10**6):
+        lua.execute("local x\nx = 1\nx = 2")
+    lua.execute("local x\nx = 1\nx = 2\nx = 3")
+    assert lua.eval("lines") >= 4
+
+
+def test_a_hook_set_under_a_limit(lupa, lua):
+    """It does not take the place of the limit."""
+    code = "debug.sethook(function() end, '', 1) debug.sethook() while true do end"
+    with lua.limits(instructions=10_000), pytest.raises(lupa.LuaInstructionLimitError):
+        lua.execute(code)
+    assert still_works(lua)
+
+
+def test_a_stopped_coroutine_is_dead(lupa, lua):
+    coroutine = lua.eval("function() coroutine.yield(1) while true do pcall(function() while true do end end) end end")
+    coroutine = coroutine.coroutine()
+    assert next(coroutine) == 1
+    with lua.limits(seconds=SOON), pytest.raises(lupa.LuaTimeoutError):
+        next(coroutine)
+    with pytest.raises((lupa.LuaError, StopIteration)):
+        next(coroutine)
+
+
+def test_finalizers_at_the_end_are_limited(lupa):
+    lua = lupa.LuaRuntime(timeout=SOON)
+    lua.execute("""
+        endless = function() while true do end end
+        if newproxy then kept = newproxy(true) getmetatable(kept).__gc = endless
+        else kept = setmetatable({}, {__gc = endless}) end""")
+    lua.close()
+    lua = lupa.LuaRuntime(timeout=SOON)
+    lua.execute("""
+        endless = function() while true do end end
+        if newproxy then kept = newproxy(true) getmetatable(kept).__gc = endless
+        else kept = setmetatable({}, {__gc = endless}) end""")
+    del lua
+    gc.collect()
+
+
+def test_interrupts_of_many_threads(lupa):
+    """Each stops its own, and only that."""
+    runtimes = [lupa.LuaRuntime() for _ in range(6)]
+    results = []
+
+    def run(lua):
+        try:
+            lua.execute("while true do pcall(function() while true do end end) end")
+        except lupa.LuaInterruptedError:
+            results.append(lua.eval("1 + 1"))
+
+    threads = [threading.Thread(target=run, args=(lua,)) for lua in runtimes]
+    for thread in threads:
+        thread.start()
+    for number, lua in enumerate(runtimes):
+        while not lua.interrupt():
+            time.sleep(0.01)
+        threads[number].join()
+        assert len(results) == number + 1
+    assert results == [2] * 6
+
+
+def test_stopped_again_and_again(lupa, lua):
+    for _ in range(30):
+        with pytest.raises(lupa.LuaTimeoutError):
+            lua.execute("while true do pcall(coroutine.wrap(function() while true do end end)) end", timeout=0.002)
+    assert still_works(lua)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_fork(hostile):
+    """Limits hold in a child, also in one that is made in the middle of a limited call."""
+    hostile(
+        """
+        import os, warnings
+        warnings.simplefilter("error")
+        lua = lupa.LuaRuntime(timeout=0.2)
+        lua.execute("x = 1")
+        def both():
+            pid = os.fork()
+            return pid
+        lua.globals().fork = both
+        for code in ("child = fork() while child == 0 do end", "while true do end"):
+            pid = os.fork() if "fork" not in code else None
+            try:
+                lua.execute(code)
+                stopped = False
+            except lupa.LuaTimeoutError:
+                stopped = True
+            if pid is None:
+                pid = lua.globals().child
+                if pid != 0:
+                    assert not stopped
+            if pid == 0:
+                os._exit(0 if stopped else 1)
+            assert os.waitpid(pid, 0)[1] == 0
+        """
+    )
+
+
+def test_a_signal_for_another_thread_is_left_alone(lupa, lua):
+    """In other threads, nobody looks for signals; but their Lua can be stopped."""
+    results = []
+
+    def run():
+        try:
+            lua.execute("while true do end", timeout=0.3)
+        except lupa.LuaTimeoutError:
+            results.append("stopped")
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert results == ["stopped"]
+
+
+if hasattr(signal, "SIGALRM"):
+
+    def test_an_alarm(hostile):
+        """The usual way to limit time in a Unix program works in Lua, too."""
+        out = hostile(
+            """
+            import signal
+            def over(number, frame):
+                raise TimeoutError("alarm")
+            signal.signal(signal.SIGALRM, over)
+            signal.setitimer(signal.ITIMER_REAL, 0.1)
+            try:
+                lua.execute("while true do pcall(function() while true do end end) end")
+            except TimeoutError as error:
+                print(error)
+            """
+        )
+        assert out == "alarm\n"

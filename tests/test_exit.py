@@ -68,3 +68,20 @@ def test_os_exit_cleans_up(backend):
     """)
     assert done.returncode == 7
     assert done.stdout.split("\n") == ["finally", "at exit", ""]
+
+
+def test_os_exit_is_the_end(lupa):
+    """As in Lua, nothing runs after it: no handler, and no code behind a ``pcall``."""
+    lua = lupa.LuaRuntime()
+    lua.execute("after = 0")
+    for code in (
+        "pcall(os.exit, 3) after = after + 1",
+        "pcall(coroutine.wrap(function() os.exit(3) end)) after = after + 1",
+        "xpcall(function() os.exit(3) end, function() after = after + 1 end) after = after + 1",
+        "while true do pcall(function() pcall(os.exit, 3) after = after + 1 end) end",
+        "return pcall(os.exit, 3)",
+    ):
+        with pytest.raises(SystemExit) as caught:
+            lua.execute(code)
+        assert caught.value.code == 3
+    assert lua.eval("after") == 0

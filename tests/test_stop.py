@@ -204,6 +204,27 @@ def test_handlers_of_signals_run(hostile):
     assert out == "from the handler [2, 2, 2]\n"
 
 
+def test_keyboard_interrupt_in_a_function_of_python(lupa, lua):
+    """Where the signal comes while Lua calls Python, ``pcall`` does not keep it either."""
+    calls = []
+
+    def function():
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        lua.execute("local f = ... while true do pcall(f) pcall(coroutine.wrap(function() pcall(f) end)) end", function)
+    assert len(calls) == 3
+
+    def fail():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        lua.eval("pcall(...)", fail)
+    assert still_works(lua)
+
+
 def test_classes(lupa):
     assert issubclass(lupa.LuaTimeoutError, (lupa.LuaError,)) and issubclass(lupa.LuaTimeoutError, TimeoutError)
     assert issubclass(lupa.LuaInstructionLimitError, lupa.LuaError)

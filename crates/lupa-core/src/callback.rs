@@ -9,13 +9,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use lua_api::raw::lua_State;
 use lua_api::{LuaBackend, Raising, State, Thread};
-use pyo3::exceptions::PyRecursionError;
+use pyo3::exceptions::{PyKeyboardInterrupt, PyRecursionError};
 use pyo3::prelude::*;
 
 use crate::boxes::View;
 use crate::error::{Error, place};
 use crate::guard::panicked;
 use crate::runtime::{Entry, Runtime};
+use crate::stop::leave;
 use crate::to_lua::{Prepared, push_protected};
 
 /// Why a callback does not return values.
@@ -130,6 +131,10 @@ fn fail<B: LuaBackend>(entry: &Entry<'_, B>, state: State<B>, failure: Failure) 
     match failure {
         Failure::Error(error) => {
             let error = PyErr::from(error);
+            // Ctrl-C, as it comes while a Python function runs: no `pcall` keeps it.
+            if error.is_instance_of::<PyKeyboardInterrupt>(entry.py) && !entry.is_stopping() {
+                leave(entry, state, error.clone_ref(entry.py));
+            }
             let exception = error.into_value(entry.py);
             let prepared = Prepared::Object(exception.as_ptr(), View::ATTRIBUTES);
             if push_protected(entry, state, prepared).is_err() {

@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::from_lua::from_lua;
 use crate::runtime::Entry;
 use crate::setup::step;
+use crate::stop::leave;
 
 /// `os.exit(code)`; whether to close Lua, the second argument, is nothing to decide here.
 struct Exit;
@@ -21,7 +22,10 @@ impl<B: LuaBackend> Callback<B> for Exit {
             value::NUMBER | value::STRING => status(entry, state)?,
             _ => return Err(expected_number()),
         };
-        Err(PySystemExit::new_err(code).into())
+        // As in Lua, where nothing runs after it.
+        let exit = PySystemExit::new_err(code);
+        leave(entry, state, exit.clone_ref(entry.py));
+        Err(exit.into())
     }
 }
 

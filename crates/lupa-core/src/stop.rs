@@ -131,6 +131,11 @@ impl<B: LuaBackend> Runtime<B> {
         }
     }
 
+    /// Whether everything in Lua raises an exception already.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stops.exception.try_borrow().map_or(true, |exception| exception.is_some())
+    }
+
     /// An error if Lua was stopped, whatever it has made of that.
     ///
     /// # Errors
@@ -179,7 +184,7 @@ pub(crate) unsafe extern "C-unwind" fn hook<B: LuaBackend>(l: *mut lua_State, _:
 #[inline(never)]
 fn is_to_stop<B: LuaBackend>(runtime: &Runtime<B>, l: *mut lua_State) -> bool {
     let watch = runtime.instance.watch();
-    if runtime.stops.exception.try_borrow().is_ok_and(|exception| exception.is_none()) {
+    if !runtime.is_stopping() {
         // SAFETY: the coroutine that runs.
         unsafe { runtime.go_on_counting(l) };
         if runtime.reason().is_none() {
@@ -198,10 +203,12 @@ struct Signals;
 
 impl<B: LuaBackend> Callback<B> for Signals {
     fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
-        if !entry.hears(entry.py)? {
-            return Ok(0);
-        }
-        if let Err(exception) = entry.py.check_signals() {
+        // Whatever Python code runs here may be where a handler is called.
+        let heard = entry.hears(entry.py).and_then(|hears| match hears {
+            true => entry.py.check_signals(),
+            false => Ok(()),
+        });
+        if let Err(exception) = heard {
             leave(entry, state, exception.clone_ref(entry.py));
             return Err(exception.into());
         }
@@ -228,7 +235,7 @@ impl<B: LuaBackend> Callback<B> for Stop {
 }
 
 /// From now on everything in Lua raises this, until Lua is left.
-fn leave<B: LuaBackend>(entry: &Entry<'_, B>, state: State<B>, exception: PyErr) {
+pub(crate) fn leave<B: LuaBackend>(entry: &Entry<'_, B>, state: State<B>, exception: PyErr) {
     let watch = entry.instance.watch();
     // SAFETY: the coroutine that runs.
     unsafe { watch.call_always(state.raw()) };

@@ -22,7 +22,7 @@ class WheelWriter:
         self._dist_info = dist_info
         self._record: list[str] = []
         self._partial = path.with_name(path.name + ".partial")
-        self._zip = zipfile.ZipFile(self._partial, "w", zipfile.ZIP_DEFLATED)
+        self._zip = zipfile.ZipFile(self._partial, "w", zipfile.ZIP_DEFLATED, compresslevel=9)
 
     def __enter__(self) -> WheelWriter:
         return self
@@ -60,7 +60,8 @@ class WheelWriter:
         entry = zipfile.ZipInfo(name, time.gmtime(timestamp())[:6])
         entry.compress_type = zipfile.ZIP_DEFLATED
         entry.external_attr = (0o100755 if executable else 0o100644) << 16
-        self._zip.writestr(entry, data)
+        # An entry of its own does not take over the level of the archive.
+        self._zip.writestr(entry, data, compresslevel=9)
 
 
 def timestamp() -> int:

@@ -312,6 +312,8 @@ pub unsafe trait LuaBackend: CommonApi + Copy + 'static {
     unsafe fn get_field(l: *mut lua_State, index: c_int, name: &CStr);
     /// `[-0, +1, -]` The table of globals.
     unsafe fn push_globals(l: *mut lua_State);
+    /// `[-0, +(0|1), -]` Pushes what a chunk that was loaded from source has for its globals.
+    unsafe fn push_environment(l: *mut lua_State, function: c_int) -> bool;
     /// `[-0, +1, m]`
     unsafe fn push_bytes(l: *mut lua_State, bytes: *const c_char, len: usize);
     /// `[-0, +1, -]` An integer where there is that subtype, else a float.

@@ -164,6 +164,13 @@ macro_rules! classic_methods {
         }
 
         #[inline(always)]
+        unsafe fn push_environment(l: *mut lua_State, function: c_int) -> bool {
+            // SAFETY: as above.
+            unsafe { $bindings::lua_getfenv(l, function) };
+            true
+        }
+
+        #[inline(always)]
         unsafe fn to_integer(_l: *mut lua_State, _index: c_int) -> Option<i64> {
             None
         }
@@ -265,6 +272,12 @@ macro_rules! later_methods {
                 let globals = $bindings::LUA_RIDX_GLOBALS as _;
                 $bindings::lua_rawgeti(l, Self::REGISTRY_INDEX, globals);
             }
+        }
+
+        #[inline(always)]
+        unsafe fn push_environment(l: *mut lua_State, function: c_int) -> bool {
+            // SAFETY: as above. It is the first upvalue, `_ENV`.
+            unsafe { !$bindings::lua_getupvalue(l, function, 1).is_null() }
         }
 
         #[inline(always)]

@@ -166,6 +166,20 @@ impl<B: LuaBackend> State<B> {
         unsafe { !B::lua_getupvalue(self.raw, index, n).is_null() }
     }
 
+    /// Whether the function at `index`, a chunk that was loaded from source, has Lua's globals for its
+    /// own, as when it was loaded.
+    #[inline(always)]
+    pub fn has_globals(self, index: c_int) -> bool {
+        // SAFETY: as for `plain!`.
+        if !unsafe { B::push_environment(self.raw, index) } {
+            return false;
+        }
+        self.push_globals();
+        let same = self.raw_equal(-1, -2);
+        self.pop(2);
+        same
+    }
+
     /// Sets the table on top as the metatable of the value at `index` and pops it.
     #[inline(always)]
     pub fn set_metatable(self, index: c_int) {

@@ -14,6 +14,20 @@ const ADDED_TO: [&str; 3] = ["ldo.c", "lstate.c", "ldebug.c"];
 /// binary module is bound to the Lua that loads it; see `lua_api::dl`.
 pub(crate) const LOADER: [&str; 3] = ["dlopen", "dlsym", "dlerror"];
 
+/// What runs seldom or is waiting for the system: here `-O3` only makes the code larger.
+const COLD: [&str; 10] = [
+    "lcode.c",
+    "ldblib.c",
+    "ldebug.c",
+    "ldump.c",
+    "linit.c",
+    "liolib.c",
+    "loadlib.c",
+    "loslib.c",
+    "lparser.c",
+    "lundump.c",
+];
+
 /// Compiles all C files into a static library.
 ///
 /// Apart from what the system needs, nothing is defined: the compatibility switches are those of
@@ -36,7 +50,9 @@ pub(crate) fn compile(version: &Version, source: &Path) -> Library {
             build.define("luai_apicheck(L,o)", "assert(o)").flag("-include").flag("assert.h");
         }
     }
-    let mut loader = build.clone();
+    let mut cold = build.clone();
+    cold.opt_level(2);
+    let mut loader = cold.clone();
     // Of a build that makes no library, cargo is only told which variables it depends on.
     loader.cargo_metadata(true);
     if unix {
@@ -63,12 +79,14 @@ pub(crate) fn compile(version: &Version, source: &Path) -> Library {
             build.file(copy);
         } else if stem == "loadlib.c" {
             loader.file(path);
+        } else if COLD.iter().any(|cold| stem == *cold) {
+            cold.file(path);
         } else if stem != "lua.c" && stem != "luac.c" && stem != "print.c" {
             build.file(path);
         }
     }
     loader.get_archiver();
-    for object in loader.compile_intermediates() {
+    for object in loader.compile_intermediates().into_iter().chain(cold.compile_intermediates()) {
         build.object(object);
     }
     build.compile(&name);

@@ -116,9 +116,16 @@ pub(crate) unsafe fn push_quick<B: LuaBackend>(
     state: State<B>,
     objects: &[*mut ffi::PyObject],
 ) -> bool {
-    objects.len() <= FEW
+    if objects.len() > FEW {
+        return false;
+    }
+    for &object in objects {
         // SAFETY: as the caller promises.
-        && objects.iter().all(|&object| unsafe { quick::push(entry, state, object, Mode::Value) })
+        if !unsafe { quick::push(entry, state, object, Mode::Value) } {
+            return false;
+        }
+    }
+    true
 }
 
 /// Makes the call that has been begun, while other Python threads may run, and takes its results.

@@ -24,7 +24,19 @@ pub(crate) enum Failure {
     /// An error of the bridge or of Python.
     Error(Error),
     /// A bad argument: its number, the name of the function, and what is wrong with it.
-    Argument(i32, &'static str, Cow<'static, str>),
+    Argument(Box<(i32, &'static str, Cow<'static, str>)>),
+}
+
+impl Failure {
+    /// A bad argument.
+    #[cold]
+    pub(crate) fn argument(
+        number: i32,
+        function: &'static str,
+        problem: Cow<'static, str>,
+    ) -> Self {
+        Failure::Argument(Box::new((number, function, problem)))
+    }
 }
 
 impl<E: Into<Error>> From<E> for Failure {
@@ -134,7 +146,8 @@ fn fail<B: LuaBackend>(entry: &Entry<'_, B>, state: State<B>, failure: Failure) 
                 push_text(state, "not enough memory");
             }
         }
-        Failure::Argument(number, function, problem) => {
+        Failure::Argument(argument) => {
+            let (number, function, problem) = *argument;
             let place = place(state, 1);
             push_text(state, &format!("{place}bad argument #{number} to '{function}' ({problem})"));
         }

@@ -79,6 +79,67 @@ pub(crate) unsafe fn float_value(object: *mut ffi::PyObject) -> f64 {
     }
 }
 
+/// The `str` of bytes that are ASCII, made without a look at each by Python; `None` for others, or where
+/// there is no such way.
+#[inline(always)]
+pub(crate) fn ascii_string<'py>(
+    py: Python<'py>,
+    bytes: &[u8],
+) -> Option<PyResult<Bound<'py, PyAny>>> {
+    #[cfg(not(any(Py_LIMITED_API, PyPy, GraalPy)))]
+    {
+        // Python has the shortest ones ready.
+        if bytes.len() < 2 || !bytes.is_ascii() {
+            return None;
+        }
+        // SAFETY: attached. A `str` for characters up to 127 has one byte for each, and nobody else has
+        // seen it.
+        Some(unsafe {
+            let text = ffi::PyUnicode_New(bytes.len() as ffi::Py_ssize_t, 127);
+            Bound::from_owned_ptr_or_err(py, text).inspect(|text| {
+                let data = ffi::PyUnicode_DATA(text.as_ptr()).cast::<u8>();
+                data.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+            })
+        })
+    }
+    #[cfg(any(Py_LIMITED_API, PyPy, GraalPy))]
+    {
+        let _ = (py, bytes);
+        None
+    }
+}
+
+/// A new tuple of two objects.
+#[inline(always)]
+pub(crate) fn pair<'py>(
+    py: Python<'py>,
+    first: Bound<'py, PyAny>,
+    second: Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    // SAFETY: attached; the new tuple takes both references, and nobody uses it before.
+    unsafe {
+        // Python's collector finds out by itself that a tuple of numbers and strings cannot be part of
+        // a cycle; it has less to do if it is told.
+        let atomic =
+            ffi::PyObject_IS_GC(first.as_ptr()) == 0 && ffi::PyObject_IS_GC(second.as_ptr()) == 0;
+        let pair = Bound::from_owned_ptr_or_err(py, ffi::PyTuple_New(2))?;
+        #[cfg(not(any(Py_LIMITED_API, PyPy, GraalPy)))]
+        {
+            ffi::PyTuple_SET_ITEM(pair.as_ptr(), 0, first.into_ptr());
+            ffi::PyTuple_SET_ITEM(pair.as_ptr(), 1, second.into_ptr());
+        }
+        #[cfg(any(Py_LIMITED_API, PyPy, GraalPy))]
+        {
+            ffi::PyTuple_SetItem(pair.as_ptr(), 0, first.into_ptr());
+            ffi::PyTuple_SetItem(pair.as_ptr(), 1, second.into_ptr());
+        }
+        if atomic {
+            ffi::PyObject_GC_UnTrack(pair.as_ptr().cast());
+        }
+        Ok(pair)
+    }
+}
+
 /// Whether the type of an object has the subscript slot, so surely a `__getitem__`.
 ///
 /// # Safety

@@ -306,15 +306,17 @@ unsafe fn transfer_quick<B: LuaBackend>(
     thread: State<B>,
     arguments: &[*mut ffi::PyObject],
 ) -> Option<Ended> {
-    let base = state.top();
-    // SAFETY: as the caller promises.
-    if !unsafe { call::push_quick(entry, state, arguments) } {
-        state.set_top(base);
-        return None;
+    if !arguments.is_empty() {
+        let base = state.top();
+        // SAFETY: as the caller promises.
+        if !unsafe { call::push_quick(entry, state, arguments) } {
+            state.set_top(base);
+            return None;
+        }
+        // A coroutine that can be resumed is in a C function or has not begun: either way there is
+        // room for a few values on its stack, as there is on ours.
+        state.move_to(thread, arguments.len() as c_int);
     }
-    // A coroutine that can be resumed is in a C function or has not begun: either way there is room
-    // for a few values on its stack, as there is on ours.
-    state.move_to(thread, arguments.len() as c_int);
     entry.detach();
     // SAFETY: the coroutine can be resumed, has its arguments on top, and is not current.
     let (status, results) =

@@ -8,6 +8,8 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyString};
 
+use crate::compat;
+
 /// How strings cross between Python and Lua.
 #[derive(Clone, Debug)]
 pub(crate) enum Encoding {
@@ -46,6 +48,11 @@ impl Encoding {
     pub(crate) fn decode<'py>(&self, py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
         let start = bytes.as_ptr().cast();
         let len = bytes.len() as ffi::Py_ssize_t;
+        if matches!(self, Encoding::Utf8)
+            && let Some(text) = compat::ascii_string(py, bytes)
+        {
+            return text;
+        }
         // SAFETY: attached; pointer and length are of one slice.
         unsafe {
             let object = match self {

@@ -1,8 +1,6 @@
 //! [`Engine`]: what `LuaRuntime`, which is one concrete class, asks of the backend, which is a type.
 
-use std::borrow::Cow;
 use std::cell::Cell;
-use std::ffi::{CStr, CString};
 use std::marker::PhantomData;
 use std::sync::OnceLock;
 
@@ -13,6 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use crate::call::{self, Arguments};
+use crate::chunks::{Chunks, Source};
 use crate::error::{Error, Origin, Result, classes, from_stack, raised};
 use crate::from_lua::from_lua;
 use crate::limits::{Seconds, Wanted};
@@ -20,13 +19,6 @@ use crate::runtime::{Entry, Options, Runtime, RuntimeObject};
 use crate::sandbox::Sandbox;
 use crate::stop::{due, hook};
 use crate::{object, os_exit, python_lib, sandbox, setup, table_from};
-
-/// A chunk of code on its way to Lua.
-pub(crate) struct Chunk<'a> {
-    pub(crate) code: Cow<'a, [u8]>,
-    pub(crate) name: Cow<'a, CStr>,
-    pub(crate) mode: Option<CString>,
-}
 
 /// What a new runtime is made with, besides [`Options`].
 pub(crate) struct Creation<'py> {
@@ -60,14 +52,14 @@ pub(crate) trait Engine: Send + Sync {
     fn run<'py>(
         &self,
         state: &Bound<'py, PyAny>,
-        chunk: &Chunk<'_>,
+        source: &Source<'_, 'py>,
         args: &Bound<'py, PyTuple>,
         timeout: Option<Seconds>,
     ) -> Result<Bound<'py, PyAny>>;
     fn compile<'py>(
         &self,
         state: &Bound<'py, PyAny>,
-        chunk: &Chunk<'_>,
+        source: &Source<'_, 'py>,
     ) -> Result<Bound<'py, PyAny>>;
     fn require<'py>(
         &self,
@@ -173,7 +165,7 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
     fn run<'py>(
         &self,
         state: &Bound<'py, PyAny>,
-        chunk: &Chunk<'_>,
+        source: &Source<'_, 'py>,
         args: &Bound<'py, PyTuple>,
         timeout: Option<Seconds>,
     ) -> Result<Bound<'py, PyAny>> {
@@ -183,11 +175,18 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
         let stack = entry.state();
         let base = stack.top();
         stack.begin_load();
-        let status = stack.load(&chunk.code, &chunk.name, chunk.mode.as_deref());
-        if status != OK {
-            let error = from_stack(&entry, stack, Raised(status), Origin::Load);
+        if !runtime.chunks.push(stack, source) {
             stack.set_top(base);
-            return Err(error.into());
+            let options = &runtime.options;
+            let chunk = source.chunk(&options.source_encoding, options.sandbox.is_some())?;
+            stack.begin_load();
+            let status = stack.load(&chunk.code, &chunk.name, chunk.mode.as_deref());
+            if status != OK {
+                let error = from_stack(&entry, stack, Raised(status), Origin::Load);
+                stack.set_top(base);
+                return Err(error.into());
+            }
+            Chunks::learn(&entry, stack, source, &chunk);
         }
         // SAFETY: the tuple keeps the objects alive.
         unsafe {
@@ -216,10 +215,12 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
     fn compile<'py>(
         &self,
         state: &Bound<'py, PyAny>,
-        chunk: &Chunk<'_>,
+        source: &Source<'_, 'py>,
     ) -> Result<Bound<'py, PyAny>> {
         let runtime = handle::<B>(state);
         let entry = runtime.enter(state.py())?;
+        let options = &runtime.options;
+        let chunk = source.chunk(&options.source_encoding, options.sandbox.is_some())?;
         let stack = entry.state();
         let status = stack.load(&chunk.code, &chunk.name, chunk.mode.as_deref());
         if status != OK {

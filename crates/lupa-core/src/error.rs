@@ -15,8 +15,8 @@ use crate::runtime::Entry;
 /// What can go wrong between Python and Lua.
 #[derive(Debug)]
 pub(crate) enum Error {
-    /// An exception of Python, on its way.
-    Python(PyErr),
+    /// An exception of Python, on its way. Elsewhere, so that results are small.
+    Python(Box<PyErr>),
     /// The runtime was closed.
     Closed,
     /// The runtime is to be closed in the middle of a use.
@@ -36,7 +36,7 @@ pub(crate) type Result<T> = std::result::Result<T, Error>;
 
 impl From<PyErr> for Error {
     fn from(error: PyErr) -> Self {
-        Error::Python(error)
+        Error::Python(Box::new(error))
     }
 }
 
@@ -46,7 +46,7 @@ impl From<Error> for PyErr {
             Python::attach(|py| PyErr::from_type(classes(py).error.bind(py).clone(), message))
         };
         match error {
-            Error::Python(error) => error,
+            Error::Python(error) => *error,
             Error::Closed => lua_error("the Lua runtime is closed"),
             Error::Busy => lua_error("the Lua runtime cannot be closed while it is running"),
             Error::Pinned => lua_error(
@@ -302,10 +302,10 @@ pub(crate) fn raised<B: LuaBackend>(
     state: State<B>,
     raised: Raised,
 ) -> Error {
-    Error::Python(from_stack(entry, state, raised, Origin::Call))
+    from_stack(entry, state, raised, Origin::Call).into()
 }
 
 /// `TypeError`.
 pub(crate) fn type_error(message: &'static str) -> Error {
-    Error::Python(PyTypeError::new_err(message))
+    PyTypeError::new_err(message).into()
 }

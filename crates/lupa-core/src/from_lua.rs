@@ -185,10 +185,12 @@ pub(crate) fn live_box<B: LuaBackend>(
     state: State<B>,
     index: i32,
 ) -> Option<(*mut ffi::PyObject, View)> {
-    if state.type_of(index) != value::USERDATA || state.raw_len(index) != size_of::<PyBox>() {
+    let memory = state.to_userdata(index);
+    // A light one has no length.
+    if memory.is_null() || state.raw_len(index) != size_of::<PyBox>() {
         return None;
     }
-    runtime.boxes.look_up(state.to_userdata(index).cast())
+    runtime.boxes.look_up(memory.cast())
 }
 
 /// What looks like a box of this runtime, at `index`. A script with `debug.setmetatable` can make

@@ -8,7 +8,8 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use crate::error::Result;
+use crate::compat;
+use crate::error::{Error, Result};
 use crate::from_lua::{float, from_lua, integer};
 use crate::guard::{guard, guard_next};
 use crate::object;
@@ -212,9 +213,10 @@ impl TableIterator {
         }
         // Where the table has changed, or is read between two steps in a way that could change it,
         // reading ahead does not pay.
-        let rest = progress().take_rest();
-        let size = if rest.is_empty() { progress().size } else { 1 };
-        for object in rest {
+        let mut results = std::mem::take(&mut progress().ready);
+        let mut size = progress().size;
+        for object in results.drain(..).filter(|object| !object.is_null()) {
+            size = 1;
             // SAFETY: owned by the list.
             unsafe { ffi::Py_DECREF(object) };
         }
@@ -229,8 +231,12 @@ impl TableIterator {
             }
         };
         let epoch = runtime.epoch();
-        let mut results = Vec::new();
         let mut failed = None;
+        if results.try_reserve_exact(count).is_err() {
+            state.set_top(base);
+            progress().given = given;
+            return Err(Error::Memory);
+        }
         for index in 0..count as i32 {
             let key = base + Walk::FIRST + 2 * index;
             let noted = progress().walk.key(index as usize);
@@ -292,13 +298,7 @@ fn convert<'py, B: LuaBackend>(
         Yields::Items => {
             let first = first()?;
             let second = from_lua(runtime, py, state, key + 1)?;
-            // SAFETY: attached; the new tuple takes both references, and nobody sees it before.
-            unsafe {
-                let pair = Bound::from_owned_ptr_or_err(py, ffi::PyTuple_New(2))?;
-                ffi::PyTuple_SetItem(pair.as_ptr(), 0, first.into_ptr());
-                ffi::PyTuple_SetItem(pair.as_ptr(), 1, second.into_ptr());
-                Ok(pair)
-            }
+            Ok(compat::pair(py, first, second)?)
         }
     }
 }

@@ -16,6 +16,7 @@ mod array;
 mod boxes;
 mod call;
 mod callback;
+mod chunks;
 mod compat;
 mod coroutine;
 mod cursor;

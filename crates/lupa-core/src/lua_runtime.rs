@@ -1,15 +1,13 @@
 //! `LuaRuntime`: the class that users create.
 
-use std::borrow::Cow;
-use std::ffi::CString;
-
 use lua_api::{Gc, Selection};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString, PyTuple, PyType};
 
-use crate::encoding::{Encoding, ascii};
-use crate::engine::{self, Chunk, Creation};
+use crate::chunks::Source;
+use crate::encoding::Encoding;
+use crate::engine::{self, Creation};
 use crate::limits::{LuaLimits, Seconds};
 use crate::nogc::LuaNoGc;
 use crate::parameters::{Bytes, Default, Flag, Truth};
@@ -125,51 +123,6 @@ fn handlers<'py>(pair: Option<&Bound<'py, PyAny>>) -> PyResult<Handlers<'py>> {
         if object.is_none() { Ok(None) } else { callable(Some(object), MESSAGE) }
     };
     Ok((optional(getter)?, optional(setter)?))
-}
-
-impl LuaRuntime {
-    fn chunk<'a>(
-        &self,
-        code: &'a Bound<'_, PyAny>,
-        prefix: &[u8],
-        name: Option<&Bound<'_, PyAny>>,
-        mode: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<Chunk<'a>> {
-        let state = self.state.bind(code.py());
-        let encoding = engine::get().source_encoding(state);
-        let mode = match mode {
-            None if engine::get().sandbox(state).is_some() => Some(c"t".to_owned()),
-            mode => mode.map(ascii).transpose()?.map(c_string),
-        };
-        if engine::get().sandbox(state).is_some()
-            && mode.as_ref().is_some_and(|mode| mode.to_bytes().contains(&b'b'))
-        {
-            return Err(PyValueError::new_err("a sandbox loads no precompiled code: mode is 't'"));
-        }
-        let mut code = encoding.encode_source(code)?;
-        if !prefix.is_empty() {
-            let mut whole = Vec::new();
-            whole
-                .try_reserve_exact(prefix.len() + code.len())
-                .map_err(|_| PyErr::from(crate::error::Error::Memory))?;
-            whole.extend_from_slice(prefix);
-            whole.extend_from_slice(&code);
-            code = Cow::Owned(whole);
-        }
-        let name = match name {
-            Some(name) => Cow::Owned(c_string(encoding.encode_source(name)?.into_owned())),
-            None => Cow::Borrowed(c"<python>"),
-        };
-        Ok(Chunk { code, name, mode })
-    }
-}
-
-/// The part before the first NUL, which is all that C sees.
-fn c_string(mut bytes: Vec<u8>) -> CString {
-    if let Some(end) = bytes.iter().position(|&byte| byte == 0) {
-        bytes.truncate(end);
-    }
-    CString::new(bytes).unwrap_or_default()
 }
 
 #[pymethods]
@@ -296,8 +249,8 @@ impl LuaRuntime {
         mode: Option<&Bound<'py, PyAny>>,
         timeout: Option<Seconds>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let chunk = self.chunk(lua_code, b"return ", name, mode)?;
-        Ok(engine::get().run(self.state.bind(lua_code.py()), &chunk, args, timeout)?)
+        let source = Source { code: lua_code, is_expression: true, name, mode };
+        Ok(engine::get().run(self.state.bind(lua_code.py()), &source, args, timeout)?)
     }
 
     /// Run Lua code; further arguments are its ``...``. Gives what the code returns.
@@ -318,8 +271,8 @@ impl LuaRuntime {
         mode: Option<&Bound<'py, PyAny>>,
         timeout: Option<Seconds>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let chunk = self.chunk(lua_code, b"", name, mode)?;
-        Ok(engine::get().run(self.state.bind(lua_code.py()), &chunk, args, timeout)?)
+        let source = Source { code: lua_code, is_expression: false, name, mode };
+        Ok(engine::get().run(self.state.bind(lua_code.py()), &source, args, timeout)?)
     }
 
     /// Compile Lua code to a function without running it.
@@ -336,8 +289,8 @@ impl LuaRuntime {
         name: Option<&Bound<'py, PyAny>>,
         mode: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let chunk = self.chunk(lua_code, b"", name, mode)?;
-        Ok(engine::get().compile(self.state.bind(lua_code.py()), &chunk)?)
+        let source = Source { code: lua_code, is_expression: false, name, mode };
+        Ok(engine::get().compile(self.state.bind(lua_code.py()), &source)?)
     }
 
     /// Load a Lua module, as Lua's ``require`` does.

@@ -1,5 +1,7 @@
 //! What Lua code can do with a Python object: the metamethods of boxes.
 
+use std::ptr::null_mut;
+
 use lua_api::raw::lua_State;
 use lua_api::{LuaBackend, State};
 use pyo3::ffi;
@@ -46,9 +48,9 @@ pub(crate) fn python_argument<'py, B: LuaBackend>(
         None => None,
     };
     match found {
-        None => Err(Failure::Argument(index, function, "not a python object".into())),
+        None => Err(Failure::argument(index, function, "not a python object".into())),
         Some((object, _)) if object.is_null() => {
-            Err(Failure::Argument(index, function, "deleted python object".into()))
+            Err(Failure::argument(index, function, "deleted python object".into()))
         }
         // SAFETY: the box owns its object.
         Some((object, view)) => Ok((unsafe { Bound::from_borrowed_ptr(entry.py, object) }, view)),
@@ -159,45 +161,67 @@ pub(crate) fn call<'py, B: LuaBackend>(
         }
     };
     let count = (state.top() - first + 1) as usize;
-    let mut few: [Option<Bound<'py, PyAny>>; FEW] = Default::default();
-    let mut many = Vec::new();
-    let mut special = false;
-    for (number, index) in (first..).take(count).enumerate() {
-        let argument = from_lua(entry.runtime(), entry.py, state, index)?;
-        special |= argument.is_exact_instance_of::<PyArguments>();
-        match few.get_mut(number) {
-            Some(place) if count <= FEW => *place = Some(argument),
-            _ => many.push(argument),
-        }
-    }
-    let result = if special {
-        if count <= FEW {
-            many.extend(few.into_iter().flatten());
-        }
-        call_with_keywords(callable, many)?
-    } else if count > FEW {
-        let pointers: Vec<_> =
-            std::iter::once(std::ptr::null_mut()).chain(many.iter().map(|a| a.as_ptr())).collect();
-        vectorcall(callable, pointers)?
+    let result = if count <= FEW {
+        let mut places = [null_mut(); FEW + 1];
+        call_in(entry, state, callable, first, &mut places[..=count])?
     } else {
-        let mut pointers = [std::ptr::null_mut(); FEW + 1];
-        for (pointer, argument) in pointers[1..].iter_mut().zip(few.iter().flatten()) {
-            *pointer = argument.as_ptr();
-        }
-        vectorcall(callable, &mut pointers[..=count])?
+        call_in(entry, state, callable, first, &mut vec![null_mut(); count + 1])?
     };
     push_result(entry, state, &result)
+}
+
+/// Calls with the arguments from `first` on, for which there are empty places after a free one.
+#[inline]
+fn call_in<'py, B: LuaBackend>(
+    entry: &Entry<'py, B>,
+    state: State<B>,
+    callable: &Bound<'py, PyAny>,
+    first: i32,
+    places: &mut [*mut ffi::PyObject],
+) -> crate::error::Result<Bound<'py, PyAny>> {
+    let count = places.len() - 1;
+    let mut arguments = Received { places, count: 0 };
+    let mut special = false;
+    for index in (first..).take(count) {
+        let argument = from_lua(entry.runtime(), entry.py, state, index)?;
+        special |= argument.is_exact_instance_of::<PyArguments>();
+        arguments.count += 1;
+        arguments.places[arguments.count] = argument.into_ptr();
+    }
+    if special {
+        let list = arguments.places[1..].iter();
+        // SAFETY: owned by the list of arguments, which outlives the call.
+        let list = list.map(|&object| unsafe { Bound::from_borrowed_ptr(entry.py, object) });
+        return Ok(call_with_keywords(callable, list.collect())?);
+    }
+    Ok(vectorcall(callable, arguments.places)?)
+}
+
+/// Arguments that came from Lua, owned, behind a place that is free.
+struct Received<'a> {
+    places: &'a mut [*mut ffi::PyObject],
+    count: usize,
+}
+
+impl Drop for Received<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        for &object in &self.places[1..=self.count] {
+            // SAFETY: attached; owned.
+            unsafe { ffi::Py_DECREF(object) };
+        }
+    }
 }
 
 /// Calls with the arguments behind a free first place.
 ///
 /// Of a bound method that Lua calls as `obj:method(...)`, the instance is there already: the
 /// method's function is called with the arguments as they are.
+#[inline(always)]
 fn vectorcall<'py>(
     callable: &Bound<'py, PyAny>,
-    mut pointers: impl AsMut<[*mut ffi::PyObject]>,
+    pointers: &mut [*mut ffi::PyObject],
 ) -> PyResult<Bound<'py, PyAny>> {
-    let pointers = pointers.as_mut();
     let count = pointers.len() - 1;
     let mut target = callable.as_ptr();
     // SAFETY: attached; live objects; the place before the arguments may be written meanwhile,

@@ -43,7 +43,7 @@ fn status<B: LuaBackend>(
 }
 
 fn expected_number() -> Failure {
-    Failure::Argument(1, "exit", "number expected".into())
+    Failure::argument(1, "exit", "number expected".into())
 }
 
 /// Puts our `os.exit` in the place of Lua's, if there is one.

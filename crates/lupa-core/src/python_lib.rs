@@ -24,7 +24,7 @@ fn only_argument<'py, B: LuaBackend>(
     function: &'static str,
 ) -> Result<Bound<'py, PyAny>, Failure> {
     if state.top() > 1 {
-        return Err(Failure::Argument(2, function, "invalid arguments".into()));
+        return Err(Failure::argument(2, function, "invalid arguments".into()));
     }
     Ok(python_argument(entry, state, 1, function)?.0)
 }
@@ -119,7 +119,7 @@ pub(crate) struct Enumerate;
 impl<B: LuaBackend> Callback<B> for Enumerate {
     fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
         if state.top() > 2 {
-            return Err(Failure::Argument(3, "enumerate", "invalid arguments".into()));
+            return Err(Failure::argument(3, "enumerate", "invalid arguments".into()));
         }
         let (object, _) = python_argument(entry, state, 1, "enumerate")?;
         let start = if state.top() == 2 { integer(state, 2)? } else { 0 };
@@ -142,9 +142,9 @@ fn integer<B: LuaBackend>(state: State<B>, index: i32) -> Result<i64, Failure> {
             Ok(number as i64)
         }
         Some(_) => {
-            Err(Failure::Argument(2, "enumerate", "number has no integer representation".into()))
+            Err(Failure::argument(2, "enumerate", "number has no integer representation".into()))
         }
-        None => Err(Failure::Argument(2, "enumerate", "number expected".into())),
+        None => Err(Failure::argument(2, "enumerate", "number expected".into())),
     }
 }
 
@@ -279,7 +279,7 @@ impl<B: LuaBackend> Callback<B> for Args {
         if state.type_of(1) != value::TABLE {
             let found =
                 if state.type_of(1) == value::NONE { "no value" } else { state.type_name(1) };
-            return Err(Failure::Argument(
+            return Err(Failure::argument(
                 1,
                 "args",
                 format!("table expected, got {found}").into(),
@@ -315,7 +315,7 @@ impl<B: LuaBackend> Callback<B> for SetOverflowHandler {
             _ => {
                 python_argument(entry, state, 1, "set_overflow_handler").map_err(|_| {
                     let expected = "nil, a Lua function or a callable Python object expected";
-                    Failure::Argument(1, "set_overflow_handler", expected.into())
+                    Failure::argument(1, "set_overflow_handler", expected.into())
                 })?;
                 state.push_value(1);
             }

@@ -15,6 +15,7 @@ use pyo3::prelude::*;
 use crate::array::Arrays;
 use crate::boxes::Boxes;
 use crate::callback::too_deep;
+use crate::chunks::Chunks;
 use crate::cursor::Ahead;
 use crate::encoding::Encoding;
 use crate::error::{Error, Result};
@@ -75,6 +76,7 @@ pub(crate) struct Runtime<B: LuaBackend> {
     pub(crate) stops: Stops,
     pub(crate) boxes: Boxes,
     pub(crate) strings: Strings,
+    pub(crate) chunks: Chunks,
     pub(crate) arrays: Arrays,
     pub(crate) ahead: Ahead,
     // References whose wrappers died while another thread held the lock.
@@ -101,6 +103,7 @@ impl<B: LuaBackend> Runtime<B> {
             stops: Stops::default(),
             boxes: Boxes::default(),
             strings: Strings::default(),
+            chunks: Chunks::default(),
             arrays: Arrays::default(),
             ahead: Ahead::default(),
             pending: Mutex::default(),
@@ -361,6 +364,7 @@ impl<B: LuaBackend> Runtime<B> {
             self.end_due(unsafe { Python::assume_attached() });
         }
         self.strings.clear();
+        self.chunks.clear();
         for object in self.boxes.take_all() {
             // SAFETY: attached; the references came from the slots.
             unsafe { ffi::Py_DECREF(object) };

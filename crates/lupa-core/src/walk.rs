@@ -8,8 +8,8 @@ use lua_api::{LuaBackend, Ref, State, value};
 use crate::error::{Error, Result, raised};
 use crate::runtime::{Entry, Runtime};
 
-/// The most entries that are read at a time.
-pub(crate) const MOST: usize = 64;
+/// The most entries that are read at a time: more do not stay in the nearest cache until they are used.
+pub(crate) const MOST: usize = 32;
 
 /// A key that was read.
 #[derive(Clone, Copy)]
@@ -49,6 +49,7 @@ impl Walk {
             return Err(Error::Memory);
         }
         let kept = self.kept;
+        let notes = self.noted.as_mut_ptr();
         let last = given.checked_sub(1).and_then(|last| self.noted.get(last).copied());
         let read = state.protect_above(|raising| {
             raising.push_ref(table);
@@ -69,8 +70,11 @@ impl Walk {
             }
             let mut count = 0;
             while count < most && raising.next(1) {
+                let note = noted(raising.state(), -2);
+                // SAFETY: there is room for as many, and nobody else uses them meanwhile.
+                unsafe { notes.add(count).write(note) };
                 count += 1;
-                if raising.type_of(-2) != value::NUMBER {
+                if matches!(note, Noted::Kept) {
                     if raising.type_of(2) == value::NIL {
                         raising.new_table(MOST as i32, 0);
                         raising.insert(2);
@@ -88,15 +92,17 @@ impl Walk {
         let count = match read {
             Ok(count) => (count as usize - 1) / 2,
             Err(failure) => {
+                // One may try again from where it was.
+                if let Some(last) = last {
+                    self.noted[given - 1] = last;
+                }
                 let error = raised(entry, state, failure);
                 state.set_top(base);
                 return Err(error);
             }
         };
-        self.noted.clear();
-        for index in 0..count as i32 {
-            self.noted.push(noted(state, base + Self::FIRST + 2 * index));
-        }
+        // SAFETY: so many have been written.
+        unsafe { self.noted.set_len(count) };
         if self.kept.is_none() && state.type_of(base + 2) == value::TABLE {
             state.push_value(base + 2);
             match entry.instance.take_ref(state) {
@@ -129,11 +135,9 @@ impl Walk {
 
 #[inline(always)]
 fn noted<B: LuaBackend>(state: State<B>, index: i32) -> Noted {
-    if state.type_of(index) != value::NUMBER {
-        return Noted::Kept;
-    }
     match state.to_integer(index) {
         Some(integer) => Noted::Integer(integer),
-        None => Noted::Float(state.to_number(index)),
+        None if state.type_of(index) == value::NUMBER => Noted::Float(state.to_number(index)),
+        None => Noted::Kept,
     }
 }

@@ -76,7 +76,7 @@ pub(super) fn lens<B: LuaBackend>(
 ) -> Result<Vec<isize>, Failure> {
     let least = if open { -1 } else { 0 };
     let wrong = |index| {
-        Failure::Argument(index, function, "a shape is made of whole numbers, not negative".into())
+        Failure::argument(index, function, "a shape is made of whole numbers, not negative".into())
     };
     let valid = |number: Option<i64>| number.filter(|&number| number >= least);
     let mut lens = Vec::new();
@@ -104,9 +104,9 @@ fn kind<B: LuaBackend>(
 ) -> Result<Kind, Failure> {
     match state.bytes(index) {
         Some(name) => Kind::from_name(&String::from_utf8_lossy(name))
-            .map_err(|problem| Failure::Argument(index, function, problem.into())),
+            .map_err(|problem| Failure::argument(index, function, problem.into())),
         None if matches!(state.type_of(index), value::NIL | value::NONE) => Ok(Kind::F64),
-        None => Err(Failure::Argument(index, function, "the name of a dtype expected".into())),
+        None => Err(Failure::argument(index, function, "the name of a dtype expected".into())),
     }
 }
 
@@ -134,7 +134,7 @@ impl<B: LuaBackend> Callback<B> for ArrayFrom {
         let kind = kind(state, 2, "array_from")?;
         if state.type_of(1) != value::TABLE {
             let problem = format!("table expected, got {}", state.type_name(1));
-            return Err(Failure::Argument(1, "array_from", problem.into()));
+            return Err(Failure::argument(1, "array_from", problem.into()));
         }
         state.set_top(1);
         let lens = shape_of_tables(entry, state, kind)?;
@@ -166,7 +166,7 @@ fn shape_of_tables<B: LuaBackend>(
         lens.push(len as isize);
         if lens.len() > MOST_LEVELS {
             let problem = format!("more than {MOST_LEVELS} levels of tables");
-            return Err(Failure::Argument(1, "array_from", problem.into()));
+            return Err(Failure::argument(1, "array_from", problem.into()));
         }
         state.raw_geti(-1, 1);
         state.remove(-2);
@@ -221,7 +221,7 @@ impl<B: LuaBackend> Callback<B> for Array {
         }
         if state.type_of(1) == value::TABLE {
             let problem = "a Lua table is made an array by python.array_from";
-            return Err(Failure::Argument(1, "array", problem.into()));
+            return Err(Failure::argument(1, "array", problem.into()));
         }
         let (source, _) = python_argument(entry, state, 1, "array")?;
         crate::sandbox::check_array(entry, &source)?;

@@ -224,14 +224,14 @@ impl<B: LuaBackend> Callback<B> for Slice {
                 return Err(PyTypeError::new_err(message).into());
             };
             if top > 4 {
-                return Err(Failure::Argument(4, "slice", "too many arguments".into()));
+                return Err(Failure::argument(4, "slice", "too many arguments".into()));
             }
             state.set_top(4);
             picks.push(Pick::Range(range(entry, state, 2, dim.len)?));
         } else {
             if (top - 1) as usize > dims.len() {
                 let message = format!("the array has only {} dimensions", dims.len());
-                return Err(Failure::Argument(top - 1, "slice", message.into()));
+                return Err(Failure::argument(top - 1, "slice", message.into()));
             }
             for (dim, index) in dims.iter().zip(2..=top) {
                 picks.push(pick(entry, state, index, dim.len)?);

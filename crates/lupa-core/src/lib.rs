@@ -37,6 +37,7 @@ mod monitor;
 mod nogc;
 mod object;
 mod os_exit;
+mod owner;
 mod parameters;
 mod plain;
 mod protocol;

@@ -1,6 +1,6 @@
 //! `LuaRuntime`: the class that users create.
 
-use lua_api::{Gc, Selection};
+use lua_api::Gc;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString, PyTuple, PyType};
@@ -10,7 +10,7 @@ use crate::encoding::Encoding;
 use crate::engine::{self, Creation};
 use crate::limits::{LuaLimits, Seconds};
 use crate::nogc::LuaNoGc;
-use crate::parameters::{Bytes, Default, Flag, Truth};
+use crate::parameters::{Bytes, Default, Flag, Truth, callable, handlers, libraries};
 use crate::restrict::Restrictions;
 use crate::runtime::Options;
 use crate::sandbox::{self, Rights, SANDBOX_MEMORY, SANDBOX_TIMEOUT, Sandbox};
@@ -59,70 +59,6 @@ use crate::sandbox::{self, Rights, SANDBOX_MEMORY, SANDBOX_TIMEOUT, Sandbox};
 #[pyclass(name = "LuaRuntime", module = "lupa", subclass, frozen, weakref)]
 pub(crate) struct LuaRuntime {
     state: Py<PyAny>,
-}
-
-fn callable<'py>(
-    object: Option<Bound<'py, PyAny>>,
-    message: &'static str,
-) -> PyResult<Option<Bound<'py, PyAny>>> {
-    match object {
-        Some(object) if !object.is_callable() => Err(PyValueError::new_err(message)),
-        object => Ok(object),
-    }
-}
-
-/// The libraries that `libs` names: what is opened, and of a sandbox what stays of that.
-fn libraries(
-    names: Option<&Bound<'_, PyAny>>,
-    sandboxed: bool,
-) -> PyResult<(Selection, Option<Vec<&'static str>>)> {
-    let names = match names {
-        Some(names) if names.is_instance_of::<PyString>() => {
-            return Err(PyTypeError::new_err("libs must be a list of names, not a string"));
-        }
-        Some(names) => {
-            Some(names.try_iter()?.map(|name| name?.extract()).collect::<PyResult<Vec<String>>>()?)
-        }
-        None => None,
-    };
-    let engine = engine::get();
-    if sandboxed {
-        let safe = engine.select_safe_libraries(names.as_deref());
-        let (wanted, opened) = safe.map_err(PyValueError::new_err)?;
-        return Ok((opened, Some(wanted)));
-    }
-    let selection = match names {
-        Some(names) => engine.select_libraries(&names).map_err(PyValueError::new_err)?,
-        None => Selection::ALL,
-    };
-    Ok((selection, None))
-}
-
-type Handlers<'py> = (Option<Bound<'py, PyAny>>, Option<Bound<'py, PyAny>>);
-
-fn handlers<'py>(pair: Option<&Bound<'py, PyAny>>) -> PyResult<Handlers<'py>> {
-    const MESSAGE: &str = "attribute_handlers must be a sequence of two callables";
-    let Some(pair) = pair else { return Ok((None, None)) };
-    if !pair.is_truthy()? {
-        return Ok((None, None));
-    }
-    let wrong = |error: PyErr| {
-        let py = pair.py();
-        if error.is_instance_of::<PyTypeError>(py) || error.is_instance_of::<PyValueError>(py) {
-            PyValueError::new_err(MESSAGE)
-        } else {
-            error
-        }
-    };
-    let items: Vec<Bound<'py, PyAny>> =
-        pair.try_iter().and_then(|items| items.take(3).collect()).map_err(wrong)?;
-    let Ok([getter, setter]) = <[_; 2]>::try_from(items) else {
-        return Err(PyValueError::new_err(MESSAGE));
-    };
-    let optional = |object: Bound<'py, PyAny>| {
-        if object.is_none() { Ok(None) } else { callable(Some(object), MESSAGE) }
-    };
-    Ok((optional(getter)?, optional(setter)?))
 }
 
 #[pymethods]

@@ -16,8 +16,9 @@ use crate::call::{self, Arguments};
 use crate::error::{Error, Result, type_error};
 use crate::from_lua::from_lua_typed;
 use crate::guard::{guard, guard_int};
+use crate::owner::RuntimeObject;
 use crate::quick;
-use crate::runtime::{Entry, Runtime, RuntimeObject};
+use crate::runtime::{Entry, Runtime};
 use crate::to_lua::{Mode, Prepared, prepare, push_plain};
 use crate::types::{self, slot};
 

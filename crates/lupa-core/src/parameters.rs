@@ -1,7 +1,11 @@
 //! How `LuaRuntime` takes its arguments, where that is not what PyO3 would do.
 
+use lua_api::Selection;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyFloat;
+use pyo3::types::{PyFloat, PyString};
+
+use crate::engine;
 
 /// A parameter that may be left out, given as None, or given.
 pub(crate) enum Default<'py> {
@@ -81,4 +85,80 @@ impl<'py> FromPyObject<'_, 'py> for Flag {
     fn extract(object: pyo3::Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
         object.is_truthy().map(Flag::Given)
     }
+}
+
+/// A callable object, or nothing.
+///
+/// # Errors
+/// `ValueError` with this message.
+pub(crate) fn callable<'py>(
+    object: Option<Bound<'py, PyAny>>,
+    message: &'static str,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    match object {
+        Some(object) if !object.is_callable() => Err(PyValueError::new_err(message)),
+        object => Ok(object),
+    }
+}
+
+/// The libraries that `libs` names: what is opened, and of a sandbox what stays of that.
+///
+/// # Errors
+/// `TypeError` for a string, `ValueError` for unknown and for unsafe names.
+pub(crate) fn libraries(
+    names: Option<&Bound<'_, PyAny>>,
+    sandboxed: bool,
+) -> PyResult<(Selection, Option<Vec<&'static str>>)> {
+    let names = match names {
+        Some(names) if names.is_instance_of::<PyString>() => {
+            return Err(PyTypeError::new_err("libs must be a list of names, not a string"));
+        }
+        Some(names) => {
+            Some(names.try_iter()?.map(|name| name?.extract()).collect::<PyResult<Vec<String>>>()?)
+        }
+        None => None,
+    };
+    let engine = engine::get();
+    if sandboxed {
+        let safe = engine.select_safe_libraries(names.as_deref());
+        let (wanted, opened) = safe.map_err(PyValueError::new_err)?;
+        return Ok((opened, Some(wanted)));
+    }
+    let selection = match names {
+        Some(names) => engine.select_libraries(&names).map_err(PyValueError::new_err)?,
+        None => Selection::ALL,
+    };
+    Ok((selection, None))
+}
+
+/// What reads attributes, and what sets them.
+type Handlers<'py> = (Option<Bound<'py, PyAny>>, Option<Bound<'py, PyAny>>);
+
+/// `attribute_handlers`.
+///
+/// # Errors
+/// `ValueError` unless it is a pair of callables, or empty.
+pub(crate) fn handlers<'py>(pair: Option<&Bound<'py, PyAny>>) -> PyResult<Handlers<'py>> {
+    const MESSAGE: &str = "attribute_handlers must be a sequence of two callables";
+    let Some(pair) = pair else { return Ok((None, None)) };
+    if !pair.is_truthy()? {
+        return Ok((None, None));
+    }
+    let wrong = |error: PyErr| {
+        let py = pair.py();
+        if error.is_instance_of::<PyTypeError>(py) || error.is_instance_of::<PyValueError>(py) {
+            PyValueError::new_err(MESSAGE)
+        } else {
+            error
+        }
+    };
+    let items: Vec<Bound<'py, PyAny>> =
+        pair.try_iter().and_then(|items| items.take(3).collect()).map_err(wrong)?;
+    let Ok([getter, setter]) = <[_; 2]>::try_from(items) else {
+        return Err(PyValueError::new_err(MESSAGE));
+    };
+    let optional = |object: Bound<'py, PyAny>| {
+        if object.is_none() { Ok(None) } else { callable(Some(object), MESSAGE) }
+    };
+    Ok((optional(getter)?, optional(setter)?))
 }

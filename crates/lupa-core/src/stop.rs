@@ -167,8 +167,8 @@ pub(crate) unsafe extern "C-unwind" fn hook<B: LuaBackend>(l: *mut lua_State, _:
         let Some(raising) = Raising::<B>::of_thread(l) else { return };
         let instance = raising.instance();
         // A module may run a Lua of its own in this thread.
-        let ours = B::lua_topointer(instance.state().raw(), B::REGISTRY_INDEX);
-        if B::lua_topointer(l, B::REGISTRY_INDEX) != ours {
+        let ours = instance.state().to_pointer(B::REGISTRY_INDEX);
+        if raising.to_pointer(B::REGISTRY_INDEX) != ours {
             instance.watch().put_back(l);
             return;
         }

@@ -16,7 +16,7 @@ use crate::coroutine::Coroutine;
 use crate::function;
 use crate::iterator::TableIterator;
 use crate::object::{self, LuaObject};
-use crate::runtime::RuntimeObject;
+use crate::owner::RuntimeObject;
 use crate::table;
 
 /// The types of this module; made once, never freed.

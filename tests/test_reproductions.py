@@ -1,5 +1,7 @@
 """Programs that lupa 2.8 crashes on or answers wrongly, each in a process of its own."""
 
+import os
+
 import pytest
 
 pytestmark = pytest.mark.beyond
@@ -271,3 +273,47 @@ def test_e13_keywords_without_encoding(isolated):
         lua.globals().t = lua.table(x=1)
         assert lua.eval("t.x") == 1
     """)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a signal that can be sent")
+def test_r8_ctrl_c(isolated):
+    """A signal ends a loop of Lua in the main thread, which would otherwise take far longer."""
+    out = isolated(
+        """
+        import os, threading
+        timer = threading.Timer(0.2, os.kill, (os.getpid(), 2))
+        timer.start()
+        done = lua.eval("{}")
+        try:
+            lua.execute("local done = ... for i = 1, 1e12 do local x = i end done[1] = true", done)
+        except KeyboardInterrupt:
+            print("interrupted", len(done))
+        """
+    )
+    assert out == "interrupted 0\n"
+
+
+def test_r9_getattr_obeys_the_filter(lupa):
+    """Python's ``getattr`` is no way around it."""
+
+    def public(obj, name, is_setting):
+        if isinstance(name, str) and name.startswith("_"):
+            raise AttributeError("no")
+        return name
+
+    lua = lupa.LuaRuntime(attribute_filter=public)
+    lua.globals().u = user = type("User", (), {"name": "Ann"})()
+    assert lua.eval("python.builtins.getattr(u, 'name')") == user.name
+    for code in ("getattr(u, '__class__')", "getattr(u, '__class__', nil)", "vars(u)['__class__']"):
+        with pytest.raises((AttributeError, KeyError, lupa.LuaError)):
+            lua.eval(f"python.builtins.{code}.__name__")
+
+
+def test_r10_the_metatable_of_objects(lupa):
+    """A script can't change what all Python objects do."""
+    lua = lupa.LuaRuntime(attribute_filter=lambda obj, name, is_setting: name, register_builtins=False)
+    lua.globals().u = type("User", (), {"name": "Ann"})()
+    lua.globals().v = type("User", (), {"name": "Eve"})()
+    with pytest.raises(lupa.LuaError):
+        lua.execute("getmetatable(u).__index = function() return 1 end")
+    assert lua.eval("v.name") == "Eve" and lua.eval("u.name") == "Ann"

@@ -128,6 +128,36 @@ def test_interrupt_from_lua(lupa, lua, loop):
     assert still_works(lua)
 
 
+PATTERNS = {
+    "find": "('a'):rep(60):find(('a*'):rep(60) .. 'b')",
+    "match": "pcall(string.match, ('a'):rep(60), ('a-'):rep(60) .. 'b')",
+    "gmatch": "('a'):rep(60):gmatch(('a?'):rep(60) .. 'b')()",
+    "gsub": "('a'):rep(60):gsub(('.-'):rep(60) .. 'b', '')",
+    "coroutine": "pcall(coroutine.wrap(function() return ('a'):rep(60):find(('a*'):rep(60) .. 'b') end))",
+}
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+def test_patterns(lupa, lua, name):
+    """Matching, one call of a C function, is stopped too: these would take longer than there is time."""
+    with pytest.raises(lupa.LuaTimeoutError):
+        lua.eval(PATTERNS[name], timeout=SOON)
+    timer = threading.Timer(SOON, lua.interrupt)
+    timer.start()
+    with pytest.raises(lupa.LuaInterruptedError):
+        lua.eval(PATTERNS[name])
+    timer.join()
+    assert lua.eval("('key = value'):match('(%w+) = (%w+)')") == ("key", "value")
+
+
+def test_searches_for_long_texts(lupa, lua, is_luajit):
+    if is_luajit:
+        pytest.skip("LuaJIT searches in compiled code, which cannot be left there")
+    with pytest.raises(lupa.LuaTimeoutError):
+        lua.eval("('a'):rep(4000000):find(('a'):rep(2000000) .. 'b', 1, true)", timeout=SOON)
+    assert lua.eval("('a'):rep(4000000):find(('a'):rep(200), 1, true)") == (1, 200)
+
+
 def test_interrupt_when_nothing_runs(lua):
     assert lua.interrupt() is False
     assert lua.eval("1") == 1

@@ -380,3 +380,22 @@ extern "C" fn lupa_hand_on(from: *mut lua_State, to: *mut lua_State) {
         });
     }
 }
+
+/// A C function that may take long asks whether it is to stop. The hook may raise.
+#[unsafe(no_mangle)]
+extern "C-unwind" fn lupa_answer(state: *mut lua_State) {
+    let Some(watch) = of_thread() else { return };
+    let state = if state.is_null() { watch.running.load(Ordering::Relaxed) } else { state };
+    // A hook that counts instructions does not count here.
+    if state.is_null() || watch.hooks.outside.is_none() || !watch.is_ours(state) {
+        return;
+    }
+    // SAFETY: the state runs, for it is in a C function of this thread; nothing here owns anything.
+    unsafe {
+        if (watch.hooks.count)(state) == 1
+            && let Some(hook) = watch.hook
+        {
+            hook(state, null_mut());
+        }
+    }
+}

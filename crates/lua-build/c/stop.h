@@ -28,6 +28,12 @@ struct lupa_watch {
 /* That watch, or NULL. */
 struct lupa_watch *lupa_watch (void);
 
+/*
+** In the middle of a C function that may take long: if the hook has been set to be called at once, it is
+** called now. NULL is the state that runs. May raise.
+*/
+void lupa_answer (lua_State *L);
+
 /* Hands the hook of a coroutine on to the one that runs after it. */
 void lupa_hand_on (lua_State *from, lua_State *to);
 

@@ -69,6 +69,35 @@ const HOOKS_IN_LOOPS: Fix = Fix {
     before: "#undef updatetrap\n#define updatetrap(ci) (trap = ci->u.l.trap | L->hookmask)\n\n",
 };
 
+/// Matching looks whether it is to stop where it goes down: a pattern can be made to need hours.
+const PATTERNS: Fix = Fix {
+    file: "lstrlib.c",
+    line: "  init: /* using goto",
+    before: "  if (ms->L->hookmask) lupa_answer(ms->L);\n",
+};
+
+/// So does a search for a long text.
+const SEARCHES: Fix = Fix {
+    file: "lstrlib.c",
+    line: "      init++;   /* 1st char is already checked */",
+    before: "      if (l2 > 63) lupa_answer(NULL);\n",
+};
+
+/// What these need.
+const STATES: Fix = Fix {
+    file: "lstrlib.c",
+    line: "#include \"lualib.h\"",
+    before: "#include \"lstate.h\"\n#include \"stop.h\"\n#undef MAX_SIZE\n",
+};
+
+/// The same in LuaJIT, where searches may run in compiled code, which cannot be left there.
+const PATTERNS_OF_LUAJIT: Fix = Fix {
+    file: "src/lib_string.c",
+    line: "  init: /* using goto",
+    before: "  { extern void lupa_answer(lua_State *L);\n    \
+                if (G(ms->L)->hookmask & LUA_MASKCOUNT) lupa_answer(ms->L); }\n",
+};
+
 const PUC_HEADERS: &[&str] = &["lua.h", "lauxlib.h", "lualib.h"];
 const JIT_HEADERS: &[&str] = &["lua.h", "lauxlib.h", "lualib.h", "luajit.h"];
 
@@ -81,7 +110,7 @@ pub const TABLE: &[Version] = &[
         packages: &["lua5.1", "lua-5.1", "lua51"],
         range: ("5.1", "5.2"),
         headers: PUC_HEADERS,
-        fixes: &[],
+        fixes: &[PATTERNS, SEARCHES, STATES],
     },
     Version {
         name: "lua52",
@@ -90,7 +119,7 @@ pub const TABLE: &[Version] = &[
         packages: &["lua5.2", "lua-5.2", "lua52"],
         range: ("5.2", "5.3"),
         headers: PUC_HEADERS,
-        fixes: &[],
+        fixes: &[PATTERNS, SEARCHES, STATES],
     },
     Version {
         name: "lua53",
@@ -99,7 +128,7 @@ pub const TABLE: &[Version] = &[
         packages: &["lua5.3", "lua-5.3", "lua53"],
         range: ("5.3", "5.4"),
         headers: PUC_HEADERS,
-        fixes: &[],
+        fixes: &[PATTERNS, SEARCHES, STATES],
     },
     Version {
         name: "lua54",
@@ -108,7 +137,7 @@ pub const TABLE: &[Version] = &[
         packages: &["lua5.4", "lua-5.4", "lua54"],
         range: ("5.4", "5.5"),
         headers: PUC_HEADERS,
-        fixes: &[HOOKS_IN_LOOPS],
+        fixes: &[HOOKS_IN_LOOPS, PATTERNS, SEARCHES, STATES],
     },
     Version {
         name: "lua55",
@@ -117,7 +146,7 @@ pub const TABLE: &[Version] = &[
         packages: &["lua5.5", "lua-5.5", "lua55"],
         range: ("5.5", "5.6"),
         headers: PUC_HEADERS,
-        fixes: &[HOOKS_IN_LOOPS],
+        fixes: &[HOOKS_IN_LOOPS, PATTERNS, SEARCHES, STATES],
     },
     Version {
         name: "luajit20",
@@ -126,13 +155,16 @@ pub const TABLE: &[Version] = &[
         packages: &["luajit"],
         range: ("2.0", "2.1.0-alpha"),
         headers: JIT_HEADERS,
-        fixes: &[Fix {
-            // An allocation that fails inside of an instruction leaves the error message at an old
-            // stack top, and the process crashes. LuaJIT 2.1 sets the top first, so we do.
-            file: "src/lj_err.c",
-            line: "  setstrV(L, L->top++, lj_err_str(L, LJ_ERR_ERRMEM));",
-            before: "  L->top = L->base;\n",
-        }],
+        fixes: &[
+            PATTERNS_OF_LUAJIT,
+            Fix {
+                // An allocation that fails inside of an instruction leaves the error message at an old
+                // stack top, and the process crashes. LuaJIT 2.1 sets the top first, so we do.
+                file: "src/lj_err.c",
+                line: "  setstrV(L, L->top++, lj_err_str(L, LJ_ERR_ERRMEM));",
+                before: "  L->top = L->base;\n",
+            },
+        ],
     },
     Version {
         name: "luajit21",
@@ -141,7 +173,7 @@ pub const TABLE: &[Version] = &[
         packages: &["luajit"],
         range: ("2.1.0-alpha", "2.2"),
         headers: JIT_HEADERS,
-        fixes: &[],
+        fixes: &[PATTERNS_OF_LUAJIT],
     },
 ];
 

@@ -19,8 +19,8 @@ const TICK: Duration = Duration::from_millis(40);
 /// A runtime that has not been used for so many looks is watched no more.
 const PATIENCE: u32 = 25;
 
-/// It needs next to nothing.
-const STACK_SIZE: usize = 128 << 10;
+/// It needs next to nothing, but the C library takes what is local to threads from this, too.
+const STACK_SIZE: usize = 512 << 10;
 
 /// No deadline.
 pub(crate) const NEVER: u64 = u64::MAX;

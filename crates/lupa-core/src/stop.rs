@@ -227,7 +227,9 @@ impl<B: LuaBackend> Callback<B> for Stop {
             return Err(exception.into());
         }
         let Some((class, text)) = entry.reason() else { return Ok(0) };
-        let text = place(state, 0) + &text;
+        // In a C function, the place is where it was called.
+        let place = Some(place(state, 0)).filter(|place| !place.is_empty());
+        let text = place.unwrap_or_else(|| crate::error::place(state, 1)) + &text;
         let exception = PyErr::from_type(class(classes(py)).bind(py).clone(), text);
         leave(entry, state, exception.clone_ref(py));
         Err(exception.into())

@@ -87,7 +87,8 @@ const SEARCHES: Fix = Fix {
 const STATES: Fix = Fix {
     file: "lstrlib.c",
     line: "#include \"lualib.h\"",
-    before: "#include \"lstate.h\"\n#include \"stop.h\"\n#undef MAX_SIZE\n",
+    before: "#include \"lstate.h\"\n#include \"stop.h\"\n\
+             #if LUA_VERSION_NUM < 505\n#undef MAX_SIZE\n#endif\n",
 };
 
 /// The same in LuaJIT, where searches may run in compiled code, which cannot be left there.

@@ -181,8 +181,8 @@ class LuaRuntime(Generic[_Str_co, _Count_co]):
         convert_arrays: bool = False,
         array_base: Literal[0, 1] = 1,
         libs: Iterable[str] | None = None,
-        sandbox: bool = False,
         timeout: float | None = None,
+        sandbox: bool = False,
     ) -> None: ...
     @property
     def lua_version(self) -> tuple[int, int]: ...

@@ -45,7 +45,7 @@ local function describe(value, own_frames)
     return host.prefix .. stack(tostring(value), own_frames)
   end
   if type(value) == "userdata" then
-    local shows_stack = on_exception(value, host.prefix)
+    local shows_stack = on_exception(value)
     if shows_stack ~= nil then
       return shows_stack and sub(stack("", own_frames), 2)
     end

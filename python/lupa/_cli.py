@@ -150,7 +150,6 @@ class Command:
         self.argv = argv
         self.version: tuple[int, int] = module.LUA_VERSION
         self.leaving: SystemExit | None = None
-        self.interrupted = False
         hidden = () if options.environment else self.variables("LUA_PATH", "LUA_CPATH")
         with hidden_environment(hidden):
             self.runtime = module.LuaRuntime()
@@ -184,8 +183,6 @@ class Command:
                 works = self.run_input()
         if self.leaving is not None:
             raise self.leaving
-        if self.interrupted:
-            return 130
         return 0 if works else 1
 
     def follows_dashes(self) -> bool:
@@ -255,7 +252,6 @@ class Command:
                 except KeyboardInterrupt:
                     self.host.write("\n")
                     self.host.forget_pending()
-                self.interrupted = False
 
     def feed_line(self, read: Callable[[str], str] | None) -> bool:
         """Read one line and run what is complete with it; False at the end of the input."""
@@ -273,7 +269,7 @@ class Command:
         self.host.feed(line.encode(sys.stdin.encoding, sys.stdin.errors or "strict"))
         return True
 
-    def on_exception(self, error: object, prefix: str) -> bool | None:
+    def on_exception(self, error: object) -> bool | None:
         """Take note of a Python exception that leaves Lua code.
 
         Return whether Lua's stack is of interest too; None if the object is no exception.
@@ -284,12 +280,8 @@ class Command:
             self.leaving = error
             return False
         flush_streams()
-        if isinstance(error, KeyboardInterrupt):
-            self.interrupted = True
-            print(f"{prefix}interrupted!", file=sys.stderr, flush=True)
-        else:
-            lines = traceback.format_exception(type(error), error, error.__traceback__)
-            print("".join(lines), end="", file=sys.stderr, flush=True)
+        lines = traceback.format_exception(type(error), error, error.__traceback__)
+        print("".join(lines), end="", file=sys.stderr, flush=True)
         return True
 
 

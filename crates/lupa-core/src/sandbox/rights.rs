@@ -143,10 +143,11 @@ fn names(parameter: &str, value: &Bound<'_, PyAny>) -> PyResult<HashSet<String>>
 /// >>> lua = LuaRuntime(sandbox=True)
 /// >>> lua.eval('(...):greet()', Person('Ann'))
 /// 'I am Ann'
-/// >>> lua.eval('(...).secret', Person('Ann'))
-/// Traceback (most recent call last):
-/// ...
-/// LuaSandboxError: Lua code may not read 'secret' of this 'Person': ...
+/// >>> try:
+/// ...     lua.eval('(...).secret', Person('Ann'))
+/// ... except LuaSandboxError as error:
+/// ...     print(str(error).partition(':')[0])
+/// Lua code may not read 'secret' of this 'Person'
 #[pyfunction]
 #[pyo3(pass_module, signature = (obj=None, /, **rights))]
 pub(crate) fn exposed<'py>(

@@ -128,3 +128,19 @@ def test_daemon_thread_at_exit(isolated, inside):
             threading.Thread(target=in_{inside}, daemon=True).start()
         time.sleep(0.05)
     """)
+
+
+def test_finalizers_that_collect_while_lua_is_closed(isolated):
+    """Lua 5.3 by itself never ends this: it finds no finalizer due, and waits for there to be none."""
+    isolated("""
+        for steps in range(60):
+            lua = lupa.LuaRuntime()
+            lua.execute('''
+                local steps = ...
+                kept = {}
+                for i = 1, 5 do kept[i] = setmetatable({}, {__gc = function() collectgarbage() end}) end
+                setmetatable({}, {__gc = function() end})
+                collectgarbage("stop")
+                for i = 1, steps do collectgarbage("step", 0) end''', steps)
+            lua.close()
+    """)

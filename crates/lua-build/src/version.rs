@@ -83,6 +83,13 @@ const SEARCHES: Fix = Fix {
     before: "      if (l2 > 63) lupa_answer(NULL);\n",
 };
 
+/// A finalizer that collects garbage while Lua is closed finds none of them due, for ever.
+const FINALIZERS: Fix = Fix {
+    file: "lgc.c",
+    line: "  for (i = 0; g->tobefnz && i < g->gcfinnum; i++)",
+    before: "  if (g->gcfinnum == 0) g->gcfinnum = 1;\n",
+};
+
 /// What these need.
 const STATES: Fix = Fix {
     file: "lstrlib.c",
@@ -129,7 +136,7 @@ pub const TABLE: &[Version] = &[
         packages: &["lua5.3", "lua-5.3", "lua53"],
         range: ("5.3", "5.4"),
         headers: PUC_HEADERS,
-        fixes: &[PATTERNS, SEARCHES, STATES],
+        fixes: &[PATTERNS, SEARCHES, STATES, FINALIZERS],
     },
     Version {
         name: "lua54",

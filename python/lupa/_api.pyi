@@ -102,6 +102,19 @@ class _Options(TypedDict, total=False):
     libs: Iterable[str] | None
     timeout: float | None
 
+@type_check_only
+class _Rights(TypedDict, total=False):
+    """What Lua code in a sandbox may do with an object that is exposed."""
+
+    attributes: Iterable[str]
+    writable: Iterable[str]
+    call: bool
+    items: bool
+    writable_items: bool
+    iterate: bool
+    text: bool
+    construct: bool
+
 class LuaRuntime(Generic[_Str_co, _Count_co]):
     """A Lua runtime: one Lua state with its own globals.
 
@@ -216,33 +229,9 @@ class LuaRuntime(Generic[_Str_co, _Count_co]):
     def get_memory_used(self, total: bool = False) -> _Count_co: ...
     def set_max_memory(self, max_memory: int, total: bool = False) -> None: ...
     @overload
-    def expose(
-        self,
-        obj: _T,
-        /,
-        *,
-        attributes: Iterable[str] = ...,
-        writable: Iterable[str] = ...,
-        call: bool = ...,
-        items: bool = ...,
-        writable_items: bool = ...,
-        iterate: bool = ...,
-        text: bool = ...,
-        construct: bool = ...,
-    ) -> _T: ...
+    def expose(self, obj: _T, /, **rights: Unpack[_Rights]) -> _T: ...
     @overload
-    def expose(
-        self,
-        *,
-        attributes: Iterable[str] = ...,
-        writable: Iterable[str] = ...,
-        call: bool = ...,
-        items: bool = ...,
-        writable_items: bool = ...,
-        iterate: bool = ...,
-        text: bool = ...,
-        construct: bool = ...,
-    ) -> Callable[[_T], _T]: ...
+    def expose(self, **rights: Unpack[_Rights]) -> Callable[[_T], _T]: ...
     def limits(
         self, *, seconds: float | None = None, instructions: int | None = None, memory: int | None = None
     ) -> _LuaLimits: ...
@@ -375,31 +364,9 @@ class _PyProtocolWrapper:
 def as_attrgetter(obj: object) -> _PyProtocolWrapper: ...
 def as_itemgetter(obj: object) -> _PyProtocolWrapper: ...
 @overload
-def exposed(
-    obj: _T,
-    /,
-    *,
-    attributes: Iterable[str] = ...,
-    writable: Iterable[str] = ...,
-    call: bool = ...,
-    items: bool = ...,
-    writable_items: bool = ...,
-    iterate: bool = ...,
-    text: bool = ...,
-    construct: bool = ...,
-) -> _T: ...
+def exposed(obj: _T, /, **rights: Unpack[_Rights]) -> _T: ...
 @overload
-def exposed(
-    *,
-    attributes: Iterable[str] = ...,
-    writable: Iterable[str] = ...,
-    call: bool = ...,
-    items: bool = ...,
-    writable_items: bool = ...,
-    iterate: bool = ...,
-    text: bool = ...,
-    construct: bool = ...,
-) -> Callable[[_T], _T]: ...
+def exposed(**rights: Unpack[_Rights]) -> Callable[[_T], _T]: ...
 def as_array(obj: object) -> LuaArray: ...
 @overload
 def lua_type(obj: LuaTable) -> Literal["table"]: ...

@@ -71,6 +71,16 @@ struct Guarded {
     left: Option<c_int>,
 }
 
+impl Guarded {
+    /// Keeps a hook in the place of what was kept of that coroutine; none is kept as nothing.
+    fn keep(&mut self, kept: Kept) {
+        self.kept.retain(|other| other.state != kept.state);
+        if kept.hook.is_some() && kept.mask != 0 {
+            self.kept.push(kept);
+        }
+    }
+}
+
 /// How a Lua is watched. Its address is that of its [`crate::Instance`].
 #[repr(C)]
 pub struct Watch {
@@ -127,7 +137,7 @@ impl Watch {
 
     fn locked<R>(&self, work: impl FnOnce(&mut Guarded) -> R) -> R {
         self.lock();
-        // SAFETY: the lock is held, and `work` cannot take it again: it is not handed `self`'s.
+        // SAFETY: the lock is held, so this is the only reference; no `work` here takes the lock again.
         let result = work(unsafe { &mut *self.guarded.get() });
         self.unlock();
         result
@@ -140,7 +150,7 @@ impl Watch {
     }
 
     fn is_ours(&self, state: *mut lua_State) -> bool {
-        // SAFETY: reads a field; the lock is held, so the state is there.
+        // SAFETY: reads a field. The state is there: the lock is held, or this thread runs it.
         let found = unsafe { (self.hooks.get)(state) };
         match (found, self.hook) {
             (Some(found), Some(ours)) => core::ptr::fn_addr_eq(found, ours),
@@ -162,10 +172,7 @@ impl Watch {
                 count: (self.hooks.count)(state),
             }
         };
-        guarded.kept.retain(|other| other.state != kept.state);
-        if kept.hook.is_some() {
-            guarded.kept.push(kept);
-        }
+        guarded.keep(kept);
     }
 
     /// Has the hook called at the next instruction of whatever runs. From any thread, and again as
@@ -302,9 +309,8 @@ impl Watch {
 
 /// The watch of the Lua that this thread works on.
 fn of_thread<'a>() -> Option<&'a Watch> {
-    // SAFETY: the calling thread's; an instance is at least as long there as a thread works on it,
-    // and begins with its watch.
-    unsafe { Thread::this().as_ref().instance().cast::<Watch>().as_ref() }
+    // SAFETY: an instance is there at least as long as a thread works on it, and begins with its watch.
+    unsafe { lupa_watch().as_ref() }
 }
 
 /// Takes the lock for Lua itself; the C functions of `lua-build/c` call this.
@@ -350,11 +356,7 @@ extern "C" fn lupa_keep(state: *mut lua_State, hook: lua_Hook, mask: c_int, coun
     }
     // SAFETY: Lua holds the lock, by `lupa_lock`.
     let guarded = unsafe { &mut *watch.guarded.get() };
-    let key = watch.key(state);
-    guarded.kept.retain(|kept| kept.state != key);
-    if hook.is_some() && mask != 0 {
-        guarded.kept.push(Kept { state: key, hook, mask, count });
-    }
+    guarded.keep(Kept { state: watch.key(state), hook, mask, count });
     1
 }
 

@@ -340,8 +340,16 @@ impl<B: LuaBackend> Runtime<B> {
     /// the lock is free, or ours.
     pub(crate) fn close_guarded(&self) {
         if self.lock.try_acquire() {
+            // Finalizers are under the limits of an entry.
+            if self.instance.is_open() && self.due.any() {
+                self.begin_due();
+            }
             let closed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.close()));
             drop(closed);
+            if self.due.any() {
+                // SAFETY: attached, as whoever closes a runtime is.
+                self.end_due(unsafe { Python::assume_attached() });
+            }
             self.lock.release();
         }
     }
@@ -351,14 +359,8 @@ impl<B: LuaBackend> Runtime<B> {
         self.change();
         self.arrays.end_adoption();
         if self.instance.is_open() {
-            // Finalizers are under the same limits.
             self.be_watched();
-            if self.due.any() {
-                self.begin_due();
-            }
             self.instance.close();
-            // SAFETY: attached, as whoever closes a runtime is.
-            self.end_due(unsafe { Python::assume_attached() });
         }
         self.strings.clear();
         self.chunks.clear();

@@ -228,8 +228,8 @@ impl<B: LuaBackend> Callback<B> for Stop {
         }
         let Some((class, text)) = entry.reason() else { return Ok(0) };
         // In a C function, the place is where it was called.
-        let place = Some(place(state, 0)).filter(|place| !place.is_empty());
-        let text = place.unwrap_or_else(|| crate::error::place(state, 1)) + &text;
+        let at = |level| Some(place(state, level)).filter(|place| !place.is_empty());
+        let text = at(0).or_else(|| at(1)).unwrap_or_default() + &text;
         let exception = PyErr::from_type(class(classes(py)).bind(py).clone(), text);
         leave(entry, state, exception.clone_ref(py));
         Err(exception.into())

@@ -6,6 +6,8 @@
 //!
 //! Whatever lets Lua code do more with Python objects has to ask here.
 
+use std::sync::Arc;
+
 use lua_api::{LuaBackend, Raising, State};
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
@@ -47,6 +49,14 @@ fn refuse(object: &Bound<'_, PyAny>, what: &str, cure: &str) -> PyErr {
 fn type_name(object: &Bound<'_, PyAny>) -> String {
     let name = object.get_type().name().map(|name| name.to_string());
     name.unwrap_or_else(|_| "?".into())
+}
+
+/// What Lua code in a sandbox may do with an object.
+fn rights_to<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    object: &Bound<'_, PyAny>,
+) -> PyResult<Option<Arc<Rights>>> {
+    entry.options.sandbox.as_ref().map_or(Ok(None), |sandbox| sandbox.rights(object))
 }
 
 /// An error unless Lua code may call an object that has this view.
@@ -231,10 +241,7 @@ impl<B: LuaBackend> Callback<B> for Index {
         let (object, view) = python_argument(entry, state, 1, "__index")?;
         let key = exact_name(from_lua(entry.runtime(), entry.py, state, 2)?)?;
         let options = &entry.options;
-        let rights = match &options.sandbox {
-            Some(sandbox) => sandbox.rights(&object)?,
-            None => None,
-        };
+        let rights = rights_to(entry, &object)?;
         let Some(target) = Target::allowed(entry, rights.as_deref(), view, &key, false) else {
             return Err(refuse_access(&object, &key, "read", ("attributes", "items")).into());
         };
@@ -278,10 +285,7 @@ impl<B: LuaBackend> Callback<B> for NewIndex {
         let key = exact_name(from_lua(entry.runtime(), entry.py, state, 2)?)?;
         let value = from_lua(entry.runtime(), entry.py, state, 3)?;
         let options = &entry.options;
-        let rights = match &options.sandbox {
-            Some(sandbox) => sandbox.rights(&object)?,
-            None => None,
-        };
+        let rights = rights_to(entry, &object)?;
         let Some(target) = Target::allowed(entry, rights.as_deref(), view, &key, true) else {
             let cure = ("writable", "writable_items");
             return Err(refuse_access(&object, &key, "set", cure).into());
@@ -313,10 +317,7 @@ impl<B: LuaBackend> Callback<B> for ToString {
     fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
         let (object, _) = python_argument(entry, state, 1, "__tostring")?;
         let own_error = object.get_type().is(&classes(entry.py).sandbox);
-        let shows = match &entry.options.sandbox {
-            Some(sandbox) => sandbox.rights(&object)?.is_some_and(|rights| rights.text),
-            None => false,
-        };
+        let shows = rights_to(entry, &object)?.is_some_and(|rights| rights.text);
         if shows || own_error || object.is_none() {
             return push_text(entry, state, &object.str()?);
         }

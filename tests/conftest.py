@@ -170,3 +170,8 @@ def hostile(isolated):
         return isolated(HOSTILE_PRELUDE + textwrap.dedent(code))
 
     return run
+
+
+def still_works(lua):
+    """Whether a runtime is as good as new."""
+    return lua.eval("(function(...) local s = 0 for i = 1, 100 do s = s + i end return s end)()") == 5050

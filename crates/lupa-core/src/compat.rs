@@ -127,7 +127,8 @@ pub(crate) unsafe fn pair(
     // a cycle; it has less to do if it is told.
     // SAFETY: as the caller promises.
     let atomic = unsafe { ffi::PyObject_IS_GC(first) == 0 && ffi::PyObject_IS_GC(second) == 0 };
-    #[cfg(not(any(Py_GIL_DISABLED, Py_LIMITED_API, PyPy, GraalPy)))]
+    // From 3.14 on, tuples remember their hash, and no function makes one forget it.
+    #[cfg(not(any(Py_3_14, Py_GIL_DISABLED, Py_LIMITED_API, PyPy, GraalPy)))]
     // SAFETY: a tuple of two, whose one reference is ours: until another one is given away, nobody sees
     // that it changes. Its old items go last.
     unsafe {
@@ -168,7 +169,7 @@ pub(crate) unsafe fn pair(
         if atomic {
             ffi::PyObject_GC_UnTrack(pair.cast());
         }
-        if cfg!(not(any(Py_GIL_DISABLED, Py_LIMITED_API, PyPy, GraalPy))) && (*last).is_null() {
+        if cfg!(not(any(Py_3_14, Py_GIL_DISABLED, Py_LIMITED_API, PyPy, GraalPy))) && (*last).is_null() {
             ffi::Py_INCREF(pair);
             *last = pair;
         }

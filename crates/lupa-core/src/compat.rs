@@ -169,7 +169,9 @@ pub(crate) unsafe fn pair(
         if atomic {
             ffi::PyObject_GC_UnTrack(pair.cast());
         }
-        if cfg!(not(any(Py_3_14, Py_GIL_DISABLED, Py_LIMITED_API, PyPy, GraalPy))) && (*last).is_null() {
+        if cfg!(not(any(Py_3_14, Py_GIL_DISABLED, Py_LIMITED_API, PyPy, GraalPy)))
+            && (*last).is_null()
+        {
             ffi::Py_INCREF(pair);
             *last = pair;
         }

@@ -1,5 +1,7 @@
 """``LuaRuntime(sandbox=True)``: what is there, how options combine with it, and what counts as memory."""
 
+import sys
+
 import pytest
 
 pytestmark = pytest.mark.beyond
@@ -344,6 +346,7 @@ def test_encodings(lupa):
         "t[i] = python.args{[long .. i] = 1}",
     ],
 )
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks for the memory of a process in Linux's way")
 def test_kept_objects_count(isolated, code):
     """What a script can make Python keep is limited, too: otherwise this would take gigabytes."""
     isolated(

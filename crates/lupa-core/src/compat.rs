@@ -118,23 +118,23 @@ pub(crate) fn pair<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     // SAFETY: attached; the new tuple takes both references, and nobody uses it before.
     unsafe {
-        // Python's collector finds out by itself that a tuple of numbers and strings cannot be part of
-        // a cycle; it has less to do if it is told.
-        let atomic =
-            ffi::PyObject_IS_GC(first.as_ptr()) == 0 && ffi::PyObject_IS_GC(second.as_ptr()) == 0;
         let pair = Bound::from_owned_ptr_or_err(py, ffi::PyTuple_New(2))?;
         #[cfg(not(any(Py_LIMITED_API, PyPy, GraalPy)))]
         {
+            // Python's collector finds out by itself that a tuple of numbers and strings cannot be part of
+            // a cycle; it has less to do if it is told.
+            let atomic = ffi::PyObject_IS_GC(first.as_ptr()) == 0
+                && ffi::PyObject_IS_GC(second.as_ptr()) == 0;
             ffi::PyTuple_SET_ITEM(pair.as_ptr(), 0, first.into_ptr());
             ffi::PyTuple_SET_ITEM(pair.as_ptr(), 1, second.into_ptr());
+            if atomic {
+                ffi::PyObject_GC_UnTrack(pair.as_ptr().cast());
+            }
         }
         #[cfg(any(Py_LIMITED_API, PyPy, GraalPy))]
         {
             ffi::PyTuple_SetItem(pair.as_ptr(), 0, first.into_ptr());
             ffi::PyTuple_SetItem(pair.as_ptr(), 1, second.into_ptr());
-        }
-        if atomic {
-            ffi::PyObject_GC_UnTrack(pair.as_ptr().cast());
         }
         Ok(pair)
     }
@@ -203,6 +203,7 @@ pub(crate) fn optional_attribute<'py>(
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DictPart {
     Keys,
+    #[cfg_attr(any(Py_LIMITED_API, PyPy, GraalPy), expect(dead_code))]
     Values,
     Items,
 }

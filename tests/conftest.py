@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -18,6 +19,10 @@ KNOWN_BACKENDS = ("lua51", "lua52", "lua53", "lua54", "lua55", "luajit20", "luaj
 SECONDS_PER_PROCESS = 300
 # Whether other threads run Python code at the same time as this one.
 FREE_THREADED = not getattr(sys, "_is_gil_enabled", lambda: True)()
+
+# A shell has what it starts in the background ignore it, and so would all processes of the tests.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def find_backends() -> list[str]:

@@ -433,3 +433,50 @@ def test_finalisers_of_lua_may_call_python(isolated):
         lua.gccollect()
         assert sorted(calls) == list(range(50)), calls
     """)
+
+
+CHAIN = """
+    collectgarbage("stop")
+    local count = ...
+    local keys, tables, order = {}, {}, {}
+    for i = 1, count + 1 do keys[i] = {} end
+    for i = 1, count do order[i] = i end
+    local random = 42
+    for i = count, 2, -1 do
+        random = (random * 16807) % 2147483647
+        local j = random % i + 1
+        order[i], order[j] = order[j], order[i]
+    end
+    local weak = {__mode = "k"}
+    for i = 1, count do tables[i] = setmetatable({[keys[i]] = keys[i + 1]}, weak) end
+    first, all = keys[1], {}
+    for i = 1, count do all[i] = tables[order[i]] end
+    function length()
+        local successors, n, key = {}, 0, first
+        for _, t in ipairs(all) do for k, v in pairs(t) do successors[k] = v end end
+        while successors[key] do n, key = n + 1, successors[key] end
+        return n
+    end
+    function entries()
+        local n = 0
+        for _, t in ipairs(all) do if next(t) ~= nil then n = n + 1 end end
+        return n
+    end
+"""
+
+
+@pytest.mark.beyond
+@pytest.mark.parametrize("count", [10, 1000, 100_000])
+def test_chains_of_weak_keys(lupa, lua, count):
+    """Each key keeps the next one, in tables in any order; a Lua that looks for them again and again needs minutes."""
+    if lupa._INSTALLED_LUA and count > 1000:
+        pytest.skip("an installed Lua needs minutes")
+    lua.execute(CHAIN, count)
+    lua.gccollect()
+    assert lua.globals().length() == count
+    lua.execute("collectgarbage() first = {}")
+    lua.gccollect()
+    lua.gccollect()
+    # 5.1 always keeps what keys stand for.
+    if lua.lua_version > (5, 1):
+        assert lua.globals().entries() == 0

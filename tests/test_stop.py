@@ -3,6 +3,7 @@
 import gc
 import os
 import signal
+import sys
 import threading
 import time
 
@@ -146,12 +147,72 @@ def test_patterns(lupa, lua, name):
     assert lua.eval("('key = value'):match('(%w+) = (%w+)')") == ("key", "value")
 
 
-def test_searches_for_long_texts(lupa, lua, is_luajit):
-    if is_luajit:
+def test_searches_for_long_texts(lupa, lua):
+    """LuaJIT's, which may run in compiled code, take no time that is worth stopping; not so on all systems."""
+    if "luajit" in lupa.__name__ and not sys.platform.startswith("linux"):
         pytest.skip("LuaJIT searches in compiled code, which cannot be left there")
     with pytest.raises(lupa.LuaTimeoutError):
-        lua.eval("('a'):rep(4000000):find(('a'):rep(2000000) .. 'b', 1, true)", timeout=SOON)
+        lua.execute("while true do ('a'):rep(4000000):find(('a'):rep(2000000) .. 'b', 1, true) end", timeout=SOON)
     assert lua.eval("('a'):rep(4000000):find(('a'):rep(200), 1, true)") == (1, 200)
+    text = "".join(chr(97 + number * number % 7) for number in range(3000)) + "end"
+    lua.globals().text = text
+    for start in (0, 1, 2000, 2936):
+        for length in (63, 64, 65, 66, 67, 500):
+            part = text[start : start + length]
+            assert lua.eval("{text:find(..., 1, true)}", part)[1] == text.find(part) + 1
+            assert lua.eval("text:find(... .. '!', 1, true)", part) is None
+
+
+C_FUNCTIONS = {
+    "compile or": "while true do (loadstring or load)('local a return ' .. ('a or '):rep(200000) .. 'a') end",
+    "compile elseif": "while true do (loadstring or load)('if a then ' .. ('elseif a then '):rep(200000) .. 'end') end",
+    "compile lookups": """
+        local depth = 50
+        local code = ('local a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t = 1 return function() '):rep(depth)
+        code = code .. (' x = x '):rep(100000) .. (' end '):rep(depth)
+        while true do (loadstring or load)(code) end""",
+    "sort": "local t = {} for i = 1, 200000 do t[i] = i % 1000 end while true do table.sort(t) end",
+    "move": "while true do pcall(table.move or error, {}, 1, 2^53, 2) end",
+    "insert": "while true do pcall(table.insert, setmetatable({}, {__len = function() return 2^31 - 10 end}), 1, 1) end",
+    "remove": "while true do pcall(table.remove, setmetatable({}, {__len = function() return 2^31 - 10 end}), 1) end",
+    "rep": "while true do pcall(string.rep, '', 2^31 - 1) pcall(string.rep, '', 2^53) end",
+    "its own __call": "local m = {} local t = setmetatable({}, m) m.__call = t while true do pcall(t, 1, 2) end",
+    "in a coroutine": """
+        local m = {} local t = setmetatable({}, m) m.__call = t
+        while true do pcall(coroutine.wrap(function(...) return t(...) end), 1, 2) end""",
+    "as iterator": """
+        local m = {} local t = setmetatable({}, m) m.__call = t
+        while true do pcall(function() for x in t do end end) end""",
+    "as metamethod": """
+        local m = {} local t = setmetatable({}, m) m.__call = t
+        local u = setmetatable({}, {__add = t, __index = t, __lt = t})
+        while true do pcall(function() return u + 1 end) pcall(function() return u < u end) end""",
+}
+
+
+@pytest.mark.parametrize("name", C_FUNCTIONS)
+def test_loops_of_c(lupa, lua, name):
+    """Loops of Lua's C code whose length a script chooses freely; some would take years."""
+    with pytest.raises(lupa.LuaTimeoutError):
+        lua.execute(C_FUNCTIONS[name], timeout=SOON)
+    timer = threading.Timer(SOON, lua.interrupt)
+    timer.start()
+    with pytest.raises(lupa.LuaInterruptedError):
+        lua.execute(C_FUNCTIONS[name])
+    timer.join()
+    assert still_works(lua)
+    assert lua.eval("setmetatable({}, {__call = function(self, x) return x end})(7)") == 7
+
+
+def test_compiling_code_of_the_host(lupa, lua):
+    """A limit also holds while the code that is passed to it is compiled."""
+    code = "local a return " + "a or " * 200000 + "a"
+    for use in (lua.eval, lua.execute):
+        with pytest.raises(lupa.LuaTimeoutError):
+            use(code if use == lua.execute else f"(function() {code} end)()", timeout=SOON)
+    with lua.limits(seconds=SOON), pytest.raises(lupa.LuaTimeoutError):
+        lua.compile(code)
+    assert still_works(lua)
 
 
 def test_interrupt_when_nothing_runs(lua):

@@ -34,6 +34,9 @@ struct lupa_watch *lupa_watch (void);
 */
 void lupa_answer (lua_State *L);
 
+/* The same, where it has to cost nothing; needs lstate.h. */
+#define lupa_look(L) ((L)->hookmask ? lupa_answer(L) : (void)0)
+
 /* Hands the hook of a coroutine on to the one that runs after it. */
 void lupa_hand_on (lua_State *from, lua_State *to);
 

@@ -6,6 +6,28 @@
 
 #include "stop.h"
 
+#if LUA_VERSION_NUM == 504
+
+/*
+** `lupa_answer` on the way to the `__call` of what is at `func`: there may be no room, the registers
+** of a Lua function reach beyond the top, and the stack may be moved.
+*/
+static StkId lupa_answer_call (lua_State *L, StkId func) {
+  CallInfo *ci = L->ci;
+  ptrdiff_t called = savestack(L, func);
+  ptrdiff_t top = savestack(L, L->top.p);
+  ptrdiff_t limit = savestack(L, ci->top.p);
+  luaD_checkstack(L, LUA_MINSTACK);
+  if (isLua(ci) && L->top.p < ci->top.p) L->top.p = ci->top.p;
+  if (ci->top.p < L->top.p + LUA_MINSTACK) ci->top.p = L->top.p + LUA_MINSTACK;
+  lupa_answer(L);
+  ci->top.p = restorestack(L, limit);
+  L->top.p = restorestack(L, top);
+  return restorestack(L, called);
+}
+
+#endif
+
 #if LUA_VERSION_NUM >= 504
 
 LUA_API int lua_resume (lua_State *L, lua_State *from, int nargs, int *nresults) {

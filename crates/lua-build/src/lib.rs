@@ -12,6 +12,7 @@
 //! names a folder with the sources.
 //! `CC`, `CFLAGS` and `AR` are read as the `cc` crate reads them, also for one target only.
 
+pub mod fixes;
 mod link;
 mod luajit;
 mod probe;
@@ -22,6 +23,7 @@ pub mod version;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
+pub use fixes::Fix;
 pub use version::{Kind, Version};
 
 /// Builds or finds the Lua of this name, and tells cargo how to link it.

@@ -1,5 +1,6 @@
 //! Building LuaJIT with its own makefile.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
@@ -42,8 +43,9 @@ pub(crate) fn compile(version: &Version, source: &Path) -> Library {
         let text = fs::read(&file).expect("the release file can be read");
         fs::write(build.join(".relver"), text).expect("the release file can be written");
     }
-    for fix in version.fixes {
-        version.mend(&build.join(fix.file));
+    let files: BTreeSet<_> = version.fixes().map(|fix| fix.file).collect();
+    for file in files {
+        version.mend(&build.join(file));
     }
     make_stoppable(&build.join("src"));
     for program in PREBUILT {

@@ -35,7 +35,10 @@ const COLD: [&str; 10] = [
 pub(crate) fn compile(version: &Version, source: &Path) -> Library {
     let name = format!("lupa_{}", version.name);
     let mut build = cc::Build::new();
-    build.warnings(false).opt_level(3).pic(true).include(source).cargo_metadata(false);
+    build.warnings(false).opt_level(3).pic(true).cargo_metadata(false);
+    // The folder of mended copies first: files of ours include what is there.
+    let ours = additions();
+    build.include(out_dir()).include(source).include(&ours);
     build.flag_if_supported("-fno-math-errno").flag_if_supported("-fno-plt");
     let unix = target("FAMILY").split(',').any(|family| family == "unix");
     if unix {
@@ -66,17 +69,17 @@ pub(crate) fn compile(version: &Version, source: &Path) -> Library {
         .filter(|path| path.extension().is_some_and(|extension| extension == "c"))
         .collect();
     files.sort();
-    let ours = additions();
-    build.include(&ours);
     for path in &files {
         let stem = path.file_name().unwrap_or_default();
+        let mut path = path.clone();
+        if version.fixes().any(|fix| stem == fix.file) {
+            let copy = out_dir().join(stem);
+            fs::copy(&path, &copy).expect("a source file can be copied");
+            version.mend(&copy);
+            path = copy;
+        }
         if ADDED_TO.iter().any(|name| stem == *name) {
             build.file(ours.join(format!("with_{}", stem.display())));
-        } else if version.fixes.iter().any(|fix| stem == fix.file) {
-            let copy = out_dir().join(stem);
-            fs::copy(path, &copy).expect("a source file can be copied");
-            version.mend(&copy);
-            build.file(copy);
         } else if stem == "loadlib.c" {
             loader.file(path);
         } else if COLD.iter().any(|cold| stem == *cold) {

@@ -1,0 +1,217 @@
+//! What is mended in the copies of Lua's files that are compiled, by what it is for.
+//!
+//! Most of it is for stopping (`lua_api::watch` has the whole story): loops of Lua's C code that a script
+//! can make as long as it likes look whether somebody has set a hook, or are made shorter.
+
+use std::fs;
+use std::path::Path;
+
+use crate::version::Version;
+
+/// A place of a release, and what is put before it.
+#[derive(Clone, Copy, Debug)]
+pub struct Fix {
+    /// The file, below the source folder.
+    pub file: &'static str,
+    /// The text as it is; it must be there once.
+    pub place: &'static str,
+    /// What comes before it.
+    pub before: &'static str,
+}
+
+impl Version {
+    /// Everything that is mended in this release.
+    pub(crate) fn fixes(&self) -> impl Iterator<Item = &'static Fix> {
+        self.fixes.iter().copied().flatten()
+    }
+
+    /// Mends a copy of one of this release's files.
+    ///
+    /// # Panics
+    /// When the release is another one than the fixes were made for.
+    pub(crate) fn mend(&self, file: &Path) {
+        let mut text = fs::read_to_string(file).expect("a source file can be read");
+        for fix in self.fixes().filter(|fix| file.ends_with(fix.file)) {
+            let places = text.matches(fix.place).count();
+            assert_eq!(places, 1, "{}: what to mend is not there once: {}", fix.file, fix.place);
+            text = text.replace(fix.place, &format!("{}{}", fix.before, fix.place));
+        }
+        fs::write(file, text).expect("a source file can be written");
+    }
+}
+
+/// A look at the hook in LuaJIT, for which nothing has to be included.
+macro_rules! look {
+    ($state:literal) => {
+        concat!(
+            "  { extern void lupa_answer(lua_State *L);\n",
+            "    if (G(",
+            $state,
+            ")->hookmask & LUA_MASKCOUNT) lupa_answer(",
+            $state,
+            "); }\n"
+        )
+    };
+}
+
+/// A search by the C library, which takes at worst a time in proportion to the two lengths.
+macro_rules! search {
+    ($condition:literal, $arguments:literal) => {
+        concat!(
+            "#ifdef __linux__\n",
+            "    { extern void *memmem(const void *, size_t, const void *, size_t);\n",
+            "      if (",
+            $condition,
+            ") return (const char *)memmem(",
+            $arguments,
+            "); }\n#endif\n"
+        )
+    };
+}
+
+/// Loops look at the hook itself, which another thread may set, and not only at their frame's flag,
+/// which no other thread can set safely: the frame may be another function's by then.
+pub(crate) const HOOKS_IN_LOOPS: &[Fix] = &[Fix {
+    file: "lvm.c",
+    place: "#define updatebase(ci)",
+    before: "#undef updatetrap\n#define updatetrap(ci) (trap = ci->u.l.trap | L->hookmask)\n\n",
+}];
+
+/// Matching looks where it goes down: a pattern can be made to need hours. So does a search for a long text.
+pub(crate) const STRINGS: &[Fix] = &[
+    Fix {
+        file: "lstrlib.c",
+        place: "#include \"lualib.h\"",
+        before: "#include \"lstate.h\"\n#include \"stop.h\"\n\
+                 #if LUA_VERSION_NUM < 505\n#undef MAX_SIZE\n#endif\n",
+    },
+    Fix { file: "lstrlib.c", place: "  init: /* using goto", before: "  lupa_look(ms->L);\n" },
+    Fix {
+        file: "lstrlib.c",
+        place: "      init++;   /* 1st char is already checked */",
+        before: "      if (l2 > 63) lupa_answer(NULL);\n",
+    },
+];
+
+/// Nothing, repeated any number of times, takes no time. 5.5 knows.
+pub(crate) const REPETITIONS: &[Fix] = &[Fix {
+    file: "lstrlib.c",
+    place: "    while (n-- > 1) {  /* first n-1 copies (followed by separator) */",
+    before: "    if (totallen == 0) n = 1;\n",
+}];
+
+/// The same in 5.1.
+pub(crate) const REPETITIONS_OF_51: &[Fix] = &[Fix {
+    file: "lstrlib.c",
+    place: "  while (n-- > 0)\n    luaL_addlstring(&b, s, l);",
+    before: "  if (l == 0) n = 0;\n",
+}];
+
+/// What goes through a table looks at each element: `__len` can tell of more than there are.
+pub(crate) const TABLES: &[Fix] = &[Fix {
+    file: "ltablib.c",
+    place: "#include \"lualib.h\"",
+    before: "#include \"lstate.h\"\n#include \"stop.h\"\n\
+             #if LUA_VERSION_NUM >= 503\n\
+             #define lua_geti(L,i,n) (lupa_look(L), lua_geti(L,i,n))\n\
+             #else\n\
+             #define lua_rawgeti(L,i,n) (lupa_look(L), lua_rawgeti(L,i,n))\n\
+             #endif\n",
+}];
+
+/// A table whose `__call` is a table is called by a loop, for minutes if it is the table itself. Other Luas
+/// than 5.4 refuse it, or limit the number of turns.
+pub(crate) const CALLS: &[Fix] = &[
+    Fix {
+        file: "ldo.c",
+        place: "static StkId tryfuncTM (lua_State *L, StkId func) {",
+        before: "static StkId lupa_answer_call (lua_State *L, StkId func);\n\n",
+    },
+    Fix {
+        file: "ldo.c",
+        place: "  checkstackGCp(L, 1, func);  /* space for metamethod */",
+        before: "  if (l_unlikely(L->hookmask)) func = lupa_answer_call(L, func);\n",
+    },
+];
+
+/// Compiling looks at each token, and where a list of jumps gets longer, which is walked through each time.
+pub(crate) const COMPILING: &[Fix] = &[
+    Fix { file: "llex.c", place: "#include \"llex.h\"", before: "#include \"stop.h\"\n" },
+    Fix {
+        file: "llex.c",
+        place: "  ls->lastline = ls->linenumber;",
+        before: "  lupa_look(ls->L);\n",
+    },
+    Fix { file: "lcode.c", place: "#include \"lcode.h\"", before: "#include \"stop.h\"\n" },
+    Fix {
+        file: "lcode.c",
+        place: "    while ((next = getjump(fs, list)) != NO_JUMP)  /* find last element */",
+        before: "    lupa_look(fs->ls->L);\n",
+    },
+];
+
+/// Collecting garbage cannot be stopped. Where weak keys would make it take the square of their number, it
+/// is content with less.
+pub(crate) const WEAK_KEYS: &[Fix] = &[
+    Fix {
+        file: "lgc.c",
+        place: "static void convergeephemerons (global_State *g) {",
+        before: "#include \"ephemerons.h\"\n\n",
+    },
+    Fix { file: "lgc.c", place: "  int changed;", before: "  size_t work = 0;\n" },
+    Fix {
+        file: "lgc.c",
+        place: "    while ((w = next) != NULL) {",
+        before: "    work += lupa_entries(next);\n",
+    },
+    Fix {
+        file: "lgc.c",
+        place: "  } while (changed);",
+        before: "    if (changed && work > LUPA_ENOUGH) lupa_keep_values(g);\n",
+    },
+];
+
+/// In 5.3, a finalizer that collects garbage while Lua is closed finds none of them due, for ever.
+pub(crate) const FINALIZERS_OF_53: &[Fix] = &[Fix {
+    file: "lgc.c",
+    place: "  for (i = 0; g->tobefnz && i < g->gcfinnum; i++)",
+    before: "  if (g->gcfinnum == 0) g->gcfinnum = 1;\n",
+}];
+
+/// In LuaJIT, the same places look. Its searches may run in compiled code, which cannot be left there.
+pub(crate) const LUAJIT: &[Fix] = &[
+    Fix { file: "src/lib_string.c", place: "  init: /* using goto", before: look!("ms->L") },
+    Fix {
+        file: "src/lib_table.c",
+        place: "  if (!lua_isnil(L, 2)) {  /* function? */",
+        before: look!("L"),
+    },
+    Fix { file: "src/lj_lex.c", place: "  ls->lastline = ls->linenumber;", before: look!("ls->L") },
+    Fix {
+        file: "src/lj_parse.c",
+        place: "    while ((next = jmp_next(fs, list)) != NO_JMP)  /* Find last element. */",
+        before: look!("fs->L"),
+    },
+];
+
+/// Searches of LuaJIT 2.1.
+pub(crate) const SEARCHES_OF_21: &[Fix] = &[Fix {
+    file: "src/lj_str.c",
+    place: "    if (plen == 0) {",
+    before: search!("plen > 63", "s, slen, p, plen"),
+}];
+
+/// Searches of LuaJIT 2.0.
+pub(crate) const SEARCHES_OF_20: &[Fix] = &[Fix {
+    file: "src/lib_string.c",
+    place: "    l2--;  /* 1st char will be checked by `memchr' */",
+    before: search!("l2 > 63", "s1, l1, s2, l2"),
+}];
+
+/// In LuaJIT 2.0, an allocation that fails inside of an instruction leaves the error message at an old
+/// stack top, and the process crashes. LuaJIT 2.1 sets the top first, so we do.
+pub(crate) const ALLOCATIONS_OF_20: &[Fix] = &[Fix {
+    file: "src/lj_err.c",
+    place: "  setstrV(L, L->top++, lj_err_str(L, LJ_ERR_ERRMEM));",
+    before: "  L->top = L->base;\n",
+}];

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import doctest
 import importlib
-import importlib.util
 import inspect
 import re
 from pathlib import Path
@@ -59,10 +58,9 @@ def run_examples(text: str, name: str, namespace: dict, options: int = doctest.E
 
 def skip_without_its_luas(text: str) -> None:
     """Skip a page whose examples name a Lua that is not there.  They are for the Luas that lupa brings along."""
-    examples = "\n".join(line for line in text.splitlines() if line.startswith((">>>", "...")))
+    examples = "\n".join(line for line in text.splitlines() if line.lstrip().startswith((">>>", "...")))
     for name in sorted(set(NAMES_OF_LUAS.findall(examples))):
-        if importlib.util.find_spec(f"lupa.{name}") is None:
-            pytest.skip(f"has examples for lupa.{name}")
+        pytest.importorskip(f"lupa.{name}", reason=f"has examples for lupa.{name}", exc_type=ImportError)
     if any(importlib.import_module(f"lupa.{name}")._INSTALLED_LUA for name in BACKENDS):
         pytest.skip("has examples for the Luas that lupa brings along")
 
@@ -97,6 +95,7 @@ def test_page(page):
 
 def test_package():
     package = importlib.import_module("lupa")
+    skip_without_its_luas(package.__doc__)
     assert run_examples(package.__doc__, "lupa", {}) > 0
 
 

@@ -4,6 +4,10 @@ use std::ffi::c_int;
 
 use pyo3::ffi;
 use pyo3::prelude::*;
+#[cfg(any(Py_LIMITED_API, PyPy, GraalPy, windows))]
+use pyo3::sync::PyOnceLock;
+#[cfg(any(Py_LIMITED_API, PyPy, GraalPy, windows))]
+use pyo3::types::PyType;
 use pyo3::types::{PyDict, PyString};
 
 /// The type code of `__vectorcalloffset__`; the name is public from 3.12 on.
@@ -118,25 +122,39 @@ pub(crate) fn pair<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     // SAFETY: attached; the new tuple takes both references, and nobody uses it before.
     unsafe {
+        // Python's collector finds out by itself that a tuple of numbers and strings cannot be part of
+        // a cycle; it has less to do if it is told.
+        let atomic = !may_be_collected(&first) && !may_be_collected(&second);
         let pair = Bound::from_owned_ptr_or_err(py, ffi::PyTuple_New(2))?;
         #[cfg(not(any(Py_LIMITED_API, PyPy, GraalPy)))]
         {
-            // Python's collector finds out by itself that a tuple of numbers and strings cannot be part of
-            // a cycle; it has less to do if it is told.
-            let atomic = ffi::PyObject_IS_GC(first.as_ptr()) == 0
-                && ffi::PyObject_IS_GC(second.as_ptr()) == 0;
             ffi::PyTuple_SET_ITEM(pair.as_ptr(), 0, first.into_ptr());
             ffi::PyTuple_SET_ITEM(pair.as_ptr(), 1, second.into_ptr());
-            if atomic {
-                ffi::PyObject_GC_UnTrack(pair.as_ptr().cast());
-            }
         }
         #[cfg(any(Py_LIMITED_API, PyPy, GraalPy))]
         {
             ffi::PyTuple_SetItem(pair.as_ptr(), 0, first.into_ptr());
             ffi::PyTuple_SetItem(pair.as_ptr(), 1, second.into_ptr());
         }
+        if atomic {
+            ffi::PyObject_GC_UnTrack(pair.as_ptr().cast());
+        }
         Ok(pair)
+    }
+}
+
+/// Whether Python's collector looks at objects of this kind.
+#[inline(always)]
+fn may_be_collected(object: &Bound<'_, PyAny>) -> bool {
+    #[cfg(not(any(Py_LIMITED_API, PyPy, GraalPy)))]
+    // SAFETY: attached.
+    unsafe {
+        ffi::PyObject_IS_GC(object.as_ptr()) != 0
+    }
+    #[cfg(any(Py_LIMITED_API, PyPy, GraalPy))]
+    // SAFETY: attached. Some objects of such a type may be without: that is not asked.
+    unsafe {
+        ffi::PyType_GetFlags(ffi::Py_TYPE(object.as_ptr())) & ffi::Py_TPFLAGS_HAVE_GC != 0
     }
 }
 
@@ -267,10 +285,32 @@ pub(crate) unsafe fn bound_method(
         }
     }
     #[cfg(any(Py_LIMITED_API, PyPy, GraalPy, windows))]
-    {
-        let _ = object;
-        None
+    // SAFETY: attached, as objects are used; checked to be a bound method, which keeps both alive.
+    unsafe {
+        let py = Python::assume_attached();
+        if ffi::Py_TYPE(object) != method_type(py)? {
+            return None;
+        }
+        let part = |name| {
+            let found = ffi::PyObject_GetAttr(object, name);
+            if found.is_null() {
+                ffi::PyErr_Clear();
+            } else {
+                ffi::Py_DECREF(found);
+            }
+            (!found.is_null()).then_some(found)
+        };
+        let function = part(pyo3::intern!(py, "__func__").as_ptr())?;
+        Some((function, part(pyo3::intern!(py, "__self__").as_ptr())?))
     }
+}
+
+/// The type of bound methods.
+#[cfg(any(Py_LIMITED_API, PyPy, GraalPy, windows))]
+fn method_type(py: Python<'_>) -> Option<*mut ffi::PyTypeObject> {
+    static TYPE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let found = TYPE.import(py, "types", "MethodType");
+    found.ok().map(|found| found.as_type_ptr())
 }
 
 /// The function and the instance of a method that was just made and that nobody else has: one that is
@@ -307,6 +347,12 @@ pub(crate) unsafe fn method_identity(object: *mut ffi::PyObject) -> Option<(usiz
         if ffi::PyCFunction_CheckExact(object) != 0 {
             let function = object.cast::<ffi::PyCFunctionObject>();
             return Some(((*function).m_ml as usize, (*function).m_self as usize));
+        }
+        // By what Python itself compares such methods.
+        #[cfg(any(Py_LIMITED_API, PyPy, GraalPy))]
+        if ffi::Py_TYPE(object) == &raw mut ffi::PyCFunction_Type {
+            let function = ffi::PyCFunction_GetFunction(object)?;
+            return Some((function as usize, ffi::PyCFunction_GetSelf(object) as usize));
         }
         None
     }

@@ -392,3 +392,40 @@ def test_kept_objects_count(isolated, code):
         ''')
         """
     )
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "last = python.args{last, long .. i}",
+        "last = python.args{x = last, y = long .. i}",
+        "last = select(2, pcall(fail, last, long .. i))",
+        "last = select(2, pcall(fail, python.args{last}, long .. i))",
+    ],
+)
+def test_what_is_kept_by_another_object_counts(isolated, code):
+    """Only the last of a chain is known to Lua, and the others count with it."""
+    isolated(
+        f"""
+        import resource
+
+        def fail(*args):
+            raise ValueError(*args)
+
+        box = lupa.LuaRuntime(sandbox=True, max_memory=20_000_000, timeout=float("inf"))
+        box.globals().fail = box.expose(fail)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        try:
+            box.execute('''
+                local last, long = nil, ("x"):rep(100000)
+                for i = 1, 5000 do {code} collectgarbage() end
+            ''')
+        except lupa.LuaMemoryError:
+            pass  # which a script may catch, and begin again
+        used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+        assert used < 100_000, used
+        box.globals().last = None
+        box.gccollect()
+        assert box.get_memory_used() < 5_000_000, box.get_memory_used()
+        """
+    )

@@ -178,6 +178,45 @@ def test_searches_for_long_texts(lupa, lua):
 
 
 C_FUNCTIONS = {
+    "long set": "local s = ('['..('b'):rep(300000)..'a]*c') while true do (('a'):rep(300000)):find(s) end",
+    "numerals": """
+        local s, list = ('0'):rep(8000000) .. '1', {}
+        for i = 1, 7000 do list[i] = s end
+        while true do string.char((table.unpack or unpack)(list)) end""",
+    "numerals of bits": """
+        local s, list = ('0'):rep(8000000) .. '1', {}
+        for i = 1, 7000 do list[i] = s end
+        while true do (bit and bit.band or bit32 and bit32.band or math.max)((table.unpack or unpack)(list)) end""",
+    "comparisons": """
+        local s, list = ('0'):rep(8000000) .. '1', {}
+        for i = 1, 7000 do list[i] = i % 2 == 0 and s or s .. '1' end
+        while true do math.max((table.unpack or unpack)(list)) end""",
+    "numerals to format": """
+        local s, list = ('0'):rep(8000000) .. '1', {}
+        for i = 1, 7000 do list[i] = s end
+        while true do string.format(('%d'):rep(7000), (table.unpack or unpack)(list)) end""",
+    "names": """
+        local object, list = setmetatable({}, {__name = ('x'):rep(4000000)}), {}
+        for i = 1, 5000 do list[i] = object end
+        while true do pcall(string.format, ('%.1s'):rep(5000), (table.unpack or unpack)(list)) end""",
+    "collisions": """
+        -- Keys that collide only when the table has grown.
+        local mersenne, t = 2^18 - 1, {}
+        for i = 0, 2^17 - 1 do
+            local q, j = math.floor(i / 4090), i % 4090 + 4098
+            t[(j * (mersenne + 0.0) + q / 2^22) / 2^31] = true
+        end
+        t.x = 1
+        while true do end""",
+    "lost tail calls": """
+        local function deep(n) if n == 0 then return #debug.traceback('x') end local r = deep(n - 1) return r end
+        local function tail(n) if n == 0 then local r = deep(15000) return r end return tail(n - 1) end
+        while true do tail(400000) end""",
+    "moves in a sparse table": """
+        local t = {}
+        for i = 1, 1100 do t['k' .. i] = 1 end
+        for i = 0, 29 do t[2^i] = 1 end
+        while true do table.insert(t, 1, 'x') table.remove(t, 1) end""",
     "compile or": "while true do (loadstring or load)('local a return ' .. ('a or '):rep(200000) .. 'a') end",
     "compile elseif": "while true do (loadstring or load)('if a then ' .. ('elseif a then '):rep(200000) .. 'end') end",
     "compile lookups": """

@@ -17,7 +17,7 @@
 //! With an installed Lua ([`Hooks::outside`] is `None`) hooks are set by the thread that runs Lua only.
 
 use core::cell::UnsafeCell;
-use core::ffi::c_int;
+use core::ffi::{c_int, c_void};
 use core::hint::spin_loop;
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
@@ -383,9 +383,23 @@ extern "C" fn lupa_hand_on(from: *mut lua_State, to: *mut lua_State) {
     }
 }
 
+/// What a hook is given in the place of the debug information where it may raise, but run no Lua.
+pub const RUN_NOTHING: *mut c_void = core::ptr::without_provenance_mut(1);
+
 /// A C function that may take long asks whether it is to stop. The hook may raise.
 #[unsafe(no_mangle)]
 extern "C-unwind" fn lupa_answer(state: *mut lua_State) {
+    call_hook(state, null_mut());
+}
+
+/// The same, where no Lua may run.
+#[unsafe(no_mangle)]
+extern "C-unwind" fn lupa_stop(state: *mut lua_State) {
+    call_hook(state, RUN_NOTHING);
+}
+
+/// Calls the hook if it has been set to be called at once.
+fn call_hook(state: *mut lua_State, given: *mut c_void) {
     let Some(watch) = of_thread() else { return };
     let state = if state.is_null() { watch.running.load(Ordering::Relaxed) } else { state };
     // A hook that counts instructions does not count here.
@@ -397,7 +411,7 @@ extern "C-unwind" fn lupa_answer(state: *mut lua_State) {
         if (watch.hooks.count)(state) == 1
             && let Some(hook) = watch.hook
         {
-            hook(state, null_mut());
+            hook(state, given);
         }
     }
 }

@@ -34,7 +34,10 @@ struct lupa_watch *lupa_watch (void);
 */
 void lupa_answer (lua_State *L);
 
-/* The same, where it has to cost nothing; needs lstate.h. */
+/* The same where no Lua may run, that of a signal's handler included: may raise, does nothing else. */
+void lupa_stop (lua_State *L);
+
+/* The first, where it has to cost nothing; needs lstate.h. */
 #define lupa_look(L) ((L)->hookmask ? lupa_answer(L) : (void)0)
 
 /* Hands the hook of a coroutine on to the one that runs after it. */

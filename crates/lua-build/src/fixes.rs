@@ -77,7 +77,8 @@ pub(crate) const HOOKS_IN_LOOPS: &[Fix] = &[Fix {
     before: "#undef updatetrap\n#define updatetrap(ci) (trap = ci->u.l.trap | L->hookmask)\n\n",
 }];
 
-/// Matching looks where it goes down: a pattern can be made to need hours. So does a search for a long text.
+/// Matching looks where it goes down, for a pattern can be made to need hours, and in a long set of
+/// characters. So does a search for a long text, and formatting at each character of the format.
 pub(crate) const STRINGS: &[Fix] = &[
     Fix {
         file: "lstrlib.c",
@@ -88,9 +89,15 @@ pub(crate) const STRINGS: &[Fix] = &[
     Fix { file: "lstrlib.c", place: "  init: /* using goto", before: "  lupa_look(ms->L);\n" },
     Fix {
         file: "lstrlib.c",
+        place: "  if (*(p+1) == '^') {",
+        before: "  if (ec - p > 15) lupa_answer(NULL);\n",
+    },
+    Fix {
+        file: "lstrlib.c",
         place: "      init++;   /* 1st char is already checked */",
         before: "      if (l2 > 63) lupa_answer(NULL);\n",
     },
+    Fix { file: "lstrlib.c", place: "    if (*strfrmt != L_ESC)", before: "    lupa_look(L);\n" },
 ];
 
 /// Nothing, repeated any number of times, takes no time. 5.5 knows.
@@ -106,6 +113,66 @@ pub(crate) const REPETITIONS_OF_51: &[Fix] = &[Fix {
     place: "  while (n-- > 0)\n    luaL_addlstring(&b, s, l);",
     before: "  if (l == 0) n = 0;\n",
 }];
+
+/// A number may be a long text, and a function may take many of them; the name of an object, too.
+pub(crate) const ARGUMENTS: &[Fix] = &[Fix {
+    file: "lauxlib.c",
+    place: "LUALIB_API lua_Number luaL_checknumber (",
+    before: "#include \"lstate.h\"\n#include \"stop.h\"\n\
+                 #if LUA_VERSION_NUM >= 502\n\
+                 #define lua_tonumberx(L,i,p) (lupa_look(L), lua_tonumberx(L,i,p))\n\
+                 #define lua_tointegerx(L,i,p) (lupa_look(L), lua_tointegerx(L,i,p))\n\
+                 #define lua_tounsignedx(L,i,p) (lupa_look(L), lua_tounsignedx(L,i,p))\n\
+                 #else\n\
+                 #define lua_tonumber(L,i) (lupa_look(L), lua_tonumber(L,i))\n\
+                 #define lua_tointeger(L,i) (lupa_look(L), lua_tointeger(L,i))\n\
+                 #endif\n\n",
+}];
+
+/// The same, in the name of an object.
+pub(crate) const NAMES: &[Fix] = &[Fix {
+    file: "lauxlib.c",
+    place: "LUALIB_API const char *luaL_tolstring (",
+    before: "#define luaL_callmeta(L,i,e) (lupa_look(L), luaL_callmeta(L,i,e))\n\n",
+}];
+
+/// From 5.3 on, `math.max` and `math.min` compare whatever they are given.
+pub(crate) const COMPARISONS: &[Fix] = &[Fix {
+    file: "lmathlib.c",
+    place: "#include \"lualib.h\"",
+    before: "#include \"lstate.h\"\n#include \"stop.h\"\n\
+             #define lua_compare(L,a,b,o) (lupa_look(L), lua_compare(L,a,b,o))\n",
+}];
+
+/// In 5.1, `print` takes texts of any number and length, and the end of a long traceback is looked for
+/// level by level, of which calls that are long gone count as some.
+pub(crate) const LEVELS_OF_51: &[Fix] = &[
+    Fix { file: "lbaselib.c", place: "#include \"lualib.h\"", before: "#include \"stop.h\"\n" },
+    Fix { file: "lbaselib.c", place: "    fputs(s, stdout);", before: "    lupa_stop(L);\n" },
+    Fix {
+        file: "ldblib.c",
+        place: "#include \"lualib.h\"",
+        before: "#include \"stop.h\"\n\
+                 #define lua_getstack(L,n,ar) (lupa_answer(NULL), lua_getstack(L,n,ar))\n",
+    },
+];
+
+/// A table that grows does not look for what it has. 5.5 knows.
+macro_rules! reinsertion {
+    ($first:literal, $last:literal) => {
+        &[
+            Fix { file: "ltable.c", place: $first, before: "#include \"reinsert.h\"\n\n" },
+            Fix { file: "ltable.c", place: $last, before: "#undef luaH_set\n" },
+        ]
+    };
+}
+pub(crate) const REINSERTION_OF_51: &[Fix] =
+    reinsertion!("static void resize (", "TValue *luaH_set (");
+/// Of 5.2 and 5.3.
+pub(crate) const REINSERTION_OF_52: &[Fix] =
+    reinsertion!("void luaH_resize (", "TValue *luaH_set (");
+pub(crate) const REINSERTION_OF_54: &[Fix] =
+    reinsertion!("static void reinsert (", "void luaH_set (");
 
 /// What goes through a table looks at each element: `__len` can tell of more than there are.
 pub(crate) const TABLES: &[Fix] = &[Fix {
@@ -178,12 +245,23 @@ pub(crate) const FINALIZERS_OF_53: &[Fix] = &[Fix {
     before: "  if (g->gcfinnum == 0) g->gcfinnum = 1;\n",
 }];
 
-/// In LuaJIT, the same places look. Its searches may run in compiled code, which cannot be left there.
+/// In LuaJIT, the same places look. Its searches may run in compiled code, which cannot be left there. What
+/// has something in the buffer that is there for all can be left, but no Lua may run there meanwhile.
 pub(crate) const LUAJIT: &[Fix] = &[
     Fix { file: "src/lib_string.c", place: "  init: /* using goto", before: look!("ms->L") },
     Fix {
+        file: "src/lib_string.c",
+        place: "  if (*(p+1) == '^') {",
+        before: "  { extern void lupa_answer(lua_State *L);\n    if (ec - p > 15) lupa_answer(NULL); }\n",
+    },
+    Fix {
         file: "src/lib_table.c",
         place: "  if (!lua_isnil(L, 2)) {  /* function? */",
+        before: look!("L"),
+    },
+    Fix {
+        file: "src/lib_table.c",
+        place: "      /* The set may invalidate the get pointer, so need to do it first! */",
         before: look!("L"),
     },
     Fix { file: "src/lj_lex.c", place: "  ls->lastline = ls->linenumber;", before: look!("ls->L") },
@@ -192,7 +270,39 @@ pub(crate) const LUAJIT: &[Fix] = &[
         place: "    while ((next = jmp_next(fs, list)) != NO_JMP)  /* Find last element. */",
         before: look!("fs->L"),
     },
+    Fix {
+        file: "src/lj_lib.c",
+        place: "#if LJ_DUALNUM\nvoid lj_lib_checknumber(",
+        before: "extern void lupa_stop(lua_State *L);\n\
+                 #define lj_strscan_num(s,o) (lupa_stop(L), lj_strscan_num(s,o))\n\
+                 #define lj_strscan_numberobj(o) \\\n  \
+                 ((tvisstr(o) ? lupa_stop(L) : (void)0), lj_strscan_numberobj(o))\n\n",
+    },
+    Fix {
+        file: "src/lib_base.c",
+        place: "    if (i)\n      putchar('\\t');",
+        before: "    { extern void lupa_stop(lua_State *L); lupa_stop(L); }\n",
+    },
 ];
+
+/// The numbers of LuaJIT 2.1 that may be of 64 bits.
+pub(crate) const ARGUMENTS_OF_21: &[Fix] = &[Fix {
+    file: "src/lj_carith.c",
+    place: "uint64_t lj_carith_check64(",
+    before: "extern void lupa_stop(lua_State *L);\n\
+             #if LJ_DUALNUM\n\
+             #define lj_strscan_number(s,o) (lupa_stop(L), lj_strscan_number(s,o))\n\
+             #else\n\
+             #define lj_strscan_num(s,o) (lupa_stop(L), lj_strscan_num(s,o))\n\
+             #endif\n\n",
+}];
+
+/// What is Lua code in 2.1 is C code in LuaJIT 2.0.
+pub(crate) const TABLES_OF_20: &[Fix] = &[Fix {
+    file: "src/lib_table.c",
+    place: "    cTValue *src = lj_tab_getint(t, pos+1);",
+    before: look!("L"),
+}];
 
 /// Searches of LuaJIT 2.1.
 pub(crate) const SEARCHES_OF_21: &[Fix] = &[Fix {

@@ -1,9 +1,6 @@
 //! The table of versions: one row for each Lua.
 
-use crate::fixes::{
-    ALLOCATIONS_OF_20, CALLS, COMPILING, FINALIZERS_OF_53, Fix, HOOKS_IN_LOOPS, LUAJIT,
-    REPETITIONS, REPETITIONS_OF_51, SEARCHES_OF_20, SEARCHES_OF_21, STRINGS, TABLES, WEAK_KEYS,
-};
+use crate::fixes::{self, Fix};
 
 /// How a Lua is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +45,15 @@ pub const TABLE: &[Version] = &[
         packages: &["lua5.1", "lua-5.1", "lua51"],
         range: ("5.1", "5.2"),
         headers: PUC_HEADERS,
-        fixes: &[STRINGS, REPETITIONS_OF_51, TABLES, COMPILING],
+        fixes: &[
+            fixes::STRINGS,
+            fixes::REPETITIONS_OF_51,
+            fixes::ARGUMENTS,
+            fixes::TABLES,
+            fixes::LEVELS_OF_51,
+            fixes::COMPILING,
+            fixes::REINSERTION_OF_51,
+        ],
     },
     Version {
         name: "lua52",
@@ -57,7 +62,16 @@ pub const TABLE: &[Version] = &[
         packages: &["lua5.2", "lua-5.2", "lua52"],
         range: ("5.2", "5.3"),
         headers: PUC_HEADERS,
-        fixes: &[STRINGS, REPETITIONS, TABLES, COMPILING, WEAK_KEYS],
+        fixes: &[
+            fixes::STRINGS,
+            fixes::REPETITIONS,
+            fixes::ARGUMENTS,
+            fixes::NAMES,
+            fixes::TABLES,
+            fixes::COMPILING,
+            fixes::REINSERTION_OF_52,
+            fixes::WEAK_KEYS,
+        ],
     },
     Version {
         name: "lua53",
@@ -66,7 +80,18 @@ pub const TABLE: &[Version] = &[
         packages: &["lua5.3", "lua-5.3", "lua53"],
         range: ("5.3", "5.4"),
         headers: PUC_HEADERS,
-        fixes: &[STRINGS, REPETITIONS, TABLES, COMPILING, WEAK_KEYS, FINALIZERS_OF_53],
+        fixes: &[
+            fixes::STRINGS,
+            fixes::REPETITIONS,
+            fixes::ARGUMENTS,
+            fixes::COMPARISONS,
+            fixes::NAMES,
+            fixes::TABLES,
+            fixes::COMPILING,
+            fixes::REINSERTION_OF_52,
+            fixes::WEAK_KEYS,
+            fixes::FINALIZERS_OF_53,
+        ],
     },
     Version {
         name: "lua54",
@@ -75,7 +100,19 @@ pub const TABLE: &[Version] = &[
         packages: &["lua5.4", "lua-5.4", "lua54"],
         range: ("5.4", "5.5"),
         headers: PUC_HEADERS,
-        fixes: &[HOOKS_IN_LOOPS, STRINGS, REPETITIONS, TABLES, COMPILING, CALLS, WEAK_KEYS],
+        fixes: &[
+            fixes::HOOKS_IN_LOOPS,
+            fixes::STRINGS,
+            fixes::REPETITIONS,
+            fixes::ARGUMENTS,
+            fixes::COMPARISONS,
+            fixes::NAMES,
+            fixes::TABLES,
+            fixes::COMPILING,
+            fixes::CALLS,
+            fixes::REINSERTION_OF_54,
+            fixes::WEAK_KEYS,
+        ],
     },
     Version {
         name: "lua55",
@@ -84,7 +121,16 @@ pub const TABLE: &[Version] = &[
         packages: &["lua5.5", "lua-5.5", "lua55"],
         range: ("5.5", "5.6"),
         headers: PUC_HEADERS,
-        fixes: &[HOOKS_IN_LOOPS, STRINGS, TABLES, COMPILING, WEAK_KEYS],
+        fixes: &[
+            fixes::HOOKS_IN_LOOPS,
+            fixes::STRINGS,
+            fixes::ARGUMENTS,
+            fixes::COMPARISONS,
+            fixes::NAMES,
+            fixes::TABLES,
+            fixes::COMPILING,
+            fixes::WEAK_KEYS,
+        ],
     },
     Version {
         name: "luajit20",
@@ -93,7 +139,12 @@ pub const TABLE: &[Version] = &[
         packages: &["luajit"],
         range: ("2.0", "2.1.0-alpha"),
         headers: JIT_HEADERS,
-        fixes: &[LUAJIT, SEARCHES_OF_20, ALLOCATIONS_OF_20],
+        fixes: &[
+            fixes::LUAJIT,
+            fixes::TABLES_OF_20,
+            fixes::SEARCHES_OF_20,
+            fixes::ALLOCATIONS_OF_20,
+        ],
     },
     Version {
         name: "luajit21",
@@ -102,7 +153,7 @@ pub const TABLE: &[Version] = &[
         packages: &["luajit"],
         range: ("2.1.0-alpha", "2.2"),
         headers: JIT_HEADERS,
-        fixes: &[LUAJIT, SEARCHES_OF_21],
+        fixes: &[fixes::LUAJIT, fixes::ARGUMENTS_OF_21, fixes::SEARCHES_OF_21],
     },
 ];
 

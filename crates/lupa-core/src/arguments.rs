@@ -16,6 +16,8 @@ use crate::walk::{self, Walk};
 pub(crate) struct PyArguments {
     pub(crate) args: Py<PyTuple>,
     pub(crate) kwargs: Py<PyDict>,
+    /// What it counts for in a sandbox, with all that is in it; bytes.
+    pub(crate) weight: usize,
 }
 
 #[pymethods]

@@ -290,10 +290,12 @@ impl<B: LuaBackend> Callback<B> for Args {
         let unpacked = arguments::unpack(entry, table);
         entry.instance.release(table);
         let (args, kwargs) = unpacked?;
-        let object = PyArguments { args: args.clone().unbind(), kwargs: kwargs.clone().unbind() };
+        let sandboxed = entry.options.sandbox.is_some();
+        let weight = if sandboxed { sandbox::weight_of_arguments(&args, &kwargs) } else { 0 };
+        let object = PyArguments { args: args.unbind(), kwargs: kwargs.unbind(), weight };
         let object = Bound::new(entry.py, object)?;
-        if entry.options.sandbox.is_some() {
-            sandbox::push_arguments(entry, state, object.as_any(), &args, &kwargs)?;
+        if sandboxed {
+            sandbox::push_weighty(entry, state, object.as_any(), weight)?;
             return Ok(1);
         }
         push_view(entry, state, object.as_any(), View::ATTRIBUTES)

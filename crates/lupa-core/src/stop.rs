@@ -12,7 +12,7 @@ use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use lua_api::raw::lua_State;
-use lua_api::{LuaBackend, Raising, State, Thread};
+use lua_api::{LuaBackend, RUN_NOTHING, Raising, State, Thread};
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
@@ -160,7 +160,7 @@ impl<B: LuaBackend> Runtime<B> {
 }
 
 /// What Lua calls: see the top of this file.
-pub(crate) unsafe extern "C-unwind" fn hook<B: LuaBackend>(l: *mut lua_State, _: *mut c_void) {
+pub(crate) unsafe extern "C-unwind" fn hook<B: LuaBackend>(l: *mut lua_State, given: *mut c_void) {
     // SAFETY: Lua runs only while an instance is entered; its host is the runtime, which outlives it.
     // This frame holds plain values only.
     unsafe {
@@ -173,21 +173,26 @@ pub(crate) unsafe extern "C-unwind" fn hook<B: LuaBackend>(l: *mut lua_State, _:
             return;
         }
         let runtime = &*instance.host().cast::<Runtime<B>>();
-        if is_to_stop(runtime, l) {
+        if is_to_stop(runtime, l, given != RUN_NOTHING) {
             instance.watch().allow_hooks(l);
             raising.raise();
         }
     }
 }
 
-/// True when the error to raise is on top of the stack.
+/// True when the error to raise is on top of the stack. Handlers of signals wait where none `may_run`.
 #[inline(never)]
-fn is_to_stop<B: LuaBackend>(runtime: &Runtime<B>, l: *mut lua_State) -> bool {
+fn is_to_stop<B: LuaBackend>(runtime: &Runtime<B>, l: *mut lua_State, may_run: bool) -> bool {
     let watch = runtime.instance.watch();
     if !runtime.is_stopping() {
-        // SAFETY: the coroutine that runs.
-        unsafe { runtime.go_on_counting(l) };
+        if may_run {
+            // SAFETY: the coroutine that runs.
+            unsafe { runtime.go_on_counting(l) };
+        }
         if runtime.reason().is_none() {
+            if !may_run {
+                return false;
+            }
             if !watch.is_counting() {
                 // SAFETY: the coroutine that runs.
                 unsafe { watch.put_back(l) };

@@ -7,15 +7,23 @@
 use std::sync::atomic::Ordering;
 
 use lua_api::{Gc, LuaBackend, State};
+use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 
+use crate::arguments::PyArguments;
 use crate::error::{Error, Result};
 use crate::runtime::{Entry, Runtime};
 use crate::to_lua::{Prepared, push_protected};
 
-/// What any such object takes: itself, and of an exception its traceback.
-const LEAST: usize = 1024;
+/// What any such object takes.
+const LEAST: usize = 512;
+
+/// What a level of a traceback takes: itself, and the frame of a call.
+const LEVEL: usize = 512;
+
+/// How far exceptions that others were the cause of are followed, and levels of a traceback.
+const FAR: usize = 10_000;
 
 const UNIT: usize = 1024;
 
@@ -28,24 +36,46 @@ pub(crate) fn push_exception<B: LuaBackend>(
     state: State<B>,
     exception: &Bound<'_, PyAny>,
 ) -> Result<()> {
-    let args = exception.getattr("args").ok().and_then(|args| args.cast_into::<PyTuple>().ok());
-    push(entry, state, exception, LEAST + args.map_or(0, |args| sizes(args.iter())))
+    push_weighty(entry, state, exception, weight_of_exception(exception))
 }
 
-/// Pushes what `python.args` has made of these arguments.
-pub(crate) fn push_arguments<B: LuaBackend>(
-    entry: &Entry<'_, B>,
-    state: State<B>,
-    object: &Bound<'_, PyAny>,
-    args: &Bound<'_, PyTuple>,
-    kwargs: &Bound<'_, PyDict>,
-) -> Result<()> {
+/// What `python.args` makes of these arguments weighs.
+pub(crate) fn weight_of_arguments(args: &Bound<'_, PyTuple>, kwargs: &Bound<'_, PyDict>) -> usize {
     let named = kwargs.iter().map(|(name, value)| size(&name) + size(&value)).sum::<usize>();
-    push(entry, state, object, LEAST + sizes(args.iter()) + named)
+    LEAST + args.iter().map(|value| size(&value)).sum::<usize>() + named
 }
 
-fn sizes<'py>(objects: impl Iterator<Item = Bound<'py, PyAny>>) -> usize {
-    objects.map(|object| size(&object)).sum()
+/// What an exception weighs, with its traceback, with those that it came from and those in its arguments.
+fn weight_of_exception(exception: &Bound<'_, PyAny>) -> usize {
+    let mut weight = 0;
+    let mut far = 0;
+    let mut open = vec![exception.clone()];
+    while let Some(exception) = open.pop().filter(|_| far < FAR) {
+        far += 1;
+        weight += LEAST;
+        if let Some(Ok(args)) = follow(&exception, "args").map(|args| args.cast_into::<PyTuple>()) {
+            for value in args {
+                if value.is_instance_of::<PyBaseException>() {
+                    open.push(value);
+                } else {
+                    weight += size(&value);
+                }
+            }
+        }
+        let mut level = follow(&exception, "__traceback__");
+        while let Some(found) = level.filter(|_| far < FAR) {
+            far += 1;
+            weight += LEVEL;
+            level = follow(&found, "tb_next");
+        }
+        open.extend(follow(&exception, "__cause__").or_else(|| follow(&exception, "__context__")));
+    }
+    weight
+}
+
+/// An attribute, if it is there and not `None`.
+fn follow<'py>(object: &Bound<'py, PyAny>, name: &str) -> Option<Bound<'py, PyAny>> {
+    object.getattr(name).ok().filter(|found| !found.is_none())
 }
 
 /// What an object takes, about; of those that are no strings it is not much.
@@ -55,10 +85,18 @@ fn size(object: &Bound<'_, PyAny>) -> usize {
         // Up to four bytes for a character.
         return OTHER + text.len().map_or(0, |len| 4 * len);
     }
+    // One that is in another outlives its box, and counts twice while that is there.
+    if let Ok(arguments) = object.cast::<PyArguments>() {
+        return OTHER + arguments.get().weight;
+    }
+    if object.is_instance_of::<PyBaseException>() {
+        return OTHER + weight_of_exception(object);
+    }
     OTHER + object.cast::<PyBytes>().map_or(0, |bytes| bytes.as_bytes().len())
 }
 
-fn push<B: LuaBackend>(
+/// Pushes an object that weighs so many bytes.
+pub(crate) fn push_weighty<B: LuaBackend>(
     entry: &Entry<'_, B>,
     state: State<B>,
     object: &Bound<'_, PyAny>,

@@ -221,12 +221,14 @@ C_FUNCTIONS = {
     "compile elseif": "while true do (loadstring or load)('if a then ' .. ('elseif a then '):rep(200000) .. 'end') end",
     "compile lookups": """
         local depth = 50
-        local code = ('local a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t = 1 return function() '):rep(depth)
+        local names = 'a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t'
+        local code = ('local ' .. names .. ' = 1 return function() '):rep(depth)
         code = code .. (' x = x '):rep(100000) .. (' end '):rep(depth)
         while true do (loadstring or load)(code) end""",
     "sort": "local t = {} for i = 1, 200000 do t[i] = i % 1000 end while true do table.sort(t) end",
     "move": "while true do pcall(table.move or error, {}, 1, 2^53, 2) end",
-    "insert": "while true do pcall(table.insert, setmetatable({}, {__len = function() return 2^31 - 10 end}), 1, 1) end",
+    "insert": "local function len() return 2^31 - 10 end\n"
+    "while true do pcall(table.insert, setmetatable({}, {__len = len}), 1, 1) end",
     "remove": "while true do pcall(table.remove, setmetatable({}, {__len = function() return 2^31 - 10 end}), 1) end",
     "rep": "while true do pcall(string.rep, '', 2^31 - 1) pcall(string.rep, '', 2^53) end",
     "its own __call": "local m = {} local t = setmetatable({}, m) m.__call = t while true do pcall(t, 1, 2) end",

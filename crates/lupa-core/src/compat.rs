@@ -223,6 +223,7 @@ pub(crate) enum DictPart {
     Keys,
     #[cfg_attr(any(Py_LIMITED_API, PyPy, GraalPy), expect(dead_code))]
     Values,
+    #[cfg_attr(any(Py_LIMITED_API, PyPy, GraalPy), expect(dead_code))]
     Items,
 }
 

@@ -146,3 +146,17 @@ def test_finalizers_that_collect_while_lua_is_closed(isolated, lupa):
                 for i = 1, steps do collectgarbage("step", 0) end''', steps)
             lua.close()
     """)
+
+
+@pytest.mark.parametrize("numbers", ["-2^31, 1", "2^53, 1", "-2^31, -1", "-2^31, 2^31 - 1", "1, 2^31 - 1", "-5, 2^31 - 5", "2^31 - 1, 2^31 - 1"])
+@pytest.mark.beyond
+def test_ranges_that_overflow(isolated, lupa, numbers):
+    if lupa._INSTALLED_LUA:
+        pytest.skip("an installed Lua may have been compiled so that integers do not wrap")
+    isolated(f"""
+        try:
+            lua.execute("return select('#', (table.unpack or unpack)({{}}, {numbers}))")
+        except lupa.LuaError as error:
+            assert "too many results" in str(error) or "bad argument" in str(error), error
+        assert lua.eval("1 + 1") == 2
+    """)

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::{env, fs};
 
 use crate::link::Library;
-use crate::puc::LOADER;
+use crate::puc::{LOADER, WRAPPING};
 use crate::version::{Kind, Version};
 use crate::{additions, copy_tree, out_dir, target};
 
@@ -63,7 +63,7 @@ pub(crate) fn compile(version: &Version, source: &Path) -> Library {
         LOADER.iter().map(|function| format!(" -D{function}=lupa_{function}")).collect();
     let variables = [
         "BUILDMODE=static".to_owned(),
-        format!("XCFLAGS=-fPIC -D{UNWINDING} -D{STOPPING}{loader}{}", checks()),
+        format!("XCFLAGS=-fPIC {WRAPPING} -D{UNWINDING} -D{STOPPING}{loader}{}", checks()),
         format!("HOST_CC={}", host_compiler()),
         format!("STATIC_CC={compiler}"),
         format!("TARGET_CFLAGS={flags}"),

@@ -14,6 +14,10 @@ const ADDED_TO: [&str; 3] = ["ldo.c", "lstate.c", "ldebug.c"];
 /// binary module is bound to the Lua that loads it; see `lua_api::dl`.
 pub(crate) const LOADER: [&str; 3] = ["dlopen", "dlsym", "dlerror"];
 
+/// Integers wrap. Older Luas find out after the fact that one has (`unpack({}, -2^31, 1)`), which a
+/// compiler may take for something that cannot happen; the process then crashes.
+pub(crate) const WRAPPING: &str = "-fwrapv";
+
 /// What runs seldom or is waiting for the system: here `-O3` only makes the code larger.
 const COLD: [&str; 10] = [
     "lcode.c",
@@ -39,6 +43,7 @@ pub(crate) fn compile(version: &Version, source: &Path) -> Library {
     // The folder of mended copies first: files of ours include what is there.
     let ours = additions();
     build.include(out_dir()).include(source).include(&ours);
+    build.flag_if_supported(WRAPPING);
     build.flag_if_supported("-fno-math-errno").flag_if_supported("-fno-plt");
     let unix = target("FAMILY").split(',').any(|family| family == "unix");
     if unix {

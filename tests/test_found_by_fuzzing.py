@@ -148,7 +148,10 @@ def test_finalizers_that_collect_while_lua_is_closed(isolated, lupa):
     """)
 
 
-@pytest.mark.parametrize("numbers", ["-2^31, 1", "2^53, 1", "-2^31, -1", "-2^31, 2^31 - 1", "1, 2^31 - 1", "-5, 2^31 - 5", "2^31 - 1, 2^31 - 1"])
+@pytest.mark.parametrize(
+    "numbers",
+    ["-2^31, 1", "2^53, 1", "-2^31, -1", "-2^31, 2^31 - 1", "1, 2^31 - 1", "-5, 2^31 - 5", "2^31 - 1, 2^31 - 1"],
+)
 @pytest.mark.beyond
 def test_ranges_that_overflow(isolated, lupa, numbers):
     if lupa._INSTALLED_LUA:

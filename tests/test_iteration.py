@@ -1,5 +1,7 @@
 """Iterating over Lua tables in Python.  (Python objects in Lua's loops: test_python_lib.py.)"""
 
+import gc
+
 import pytest
 
 
@@ -151,3 +153,41 @@ def test_change_between_steps_is_seen(lua):
     assert next(iterator) == 1
     table[2] = "changed"
     assert next(iterator) == "changed"
+
+
+def test_pairs_that_are_kept_stay_as_they_are(lua):
+    table = lua.eval("{10, 20, 30, 40, 50}")
+    items = table.items()
+    first = next(items)
+    assert first == (1, 10)
+    assert [key + value for key, value in items] == [22, 33, 44, 55]
+    assert first == (1, 10)
+    items = table.items()
+    next(items)  # A pair that nobody keeps is given again, with other items.
+    second, third = next(items), next(items)
+    assert (second, third, list(items)) == ((2, 20), (3, 30), [(4, 40), (5, 50)])
+
+
+def test_pairs_are_seen_by_the_collector_when_they_have_to_be(lua):
+    table = lua.eval("{1, {}, 2, {}, {}, 3}")
+    items = table.items()
+    for _ in range(len(table)):
+        pair = next(items)
+        assert isinstance(pair[1], int) or gc.is_tracked(pair)
+        del pair  # So that it is given again.
+
+
+def test_what_was_in_a_pair_may_use_the_iterator_when_it_goes(lua):
+    class Item:
+        def __del__(self):
+            meanwhile.append(next(items))
+
+    meanwhile = []
+    table = lua.table(Item(), 20, 30, 40)
+    items = table.items()
+    next(items)
+    table[1] = None
+    lua.gccollect()
+    assert next(items) == (2, 20)
+    assert meanwhile == [(3, 30)]
+    assert list(items) == [(4, 40)]

@@ -109,8 +109,10 @@ pub(crate) unsafe fn thread_instance<B: LuaBackend>() -> Option<NonNull<Instance
     NonNull::new(THREAD.with(|thread| thread.instance.get()).cast_mut().cast())
 }
 
-/// How many references are reserved at a time.
+/// How many references are reserved at a time; and at first, when most runtimes need few: the registry
+/// of an idle one stays small.
 const BATCH: usize = 32;
+const FIRST_BATCH: usize = 8;
 
 /// One Lua: its main state, its account of memory and its references.
 #[repr(C)]
@@ -301,7 +303,8 @@ impl<B: LuaBackend> Instance<B> {
     #[cold]
     fn reserve(&self, state: State<B>) -> Result<c_int, Raised> {
         // Room for every key ever reserved, so that `release` never allocates.
-        let total = self.reserved.get() + BATCH;
+        let batch = if self.reserved.get() == 0 { FIRST_BATCH } else { BATCH };
+        let total = self.reserved.get() + batch;
         if self.free.borrow_mut().try_reserve(total).is_err() {
             state.push_nil();
             return Err(Raised(crate::ERRMEM));
@@ -310,7 +313,7 @@ impl<B: LuaBackend> Instance<B> {
         let made = Cell::new(0_usize);
         let result = state.protect(|raising| {
             let slots = keys.as_ptr();
-            while made.get() < BATCH {
+            while made.get() < batch {
                 raising.push_bool(false);
                 // SAFETY: takes the value just pushed; `slots` outlives the protected call.
                 unsafe {

@@ -113,48 +113,91 @@ pub(crate) fn ascii_string<'py>(
     }
 }
 
-/// A new tuple of two objects.
+/// A tuple of two objects, whose references it takes; null, with an exception, when there is no memory.
+///
+/// `last` is null, or the tuple that this gave the first time. If nobody else has that any more, it is given
+/// again with other items, as Python's own iterators do it: loops and `dict()` take such a pair apart at once.
+///
+/// # Safety
+/// Attached; live objects. `last` is no other thread's, and may be changed by what runs when the old
+/// items go.
 #[inline(always)]
-pub(crate) fn pair<'py>(
-    py: Python<'py>,
-    first: Bound<'py, PyAny>,
-    second: Bound<'py, PyAny>,
-) -> PyResult<Bound<'py, PyAny>> {
-    // SAFETY: attached; the new tuple takes both references, and nobody uses it before.
+pub(crate) unsafe fn pair(
+    last: *mut *mut ffi::PyObject,
+    first: *mut ffi::PyObject,
+    second: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // Python's collector finds out by itself that a tuple of numbers and strings cannot be part of
+    // a cycle; it has less to do if it is told.
+    // SAFETY: as the caller promises.
+    let atomic = unsafe { !may_be_collected(first) && !may_be_collected(second) };
+    // From 3.14 on, tuples remember their hash, and no function makes one forget it.
+    #[cfg(not(any(Py_3_14, Py_GIL_DISABLED, Py_LIMITED_API, PyPy, GraalPy)))]
+    // SAFETY: a tuple of two, whose one reference is ours: until another one is given away, nobody sees
+    // that it changes. Its old items go last.
     unsafe {
-        // Python's collector finds out by itself that a tuple of numbers and strings cannot be part of
-        // a cycle; it has less to do if it is told.
-        let atomic = !may_be_collected(&first) && !may_be_collected(&second);
-        let pair = Bound::from_owned_ptr_or_err(py, ffi::PyTuple_New(2))?;
+        let again = *last;
+        if !again.is_null() && ffi::Py_REFCNT(again) == 1 {
+            let old = (ffi::PyTuple_GET_ITEM(again, 0), ffi::PyTuple_GET_ITEM(again, 1));
+            ffi::Py_INCREF(again);
+            ffi::PyTuple_SET_ITEM(again, 0, first);
+            ffi::PyTuple_SET_ITEM(again, 1, second);
+            match (atomic, ffi::PyObject_GC_IsTracked(again) != 0) {
+                (true, true) => ffi::PyObject_GC_UnTrack(again.cast()),
+                (false, false) => ffi::PyObject_GC_Track(again.cast()),
+                _ => {}
+            }
+            ffi::Py_DECREF(old.0);
+            ffi::Py_DECREF(old.1);
+            return again;
+        }
+    }
+    // SAFETY: the new tuple takes both references, and nobody uses it before.
+    unsafe {
+        let pair = ffi::PyTuple_New(2);
+        if pair.is_null() {
+            ffi::Py_DECREF(first);
+            ffi::Py_DECREF(second);
+            return pair;
+        }
         #[cfg(not(any(Py_LIMITED_API, PyPy, GraalPy)))]
         {
-            ffi::PyTuple_SET_ITEM(pair.as_ptr(), 0, first.into_ptr());
-            ffi::PyTuple_SET_ITEM(pair.as_ptr(), 1, second.into_ptr());
+            ffi::PyTuple_SET_ITEM(pair, 0, first);
+            ffi::PyTuple_SET_ITEM(pair, 1, second);
         }
         #[cfg(any(Py_LIMITED_API, PyPy, GraalPy))]
         {
-            ffi::PyTuple_SetItem(pair.as_ptr(), 0, first.into_ptr());
-            ffi::PyTuple_SetItem(pair.as_ptr(), 1, second.into_ptr());
+            ffi::PyTuple_SetItem(pair, 0, first);
+            ffi::PyTuple_SetItem(pair, 1, second);
         }
         if atomic {
-            ffi::PyObject_GC_UnTrack(pair.as_ptr().cast());
+            ffi::PyObject_GC_UnTrack(pair.cast());
         }
-        Ok(pair)
+        if cfg!(not(any(Py_3_14, Py_GIL_DISABLED, Py_LIMITED_API, PyPy, GraalPy)))
+            && (*last).is_null()
+        {
+            ffi::Py_INCREF(pair);
+            *last = pair;
+        }
+        pair
     }
 }
 
 /// Whether Python's collector looks at objects of this kind.
+///
+/// # Safety
+/// Attached; a live object.
 #[inline(always)]
-fn may_be_collected(object: &Bound<'_, PyAny>) -> bool {
+unsafe fn may_be_collected(object: *mut ffi::PyObject) -> bool {
     #[cfg(not(any(Py_LIMITED_API, PyPy, GraalPy)))]
-    // SAFETY: attached.
+    // SAFETY: as the caller promises.
     unsafe {
-        ffi::PyObject_IS_GC(object.as_ptr()) != 0
+        ffi::PyObject_IS_GC(object) != 0
     }
     #[cfg(any(Py_LIMITED_API, PyPy, GraalPy))]
-    // SAFETY: attached. Some objects of such a type may be without: that is not asked.
+    // SAFETY: as the caller promises. Some objects of such a type may be without: that is not asked.
     unsafe {
-        ffi::PyType_GetFlags(ffi::Py_TYPE(object.as_ptr())) & ffi::Py_TPFLAGS_HAVE_GC != 0
+        ffi::PyType_GetFlags(ffi::Py_TYPE(object)) & ffi::Py_TPFLAGS_HAVE_GC != 0
     }
 }
 

@@ -260,31 +260,36 @@ unsafe fn resume<'py, B: LuaBackend>(
         state.set_top(base);
         return Err(Error::LostReference);
     }
-    // SAFETY: a coroutine that the wrapper's reference keeps alive.
+    // SAFETY: a coroutine, which stays on the stack until all is done.
     let thread = unsafe { state.with_raw(raw) };
-    let found = status(state, thread);
-    state.set_top(base);
-    match found {
-        Status::New | Status::Suspended => {}
-        Status::Finished => return Ok(None),
-        Status::Running => return Err(refuse(py, "cannot resume running coroutine")),
-        Status::Failed => return Err(refuse(py, "cannot resume dead coroutine")),
+    let refused = match status(state, thread) {
+        Status::New | Status::Suspended => None,
+        Status::Finished => Some(Ok(None)),
+        Status::Running => Some(Err(refuse(py, "cannot resume running coroutine"))),
+        Status::Failed => Some(Err(refuse(py, "cannot resume dead coroutine"))),
+    };
+    if let Some(result) = refused {
+        state.set_top(base);
+        return result;
     }
     // SAFETY: as the caller promises.
     let ended = match unsafe { transfer_quick(entry, state, thread, arguments) } {
         Some(ended) => ended,
-        None => {
-            // SAFETY: as the caller promises.
-            let prepared = unsafe { Arguments::prepare(entry, arguments)? };
-            transfer(entry, state, thread, prepared.values())
-        }
+        // SAFETY: as the caller promises.
+        None => match unsafe { Arguments::prepare(entry, arguments) } {
+            Ok(prepared) => transfer(entry, state, thread, prepared.values()),
+            Err(error) => {
+                state.set_top(base);
+                return Err(error);
+            }
+        },
     };
     entry.attach();
     let result = match ended {
         Err(failure) => Err(raised(entry, state, failure)),
-        Ok((YIELD, count)) => call::results(entry, state, base, count).map(Some),
+        Ok((YIELD, count)) => call::results(entry, state, base + 1, count).map(Some),
         Ok((OK, 0)) => Ok(None),
-        Ok((OK, count)) => call::results(entry, state, base, count).map(Some),
+        Ok((OK, count)) => call::results(entry, state, base + 1, count).map(Some),
         // The error value came over to our stack.
         Ok((status, _)) => Err(from_stack(entry, state, Raised(status), Origin::Resume).into()),
     };

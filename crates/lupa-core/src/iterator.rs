@@ -33,6 +33,8 @@ pub(crate) enum Yields {
 pub(crate) struct TableIterator {
     base: ffi::PyObject,
     table: *mut ffi::PyObject,
+    // The pair that was given last, or null: see `compat::pair`.
+    pair: *mut ffi::PyObject,
     progress: Box<Progress>,
 }
 
@@ -44,7 +46,8 @@ pub(crate) struct TableIterator {
 struct Progress {
     yields: Yields,
     walk: Walk,
-    /// The results that were read; those before `given` are null, and the caller's.
+    /// What was read, for items keys and values in turn; what belongs to the first `given` entries is null,
+    /// and the caller's.
     ready: Vec<*mut ffi::PyObject>,
     given: usize,
     /// How many to read the next time.
@@ -57,16 +60,23 @@ struct Progress {
 const FIRST_SIZE: usize = 4;
 
 impl Progress {
-    /// The next result that was read ahead, if it counts.
+    /// The next entry that was read ahead, if it counts: the result, or a key and its value.
     #[inline(always)]
-    fn next(&mut self, epoch: u64) -> *mut ffi::PyObject {
-        match self.ready.get_mut(self.given) {
-            Some(place) if self.epoch == epoch => {
-                self.given += 1;
-                std::mem::replace(place, null_mut())
-            }
-            _ => null_mut(),
+    fn next(&mut self, epoch: u64) -> Option<(*mut ffi::PyObject, Option<*mut ffi::PyObject>)> {
+        if self.epoch != epoch {
+            return None;
         }
+        let mut take = |index| {
+            let place: &mut *mut ffi::PyObject = self.ready.get_mut(index)?;
+            Some(std::mem::replace(place, null_mut()))
+        };
+        let taken = if self.yields == Yields::Items {
+            (take(2 * self.given)?, Some(take(2 * self.given + 1)?))
+        } else {
+            (take(self.given)?, None)
+        };
+        self.given += 1;
+        Some(taken)
     }
 
     /// What has been read and not given.
@@ -109,6 +119,22 @@ impl TableIterator {
         }
     }
 
+    /// What is given for an entry; null, with an exception, when there is no memory for it.
+    ///
+    /// # Safety
+    /// A live iterator, of whose progress nothing is borrowed, and what [`Progress::next`] gave.
+    #[inline(always)]
+    unsafe fn give(
+        iterator: *mut Self,
+        (first, second): (*mut ffi::PyObject, Option<*mut ffi::PyObject>),
+    ) -> *mut ffi::PyObject {
+        match second {
+            None => first,
+            // SAFETY: as the caller promises; the references are handed on.
+            Some(second) => unsafe { compat::pair(&raw mut (*iterator).pair, first, second) },
+        }
+    }
+
     pub(crate) fn slots<B: LuaBackend>() -> Vec<ffi::PyType_Slot> {
         vec![
             slot(ffi::Py_tp_dealloc, Self::dealloc::<B> as *mut c_void),
@@ -132,6 +158,7 @@ impl TableIterator {
                 for object in progress.take_rest() {
                     ffi::Py_DECREF(object);
                 }
+                ffi::Py_XDECREF((*iterator).pair);
                 ffi::Py_DECREF(table);
             }
             types::free(object);
@@ -157,6 +184,13 @@ impl TableIterator {
                     return result;
                 }
             }
+            let pair = (*iterator).pair;
+            if !pair.is_null() {
+                let result = visit(pair, arg);
+                if result != 0 {
+                    return result;
+                }
+            }
             visit(table, arg)
         }
     }
@@ -177,11 +211,11 @@ impl TableIterator {
         // SAFETY: called by Python with a live iterator of this backend. Attached, as one is here,
         // no other thread looks at it; if one runs Lua meanwhile, the epoch is another.
         unsafe {
-            let iterator = &mut *object.cast::<Self>();
-            let epoch = object::parts::<B>(iterator.table).0.epoch();
-            let ready = iterator.progress.next(epoch);
-            if !ready.is_null() {
-                return ready;
+            let iterator = object.cast::<Self>();
+            let epoch = object::parts::<B>((*iterator).table).0.epoch();
+            let ready = (*iterator).progress.next(epoch);
+            if let Some(ready) = ready {
+                return Self::give(iterator, ready);
             }
         }
         // SAFETY: called by Python with a live iterator of this backend.
@@ -203,10 +237,11 @@ impl TableIterator {
         // SAFETY: with the lock held nobody else uses the progress, but for what the conversions
         // below may run; they are not made while it is borrowed.
         let progress = || unsafe { &mut *(*iterator).progress };
+        // SAFETY: the iterator is live, and its progress no longer borrowed.
+        let give = |ready| unsafe { Bound::from_owned_ptr_or_err(py, Self::give(iterator, ready)) };
         let ready = progress().next(runtime.epoch());
-        if !ready.is_null() {
-            // SAFETY: the reference is the caller's now.
-            return Ok(Some(unsafe { Bound::from_owned_ptr(py, ready) }));
+        if let Some(ready) = ready {
+            return Ok(Some(give(ready)?));
         }
         if progress().ended {
             return Ok(None);
@@ -232,7 +267,9 @@ impl TableIterator {
         };
         let epoch = runtime.epoch();
         let mut failed = None;
-        if results.try_reserve_exact(count).is_err() {
+        let yields = progress().yields;
+        let width = if yields == Yields::Items { 2 } else { 1 };
+        if results.try_reserve_exact(count * width).is_err() {
             state.set_top(base);
             progress().given = given;
             return Err(Error::Memory);
@@ -240,12 +277,9 @@ impl TableIterator {
         for index in 0..count as i32 {
             let key = base + Walk::FIRST + 2 * index;
             let noted = progress().walk.key(index as usize);
-            match convert(&entry, state, progress().yields, key, noted) {
-                Ok(result) => results.push(result.into_ptr()),
-                Err(error) => {
-                    failed = Some(error);
-                    break;
-                }
+            if let Err(error) = convert(&entry, state, yields, key, noted, &mut results) {
+                failed = Some(error);
+                break;
             }
         }
         state.set_top(base);
@@ -267,17 +301,18 @@ impl TableIterator {
             progress.given = 1;
             return Err(error);
         }
-        let next = progress.next(epoch);
-        if next.is_null() {
-            progress.walk.end(runtime);
-            return Ok(None);
+        match progress.next(epoch) {
+            Some(next) => Ok(Some(give(next)?)),
+            None => {
+                progress.walk.end(runtime);
+                Ok(None)
+            }
         }
-        // SAFETY: the reference is the caller's now.
-        Ok(Some(unsafe { Bound::from_owned_ptr(py, next) }))
     }
 }
 
-/// The result for the entry whose key is at `key`, and was noted so, and whose value is above that.
+/// Adds to `results` what is given for the entry whose key is at `key`, and was noted so, and whose value
+/// is above that.
 #[inline(always)]
 fn convert<'py, B: LuaBackend>(
     entry: &Entry<'py, B>,
@@ -285,20 +320,22 @@ fn convert<'py, B: LuaBackend>(
     yields: Yields,
     key: c_int,
     noted: Option<Noted>,
-) -> Result<Bound<'py, PyAny>> {
+    results: &mut Vec<*mut ffi::PyObject>,
+) -> Result<()> {
     let (runtime, py) = (entry.runtime(), entry.py);
     let first = || match noted {
         Some(Noted::Integer(number)) => integer(py, number),
         Some(Noted::Float(number)) => float::<B>(py, number),
         _ => from_lua(runtime, py, state, key),
     };
+    let second = || from_lua(runtime, py, state, key + 1);
     match yields {
-        Yields::Keys => first(),
-        Yields::Values => from_lua(runtime, py, state, key + 1),
+        Yields::Keys => results.push(first()?.into_ptr()),
+        Yields::Values => results.push(second()?.into_ptr()),
         Yields::Items => {
-            let first = first()?;
-            let second = from_lua(runtime, py, state, key + 1)?;
-            Ok(compat::pair(py, first, second)?)
+            let (first, second) = (first()?, second()?);
+            results.extend([first.into_ptr(), second.into_ptr()]);
         }
     }
+    Ok(())
 }

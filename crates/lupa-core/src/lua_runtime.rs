@@ -2,7 +2,9 @@
 
 use lua_api::Gc;
 use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyString, PyTuple, PyType};
 
 use crate::chunks::Source;
@@ -121,7 +123,6 @@ impl LuaRuntime {
         }
         let (libraries, kept) = libraries(libs.as_ref(), sandboxed)?;
         let overflow_handler = callable(overflow_handler, "overflow_handler must be callable")?;
-        let builtins = py.import("builtins")?;
         let restrictions = if sandboxed {
             Some(Restrictions::of_sandbox(py)?)
         } else if filter.is_some() || getter.is_some() || setter.is_some() {
@@ -145,13 +146,14 @@ impl LuaRuntime {
             convert_arrays: convert_arrays.0,
             array_base,
         };
+        let builtins = builtins(py)?;
         let creation = Creation {
             libraries,
             sandbox: kept,
             eval: (register_eval.is_on() && !sandboxed)
-                .then(|| builtins.getattr("eval"))
+                .then(|| builtins.getattr(intern!(py, "eval")))
                 .transpose()?,
-            builtins: (register_builtins.is_on() && !sandboxed).then(|| builtins.into_any()),
+            builtins: (register_builtins.is_on() && !sandboxed).then(|| builtins.clone()),
             overflow_handler,
             count_memory: max_memory.is_some(),
             seed: string_hash_seed,
@@ -559,4 +561,11 @@ impl LuaRuntime {
         };
         Ok(engine::get().set_memory_limit(state, limit)?)
     }
+}
+
+/// Python's module of builtins, which each runtime gets; to import it takes longer than to open some libraries.
+fn builtins(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static MODULE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let import = || Ok::<_, PyErr>(py.import("builtins")?.into_any().unbind());
+    Ok(MODULE.get_or_try_init(py, import)?.bind(py))
 }

@@ -30,51 +30,31 @@ pub(crate) fn fill<B: LuaBackend>(
     builtins: Option<&Bound<'_, PyAny>>,
 ) -> Result<()> {
     let runtime = entry.runtime();
-    let state = entry.state();
-    step(entry, |raising| {
-        raising.open_libraries(libraries);
-        0
-    })?;
-    note_implementation(entry)?;
-    step(entry, |raising| {
-        raising.hide_libraries(libraries);
-        os_exit::replace(raising);
-        0
-    })?;
+    open(entry, libraries)?;
     let restricted = runtime.options.restrictions.is_some();
     let sandboxed = sandbox.is_some();
-    let metatable = anchor(entry, |raising| metatable(raising, restricted, sandboxed))?;
-    state.push_ref(metatable);
-    runtime.anchors.metatable_address.set(state.to_pointer(-1) as usize);
-    state.pop(1);
-    runtime.anchors.metatable.set(Some(metatable));
-    for cache in &runtime.anchors.boxes[..if sandboxed { 3 } else { 2 }] {
-        cache.set(Some(anchor(entry, |raising| {
-            raising.new_table(0, 0);
-            raising.new_table(0, 1);
-            raising.push_bytes(b"v");
-            raising.set_field(-2, c"__mode");
-            raising.set_metatable(-2);
-        })?));
-    }
-    let function = anchor(entry, |raising| raising.push_closure(Some(next::<B>), 0))?;
-    runtime.anchors.iterator.set(Some(function));
-    runtime.anchors.overflow.set(Some(anchor(entry, |raising| raising.push_bool(false))?));
+    let anchors = &runtime.anchors;
+    let caches = &anchors.boxes[..if sandboxed { 3 } else { 2 }];
+    let mut places = vec![&anchors.metatable, &anchors.iterator, &anchors.overflow];
+    places.extend(caches);
+    keep(entry, &places, |raising| {
+        metatable(raising, restricted, sandboxed);
+        raising.push_closure(Some(next::<B>), 0);
+        raising.push_bool(false);
+        weak_tables(raising, caches.len());
+    })?;
+    note_metatable(entry);
     if !runtime.boxes.reserve(4) {
         return Err(Error::Memory);
     }
     let none = entry.py.None().into_bound(entry.py);
     let none = none.as_ptr();
-    let none_view = View::ATTRIBUTES;
-    runtime
-        .anchors
-        .none
-        .set(Some(anchor(entry, |raising| push_box(runtime, raising, none, none_view))?));
     let eval = eval.map(Bound::as_ptr);
     let builtins = builtins.map(Bound::as_ptr);
-    step(entry, |raising| {
+    keep(entry, &[&anchors.none], |raising| {
+        push_box(runtime, raising, none, View::ATTRIBUTES);
         library(raising, sandboxed);
-        raising.push_ref(runtime.anchors.none.get().unwrap_or(metatable));
+        raising.push_value(-2);
         raising.set_field(-2, c"none");
         for (name, object) in [(c"eval", eval), (c"builtins", builtins)] {
             if let Some(object) = object {
@@ -82,7 +62,7 @@ pub(crate) fn fill<B: LuaBackend>(
                 raising.set_field(-2, name);
             }
         }
-        0
+        raising.pop(1);
     })?;
     match sandbox {
         Some(libraries) => crate::sandbox::install(entry, libraries),
@@ -90,26 +70,43 @@ pub(crate) fn fill<B: LuaBackend>(
     }
 }
 
-/// Notes the name of the implementation. Only LuaJIT itself knows which one it is.
-fn note_implementation<B: LuaBackend>(entry: &Entry<'_, B>) -> Result<()> {
-    let mut name = format!("Lua {}.{}", B::VERSION.0, B::VERSION.1);
-    if B::HAS_FFI {
-        let state = entry.state();
-        let made = state.protect_values(|raising| {
+/// Opens the libraries, and notes the name of the implementation: only LuaJIT itself knows which one
+/// it is, and only until a script says something else.
+fn open<B: LuaBackend>(entry: &Entry<'_, B>, libraries: Selection) -> Result<()> {
+    let state = entry.state();
+    let opened = state.protect_values(|raising| {
+        raising.open_libraries(libraries);
+        if B::HAS_FFI {
             raising.push_globals();
             raising.get_field(-1, c"jit");
             raising.get_field(-1, c"version");
-            1
-        });
-        made.map_err(|failure| raised(entry, state, failure))?;
-        if let Some(version) = state.bytes(-1) {
-            name = String::from_utf8_lossy(version).into_owned();
+        } else {
+            raising.push_nil();
         }
-        state.pop(1);
-    }
+        raising.hide_libraries(libraries);
+        os_exit::replace(raising);
+        1
+    });
+    opened.map_err(|failure| raised(entry, state, failure))?;
+    let name = match state.bytes(-1) {
+        Some(version) => String::from_utf8_lossy(version).into_owned(),
+        None => format!("Lua {}.{}", B::VERSION.0, B::VERSION.1),
+    };
+    state.pop(1);
     // A runtime is filled once.
     let _ = entry.implementation.set(name);
     Ok(())
+}
+
+/// Notes where the metatable of boxes is.
+fn note_metatable<B: LuaBackend>(entry: &Entry<'_, B>) {
+    let anchors = &entry.runtime().anchors;
+    if let Some(metatable) = anchors.metatable.get() {
+        let state = entry.state();
+        state.push_ref(metatable);
+        anchors.metatable_address.set(state.to_pointer(-1) as usize);
+        state.pop(1);
+    }
 }
 
 /// Runs a step in protected mode.
@@ -124,20 +121,51 @@ pub(crate) fn step<B: LuaBackend>(
     }
 }
 
+/// Keeps the values that `work` pushes, one for each place.
+fn keep<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    places: &[&Cell<Option<Ref>>],
+    work: impl for<'f> FnOnce(Raising<'f, B>),
+) -> Result<()> {
+    let state = entry.state();
+    let base = state.top();
+    let count = places.len() as i32;
+    let mut kept = state.protect_values(|raising| {
+        work(raising);
+        count
+    });
+    for place in places.iter().rev() {
+        kept = kept.and_then(|count| {
+            place.set(Some(entry.instance.take_ref(state)?));
+            Ok(count)
+        });
+    }
+    let result = kept.map(drop).map_err(|failure| raised(entry, state, failure));
+    state.set_top(base);
+    result
+}
+
 /// Keeps the value that `work` pushes.
 pub(crate) fn anchor<B: LuaBackend>(
     entry: &Entry<'_, B>,
     work: impl for<'f> FnOnce(Raising<'f, B>),
 ) -> Result<Ref> {
-    let state = entry.state();
-    let pushed = Cell::new(0);
-    let made = state.protect_values(|raising| {
-        work(raising);
-        pushed.set(1);
-        1
-    });
-    let kept = made.and_then(|_| entry.instance.take_ref(state));
-    kept.map_err(|failure| raised(entry, state, failure))
+    let place = Cell::new(None);
+    keep(entry, &[&place], work)?;
+    place.get().ok_or(Error::LostReference)
+}
+
+/// Pushes tables with weak values, which have one metatable.
+fn weak_tables<B: LuaBackend>(raising: Raising<'_, B>, count: usize) {
+    raising.new_table(0, 1);
+    raising.push_bytes(b"v");
+    raising.set_field(-2, c"__mode");
+    for made in 0..count as i32 {
+        raising.new_table(0, 0);
+        raising.push_value(-2 - made);
+        raising.set_metatable(-2);
+    }
+    raising.remove(-1 - count as i32);
 }
 
 /// Pushes the metatable of boxes, and protects it: `getmetatable` gives a copy, for lupa has always
@@ -147,11 +175,22 @@ fn metatable<B: LuaBackend>(raising: Raising<'_, B>, restricted: bool, sandboxed
     if restricted {
         raising.push_bool(false);
     } else {
-        metamethods(raising, sandboxed);
+        copy(raising);
     }
     raising.set_field(-2, c"__metatable");
     raising.push_value(-1);
     raising.set_field(B::REGISTRY_INDEX, METATABLE);
+}
+
+/// Pushes a copy of the table on top.
+fn copy<B: LuaBackend>(raising: Raising<'_, B>) {
+    raising.new_table(0, 8);
+    raising.push_nil();
+    while raising.next(-3) {
+        raising.push_value(-2);
+        raising.insert(-2);
+        raising.raw_set(-4);
+    }
 }
 
 /// Pushes a table of the metamethods of boxes.

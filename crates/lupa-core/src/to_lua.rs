@@ -323,7 +323,7 @@ fn push_known<B: LuaBackend>(
     object: *mut ffi::PyObject,
     view: View,
 ) -> bool {
-    push_cached(runtime, state, address(object), view, |found| found == (object, view))
+    push_cached(runtime, state, cache_key(object), view, |found| found == (object, view))
 }
 
 /// Pushes the box that the identity cache has under a key, if it is still there and the right one.
@@ -364,8 +364,8 @@ pub(crate) fn push_method<B: LuaBackend>(
     identity: (usize, usize),
 ) -> Result<()> {
     let runtime = entry.runtime();
-    // Negative, so that it is no address.
-    let key = -(((identity.0 as i64) << 4 ^ identity.1 as i64) & ((1 << 52) - 1)) - 1;
+    // Negative, so that it is the key of no object.
+    let key = -((identity.0 as i64 ^ identity.1 as i64 >> 4) & ((1 << 52) - 1)) - 1;
     // SAFETY: what is in a box is alive.
     let is_equal = |(found, _): (*mut ffi::PyObject, View)| unsafe {
         crate::compat::method_identity(found) == Some(identity)
@@ -398,9 +398,11 @@ fn cache<B: LuaBackend>(runtime: &Runtime<B>, view: View) -> Option<Ref> {
 }
 
 /// The key of an object in the identity cache: a number, since a bare pointer may allocate in
-/// LuaJIT. Addresses are below 2^53, so it is exact also where numbers are floats.
-fn address(object: *mut ffi::PyObject) -> i64 {
-    object as usize as i64
+/// LuaJIT. It is below 2^53, so exact also where numbers are floats. Of an integer Lua 5.3 looks only at the
+/// low bits, and those of addresses are 0: so they are left out, or most objects would collide.
+#[inline(always)]
+fn cache_key(object: *mut ffi::PyObject) -> i64 {
+    (object as usize >> 4) as i64
 }
 
 /// Pushes a prepared value. For objects: after [`crate::boxes::Boxes::reserve`], attached.
@@ -421,10 +423,10 @@ pub(crate) fn push<B: LuaBackend>(
         }
         Prepared::Object(object, View::ARRAY) => crate::array::push(runtime, raising, object),
         Prepared::Object(object, view) => {
-            push_new(runtime, raising, object, view, address(object));
+            push_new(runtime, raising, object, view, cache_key(object));
         }
         Prepared::Weighty(object, weight) => {
-            push_new(runtime, raising, object, View::ATTRIBUTES, address(object));
+            push_new(runtime, raising, object, View::ATTRIBUTES, cache_key(object));
             // SAFETY: a new box is on top.
             unsafe { runtime.boxes.weigh(raising.to_userdata(-1).cast(), weight) };
         }

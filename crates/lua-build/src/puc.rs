@@ -14,7 +14,7 @@ const ADDED_TO: [&str; 3] = ["ldo.c", "lstate.c", "ldebug.c"];
 /// binary module is bound to the Lua that loads it; see `lua_api::dl`.
 pub(crate) const LOADER: [&str; 3] = ["dlopen", "dlsym", "dlerror"];
 
-/// Integers wrap. Older Luas find out after the fact that one has (`unpack({}, -2^31, 1)`), which a
+/// Integers wrap in the libraries, which get them from scripts. Older Luas find out after the fact that one has (`unpack({}, -2^31, 1)`), which a
 /// compiler may take for something that cannot happen; the process then crashes.
 pub(crate) const WRAPPING: &str = "-fwrapv";
 
@@ -43,7 +43,6 @@ pub(crate) fn compile(version: &Version, source: &Path) -> Library {
     // The folder of mended copies first: files of ours include what is there.
     let ours = additions();
     build.include(out_dir()).include(source).include(&ours);
-    build.flag_if_supported(WRAPPING);
     build.flag_if_supported("-fno-math-errno").flag_if_supported("-fno-plt");
     let unix = target("FAMILY").split(',').any(|family| family == "unix");
     if unix {
@@ -58,7 +57,9 @@ pub(crate) fn compile(version: &Version, source: &Path) -> Library {
             build.define("luai_apicheck(L,o)", "assert(o)").flag("-include").flag("assert.h");
         }
     }
-    let mut cold = build.clone();
+    let mut libraries = build.clone();
+    libraries.flag_if_supported(WRAPPING);
+    let mut cold = libraries.clone();
     cold.opt_level(2);
     let mut loader = cold.clone();
     // Of a build that makes no library, cargo is only told which variables it depends on.
@@ -89,13 +90,17 @@ pub(crate) fn compile(version: &Version, source: &Path) -> Library {
             loader.file(path);
         } else if COLD.iter().any(|cold| stem == *cold) {
             cold.file(path);
+        } else if path.to_string_lossy().ends_with("lib.c") {
+            libraries.file(path);
         } else if stem != "lua.c" && stem != "luac.c" && stem != "print.c" {
             build.file(path);
         }
     }
     loader.get_archiver();
-    for object in loader.compile_intermediates().into_iter().chain(cold.compile_intermediates()) {
-        build.object(object);
+    for part in [loader, libraries, cold] {
+        for object in part.compile_intermediates() {
+            build.object(object);
+        }
     }
     build.compile(&name);
     Library { name, directory: out_dir() }

@@ -242,6 +242,8 @@ def _environment(options: Options) -> dict[str, str]:
         found = importlib.util.find_spec("ziglang")
         assert found is not None and found.origin is not None
         environment["CARGO_ZIGBUILD_ZIG_PATH"] = str(Path(found.origin).with_name("zig"))
+        # Zig has an unwinder of its own, which does not know what glibc does.
+        environment["LUPA_LIBGCC"] = "1"
     return environment
 
 

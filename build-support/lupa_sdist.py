@@ -34,6 +34,10 @@ replace-with = "inside"
 
 [source.inside]
 directory = "{CRATES}"
+
+# As in a clone: for musl, Rust makes no shared library otherwise.
+[target.'cfg(target_env = "musl")']
+rustflags = ["-C", "target-feature=-crt-static"]
 """
 
 

@@ -18,7 +18,8 @@ extensions = ["myst_parser", "lupa_reference"]
 exclude_patterns = ["_extensions"]
 smartquotes = False  # what is in quotes here is often code
 nitpicky = True
-nitpick_ignore = [("py:class", "AbstractContextManager")]  # of Python's own documentation
+# Of Python's own documentation, and a type variable.
+nitpick_ignore = [("py:class", "AbstractContextManager"), ("py:class", "_T")]
 
 html_theme = "furo"
 html_static_path = ["_static"]

@@ -21,6 +21,7 @@ OWN_THREADS = "it starts threads itself"
 WHOLE_PROCESS = "it looks at, or changes, what the process has once: its modules, its memory, what is alive"
 
 PROCESSES = {"isolated", "hostile", "with_interpreters"}
+ONE_CLASS = "it notes in a class, which all threads have in common, what is done to its objects"
 SERIAL_FILES = {
     "test_binary_modules": OWN_PROCESS,
     "test_cli": OWN_PROCESS,
@@ -29,6 +30,7 @@ SERIAL_FILES = {
     "test_threads_stress": OWN_THREADS,
     "test_import": WHOLE_PROCESS,
     "test_docs": WHOLE_PROCESS,
+    "test_sandbox_opaque": ONE_CLASS,
 }
 
 

@@ -183,14 +183,18 @@ def test_system_exit(command):
     assert command.status == 9 and command.out == command.err == b""
 
 
-def test_keyboard_interrupt_from_python(command):
+def test_keyboard_interrupt_from_python(command, lupa):
     command("-e", "python.eval('__import__(\"signal\")').raise_signal(2)")
     assert command.status == 130
-    assert command.err == b"lua: interrupted!\n"
+    assert command.err.endswith(b"lua: interrupted!\n")
+    # In an installed Lua, the message handler shows the exception before it is stopped, too.
+    assert lupa._INSTALLED_LUA or command.err == b"lua: interrupted!\n"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs a signal that can be sent")
-def test_interrupt_of_a_loop_in_lua(command):
+def test_interrupt_of_a_loop_in_lua(command, lupa, is_luajit):
+    if lupa._INSTALLED_LUA and is_luajit:
+        pytest.skip("an installed LuaJIT does not look at hooks in compiled code")
     code = "io.write('started\\n') io.flush() io.write('kept') while true do end"
     with subprocess.Popen(
         [*command.words, "-e", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=command.folder
@@ -198,13 +202,14 @@ def test_interrupt_of_a_loop_in_lua(command):
         try:
             assert process.stdout.readline() == b"started\n"
             process.send_signal(signal.SIGINT)
+            process.wait(timeout=SECONDS)  # what it writes is little: a pipe holds it
             out, err = process.stdout.read(), process.stderr.read()
-            process.wait(timeout=SECONDS)
         finally:
             process.kill()
     assert (process.returncode, out) == (130, b"kept")
-    # No handler of Lua's, and so no traceback: nothing in Lua runs any more.
-    assert err == b"lua: interrupted!\n"
+    # No handler of Lua's, and so no traceback: nothing in Lua runs any more. Of an installed Lua, see above.
+    assert err.endswith(b"lua: interrupted!\n")
+    assert lupa._INSTALLED_LUA or err == b"lua: interrupted!\n"
 
 
 def test_interaction(command):

@@ -11,7 +11,10 @@ from conftest import BACKENDS
 FUZZ = Path(__file__).resolve().parent.parent / "fuzz"
 PROGRAMS = 240
 
-pytestmark = pytest.mark.beyond
+pytestmark = [
+    pytest.mark.beyond,
+    pytest.mark.skipif(not FUZZ.is_dir(), reason="the source distribution is without the fuzzer"),
+]
 
 
 def fuzz(backend, into, *arguments):

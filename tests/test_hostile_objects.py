@@ -206,8 +206,10 @@ def test_a_finaliser_called_early(hostile):
 @pytest.mark.parametrize(
     "body", ["error('in gc')", "error({})", "note(1); error('x')", "fail()", "kept = t", "coroutine.yield()"]
 )
-def test_finalisers_of_lua_code(hostile, body):
+def test_finalisers_of_lua_code(hostile, body, lupa, is_luajit):
     """A ``__gc`` that raises, calls Python, lets its object live on, or yields, at whatever moment it runs."""
+    if lupa._INSTALLED_LUA and is_luajit and body != "kept = t":
+        pytest.skip("LuaJIT 2.1.0-beta3 by itself, its own command too, crashes on errors of finalizers")
     hostile(f"""
         def fail():
             raise KeyError("in gc")

@@ -1,5 +1,7 @@
 """``LuaRuntime(sandbox=True)``: what is there, how options combine with it, and what counts as memory."""
 
+import sys
+
 import pytest
 
 pytestmark = pytest.mark.beyond
@@ -41,8 +43,13 @@ class Account:
 # Libraries
 
 
-def test_globals(box, backend):
-    assert set(box.globals().keys()) == {*BASE.split(), *EXTRA[backend].split()}
+def test_globals(box, backend, lupa):
+    found = set(box.globals().keys())
+    if lupa._INSTALLED_LUA and lupa.LUA_VERSION == (5, 2):
+        # Functions of 5.1, if its builder chose so.
+        assert box.eval("loadstring == nil or not loadstring(...)", b"\x1bLua")
+        found -= {"loadstring", "unpack"}
+    assert found == {*BASE.split(), *EXTRA[backend].split()}
     assert set(box.globals().python.keys()) == set(PYTHON.split())
 
 
@@ -115,7 +122,9 @@ def test_memory_is_limited(lupa, box):
     assert lupa.LuaRuntime(sandbox=True, max_memory=0).get_max_memory() == 0
 
 
-def test_time_is_limited(lupa):
+def test_time_is_limited(lupa, is_luajit):
+    if lupa._INSTALLED_LUA and is_luajit:
+        pytest.skip("an installed LuaJIT does not look at hooks in compiled code")
     box = lupa.LuaRuntime(sandbox=True, timeout=0.05)
     for code in (
         "while true do end",
@@ -129,6 +138,8 @@ def test_time_is_limited(lupa):
         "while true do (loadstring or load)('return 1') end",
         "for _ = 1, 1e12 do pcall(error) end",
     ):
+        if lupa._INSTALLED_LUA and ("table." in code or "rep" in code or "1e12" in code):
+            continue  # What takes long is in C, where an installed Lua does not look.
         if lupa.LUA_VERSION < (5, 2) and "__len" in code:
             continue  # Of a table it has no meaning here.
         with pytest.raises(lupa.LuaTimeoutError):
@@ -136,7 +147,9 @@ def test_time_is_limited(lupa):
         assert box.eval("1 + 1") == 2
 
 
-def test_time_is_limited_by_default(lupa):
+def test_time_is_limited_by_default(lupa, is_luajit):
+    if lupa._INSTALLED_LUA and is_luajit:
+        pytest.skip("an installed LuaJIT does not look at hooks in compiled code")
     box = lupa.LuaRuntime(sandbox=True)
     with pytest.raises(lupa.LuaTimeoutError, match="limit of 5 s"):
         box.execute("while true do end")
@@ -344,8 +357,11 @@ def test_encodings(lupa):
         "t[i] = python.args{[long .. i] = 1}",
     ],
 )
-def test_kept_objects_count(isolated, code):
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks for the memory of a process in Linux's way")
+def test_kept_objects_count(isolated, code, lupa, is_luajit):
     """What a script can make Python keep is limited, too: otherwise this would take gigabytes."""
+    if lupa._INSTALLED_LUA and is_luajit:
+        pytest.skip("LuaJIT 2.1.0-beta3 crashes in its own unwinding where memory runs out")
     isolated(
         f"""
         import resource

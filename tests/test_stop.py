@@ -1,5 +1,6 @@
 """Stopping Lua: time and instruction limits, ``interrupt()``, signals. Nothing in Lua escapes them."""
 
+import contextlib
 import gc
 import os
 import signal
@@ -22,6 +23,25 @@ pytestmark = pytest.mark.beyond
 
 # Short, as it is waited for; a test that hangs is ended by the limit of its process or of the run.
 SOON = 0.05
+
+
+@contextlib.contextmanager
+def interrupting(lua):
+    """Interrupts what Lua runs, soon; as long as it runs nothing yet, there is nothing to interrupt."""
+    left = threading.Event()
+
+    def interrupt():
+        while not left.wait(SOON) and not lua.interrupt():
+            pass
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    try:
+        yield
+    finally:
+        left.set()
+        thread.join()
+
 
 LOOPS = {
     "while": "while true do end",
@@ -109,11 +129,8 @@ def test_instruction_limit(lupa, lua, loop):
 
 
 def test_interrupt(lupa, lua, loop):
-    timer = threading.Timer(SOON, lua.interrupt)
-    timer.start()
-    with pytest.raises(lupa.LuaInterruptedError, match="interrupted"):
+    with interrupting(lua), pytest.raises(lupa.LuaInterruptedError, match="interrupted"):
         lua.execute(loop)
-    timer.join()
     assert still_works(lua)
 
 
@@ -139,11 +156,8 @@ def test_patterns(lupa, lua, name):
     """Matching, one call of a C function, is stopped too: these would take longer than there is time."""
     with pytest.raises(lupa.LuaTimeoutError):
         lua.eval(PATTERNS[name], timeout=SOON)
-    timer = threading.Timer(SOON, lua.interrupt)
-    timer.start()
-    with pytest.raises(lupa.LuaInterruptedError):
+    with interrupting(lua), pytest.raises(lupa.LuaInterruptedError):
         lua.eval(PATTERNS[name])
-    timer.join()
     assert lua.eval("('key = value'):match('(%w+) = (%w+)')") == ("key", "value")
 
 
@@ -207,13 +221,14 @@ C_FUNCTIONS = {
     "compile elseif": "while true do (loadstring or load)('if a then ' .. ('elseif a then '):rep(200000) .. 'end') end",
     "compile lookups": """
         local depth = 50
-        local code = 'local a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t = 1 return function() '
-        code = code:rep(depth)
+        local names = 'a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t'
+        local code = ('local ' .. names .. ' = 1 return function() '):rep(depth)
         code = code .. (' x = x '):rep(100000) .. (' end '):rep(depth)
         while true do (loadstring or load)(code) end""",
     "sort": "local t = {} for i = 1, 200000 do t[i] = i % 1000 end while true do table.sort(t) end",
     "move": "while true do pcall(table.move or error, {}, 1, 2^53, 2) end",
-    "insert": "while true do pcall(table.insert, setmetatable({}, {__len = function() return 2^31 - 9 end}), 1, 1) end",
+    "insert": "local function len() return 2^31 - 10 end\n"
+    "while true do pcall(table.insert, setmetatable({}, {__len = len}), 1, 1) end",
     "remove": "while true do pcall(table.remove, setmetatable({}, {__len = function() return 2^31 - 10 end}), 1) end",
     "rep": "while true do pcall(string.rep, '', 2^31 - 1) pcall(string.rep, '', 2^53) end",
     "its own __call": "local m = {} local t = setmetatable({}, m) m.__call = t while true do pcall(t, 1, 2) end",
@@ -235,11 +250,8 @@ def test_loops_of_c(lupa, lua, name):
     """Loops of Lua's C code whose length a script chooses freely; some would take years."""
     with pytest.raises(lupa.LuaTimeoutError):
         lua.execute(C_FUNCTIONS[name], timeout=SOON)
-    timer = threading.Timer(SOON, lua.interrupt)
-    timer.start()
-    with pytest.raises(lupa.LuaInterruptedError):
+    with interrupting(lua), pytest.raises(lupa.LuaInterruptedError):
         lua.execute(C_FUNCTIONS[name])
-    timer.join()
     assert still_works(lua)
     assert lua.eval("setmetatable({}, {__call = function(self, x) return x end})(7)") == 7
 

@@ -1,7 +1,7 @@
 //! Finds the pinned Lua sources once for all version crates: `LUPA_VENDOR_DIR`, or what
 //! `cargo xtask vendor` has filled, or fetched now by `cargo vendor`, which verifies checksums.
 
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
@@ -18,7 +18,8 @@ fn main() {
         None => fetch(&vendor, &out.join("sources")),
     };
     let found = found.and_then(|sources| {
-        sources.canonicalize().map_err(|error| format!("{}: {error}", sources.display()))
+        // Not canonical: MSVC's compiler does not know the paths that this would give on Windows.
+        path::absolute(&sources).map_err(|error| format!("{}: {error}", sources.display()))
     });
     // Told by the build that needs them: one that links installed Luas does not.
     let problem = found.as_ref().err().cloned().unwrap_or_default();

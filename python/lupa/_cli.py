@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import math
 import os
 import pkgutil
 import re
@@ -152,7 +153,8 @@ class Command:
         self.leaving: SystemExit | None = None
         hidden = () if options.environment else self.variables("LUA_PATH", "LUA_CPATH")
         with hidden_environment(hidden):
-            self.runtime = module.LuaRuntime()
+            # An installed Lua looks for Ctrl-C only under a limit.
+            self.runtime = module.LuaRuntime(timeout=math.inf if module._INSTALLED_LUA else None)
         self.runtime._restore_exit()  # a command ends like Lua's own, from anywhere
         host = pkgutil.get_data("lupa", "_cli.lua")
         assert host is not None, "a file of the package"

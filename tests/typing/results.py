@@ -85,7 +85,7 @@ def kinds(table: LuaTable, function: LuaFunction, running: LuaCoroutine, value: 
 def limits(lua: LuaRuntime) -> None:
     with lua.limits(seconds=10, instructions=1_000_000, memory=1_000_000):
         lua.execute("x = 1")
-    assert_type(lua.interrupt(), bool)
+        assert_type(lua.interrupt(), bool)
     assert_type(LuaRuntime(timeout=10, max_memory=0).get_memory_used(), int)
 
 

@@ -7,12 +7,14 @@ use crate::arguments::Arguments;
 use crate::tools::{Result, command, fresh_folder, output, root, run, target};
 use crate::venv::Venv;
 
-/// What makes wheels and sdists, and what looks at them.
-const TOOLS: [&str; 3] = ["build>=1.2,<2", "check-wheel-contents", "twine"];
+/// What makes wheels and sdists: the front end, and the build system's requirement, as in pyproject.toml.
+const BUILD: [&str; 2] = ["build>=1.2,<2", "tomli; python_version < '3.11'"];
 
-/// What makes wheels for an older glibc (as `build-support/lupa_modules.py` names it), and checks them.
-const MANYLINUX_TOOLS: [&str; 3] =
-    ["cargo-zigbuild>=0.24,<0.25", "ziglang>=0.17,<0.18", "auditwheel"];
+/// What makes wheels for an older glibc, as `build-support/lupa_modules.py` names it.
+const MANYLINUX: [&str; 2] = ["cargo-zigbuild>=0.24,<0.25", "ziglang>=0.17,<0.18"];
+
+/// What looks at what was made.
+const CHECKS: [&str; 2] = ["check-wheel-contents", "twine"];
 
 /// What a wheel is for.
 struct Options {
@@ -39,24 +41,26 @@ pub(crate) fn wheel(mut arguments: Arguments) -> Result {
         return Err(format!("{python} has the GIL; --python names a free-threaded Python").into());
     }
     let options = Options { python, manylinux, abi3 };
-    let mut tools = TOOLS.to_vec();
+    let (mut tools, mut checks) = (BUILD.to_vec(), CHECKS.to_vec());
     let mut build = vec!["--wheel".to_owned(), "--no-isolation".into()];
     let mut modules = vec!["build-support/lupa_modules.py".to_owned()];
     if let Some(glibc) = &options.manylinux {
-        tools.extend(MANYLINUX_TOOLS);
+        tools.extend(MANYLINUX);
+        checks.push("auditwheel");
         build.push(format!("-Cmanylinux={glibc}"));
         modules.push(format!("--manylinux={glibc}"));
     }
     if options.abi3 {
-        tools.push("abi3audit");
+        checks.push("abi3audit");
         build.push("-Cabi3=1".into());
         modules.push("--abi3".into());
     }
-    let venv = environment(&options.python, &tools)?;
+    let venv = Venv::new("build-venv", &options.python)?;
+    venv.install(&tools)?;
     // The front end hides what a build prints. After this, the build that it runs has nothing to compile.
     run(command(venv.program("python")).args(&modules))?;
     let wheel = made(&venv, &build)?;
-    check_wheel(&venv, &wheel, &options)?;
+    check_wheel(&checking(&options.python, &checks)?, &wheel, &options)?;
     println!("\n{} ({} bytes)", wheel.display(), fs::metadata(&wheel)?.len());
     Ok(())
 }
@@ -65,18 +69,24 @@ pub(crate) fn wheel(mut arguments: Arguments) -> Result {
 pub(crate) fn sdist(mut arguments: Arguments) -> Result {
     let python = arguments.python()?;
     arguments.end()?;
-    let venv = environment(&python, &TOOLS)?;
+    let venv = Venv::new("build-venv", &python)?;
+    venv.install(&BUILD)?;
     let sdist = made(&venv, &["--sdist".to_owned(), "--no-isolation".into()])?;
-    run(venv.python().args(["-m", "twine", "check", "--strict"]).arg(&sdist))?;
+    run(checking(&python, &CHECKS)?
+        .python()
+        .args(["-m", "twine", "check", "--strict"])
+        .arg(&sdist))?;
     println!("\n{} ({} bytes)", sdist.display(), fs::metadata(&sdist)?.len());
     Ok(())
 }
 
-fn environment(python: &str, tools: &[&str]) -> Result<Venv> {
-    let venv = Venv::new("build-venv", python)?;
-    // The build system's requirement, as in pyproject.toml.
-    let tomli = "tomli; python_version < '3.11'";
-    venv.install(&[tools, &[tomli]].concat())?;
+/// The environment of what looks at files for this Python: not free-threaded, if that can be had, as these
+/// tools do not all have wheels for such a Python.
+fn checking(python: &str, tools: &[&str]) -> Result<Venv> {
+    let usual = "python3";
+    let other = is_free_threaded(python)? && is_free_threaded(usual).is_ok_and(|free| !free);
+    let venv = Venv::new("check-venv", if other { usual } else { python })?;
+    venv.install(tools)?;
     Ok(venv)
 }
 

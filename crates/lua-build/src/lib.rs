@@ -8,7 +8,8 @@
 //! or be the path of a library file, as `LUPA_LUA54_LIB` is. With `LUPA_LUA54_INCLUDE`, the folder of
 //! its `lua.h`, such a file is compared with the bindings as one that pkg-config finds is. The
 //! version crate has the cfg `lupa_bundled` otherwise. `LUPA_APICHECK=1` compiles Lua with its own checks of
-//! how it is used. `LUPA_VENDOR_DIR` names a folder with the sources.
+//! how it is used. `LUPA_LIBGCC=1` is for linkers that bring an unwinder of their own. `LUPA_VENDOR_DIR`
+//! names a folder with the sources.
 //! `CC`, `CFLAGS` and `AR` are read as the `cc` crate reads them, also for one target only.
 
 pub mod fixes;
@@ -34,6 +35,7 @@ pub fn build(name: &str) {
     println!("cargo:rustc-check-cfg=cfg(lupa_bundled)");
     let version = version::find(name);
     link::python_later();
+    link::unwinder();
     if system::use_installed(version) {
         return;
     }

@@ -1,9 +1,9 @@
 //! What cargo and the linker are told.
 
-use std::fs;
 use std::path::PathBuf;
+use std::{env, fs};
 
-use crate::{out_dir, target};
+use crate::{additions, out_dir, target};
 
 /// A static library that was made.
 pub(crate) struct Library {
@@ -38,6 +38,35 @@ pub(crate) fn bundled(library: &Library) {
         }
         _ => {}
     }
+}
+
+/// Links the system's unwinder if `LUPA_LIBGCC` is set, where the linker (zig) would put one of its own into
+/// the module.
+///
+/// The system's also runs in such a process: when glibc ends a thread, as Python has it do with daemon
+/// threads at exit, it goes through the frames of the module. Each unwinder knows only its own structures,
+/// so a module with another one crashes there.
+pub(crate) fn unwinder() {
+    println!("cargo:rerun-if-env-changed=LUPA_LIBGCC");
+    if !env::var("LUPA_LIBGCC").is_ok_and(|value| value == "1") {
+        return;
+    }
+    // Before the standard library, which asks for the other one: the first one that is named is taken.
+    const FILE: &str = "libgcc_s.so.1";
+    let directory = out_dir().join("unwinder");
+    fs::create_dir_all(&directory).expect("cargo's folder can be written to");
+    let made = cc::Build::new()
+        .get_compiler()
+        .to_command()
+        .args(["-shared", "-nostdlib", "-fno-builtin"])
+        .arg(format!("-Wl,-soname,{FILE}"))
+        .arg("-o")
+        .arg(directory.join(FILE))
+        .arg(additions().join("libgcc_s.c"))
+        .status();
+    assert!(made.is_ok_and(|status| status.success()), "no {FILE} to link with can be made");
+    println!("cargo:rustc-link-search=native={}", directory.display());
+    println!("cargo:rustc-link-lib=dylib:+verbatim={FILE}");
 }
 
 /// Leaves Python's symbols to whichever Python loads the module. Other linkers do so unasked, or (on

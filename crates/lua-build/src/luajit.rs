@@ -139,14 +139,29 @@ fn make(build: &Path) -> Command {
         }
         "macos" => {
             make.arg("TARGET_SYS=Darwin");
-            // LuaJIT refuses to be built without it; this is the oldest that rustc's ARM code runs on.
+            // LuaJIT refuses to be built without it; what is linked with it is for rustc's oldest.
             if env::var_os("MACOSX_DEPLOYMENT_TARGET").is_none() {
-                make.env("MACOSX_DEPLOYMENT_TARGET", "11.0");
+                make.env("MACOSX_DEPLOYMENT_TARGET", oldest_macos());
             }
         }
         _ => {}
     }
     make
+}
+
+/// The oldest macOS that rustc's code for this target runs on.
+fn oldest_macos() -> String {
+    let rustc = env::var_os("RUSTC").expect("called from a build script");
+    let target = env::var_os("TARGET").expect("called from a build script");
+    let answer = Command::new(rustc)
+        .args(["--print", "deployment-target", "--target"])
+        .arg(target)
+        .output()
+        .expect("rustc can be run");
+    // MACOSX_DEPLOYMENT_TARGET=11.0
+    let answer = String::from_utf8_lossy(&answer.stdout);
+    let (_, version) = answer.trim().split_once('=').expect("rustc names a version");
+    version.to_owned()
 }
 
 fn run(command: &mut Command) {

@@ -4,6 +4,10 @@ use std::ffi::c_int;
 
 use pyo3::ffi;
 use pyo3::prelude::*;
+#[cfg(any(Py_LIMITED_API, PyPy, GraalPy, windows))]
+use pyo3::sync::PyOnceLock;
+#[cfg(any(Py_LIMITED_API, PyPy, GraalPy, windows))]
+use pyo3::types::PyType;
 use pyo3::types::{PyDict, PyString};
 
 /// The type code of `__vectorcalloffset__`; the name is public from 3.12 on.
@@ -126,7 +130,7 @@ pub(crate) unsafe fn pair(
     // Python's collector finds out by itself that a tuple of numbers and strings cannot be part of
     // a cycle; it has less to do if it is told.
     // SAFETY: as the caller promises.
-    let atomic = unsafe { ffi::PyObject_IS_GC(first) == 0 && ffi::PyObject_IS_GC(second) == 0 };
+    let atomic = unsafe { !may_be_collected(first) && !may_be_collected(second) };
     // From 3.14 on, tuples remember their hash, and no function makes one forget it.
     #[cfg(not(any(Py_3_14, Py_GIL_DISABLED, Py_LIMITED_API, PyPy, GraalPy)))]
     // SAFETY: a tuple of two, whose one reference is ours: until another one is given away, nobody sees
@@ -176,6 +180,24 @@ pub(crate) unsafe fn pair(
             *last = pair;
         }
         pair
+    }
+}
+
+/// Whether Python's collector looks at objects of this kind.
+///
+/// # Safety
+/// Attached; a live object.
+#[inline(always)]
+unsafe fn may_be_collected(object: *mut ffi::PyObject) -> bool {
+    #[cfg(not(any(Py_LIMITED_API, PyPy, GraalPy)))]
+    // SAFETY: as the caller promises.
+    unsafe {
+        ffi::PyObject_IS_GC(object) != 0
+    }
+    #[cfg(any(Py_LIMITED_API, PyPy, GraalPy))]
+    // SAFETY: as the caller promises. Some objects of such a type may be without: that is not asked.
+    unsafe {
+        ffi::PyType_GetFlags(ffi::Py_TYPE(object)) & ffi::Py_TPFLAGS_HAVE_GC != 0
     }
 }
 
@@ -242,7 +264,9 @@ pub(crate) fn optional_attribute<'py>(
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DictPart {
     Keys,
+    #[cfg_attr(any(Py_LIMITED_API, PyPy, GraalPy), expect(dead_code))]
     Values,
+    #[cfg_attr(any(Py_LIMITED_API, PyPy, GraalPy), expect(dead_code))]
     Items,
 }
 
@@ -305,10 +329,32 @@ pub(crate) unsafe fn bound_method(
         }
     }
     #[cfg(any(Py_LIMITED_API, PyPy, GraalPy, windows))]
-    {
-        let _ = object;
-        None
+    // SAFETY: attached, as objects are used; checked to be a bound method, which keeps both alive.
+    unsafe {
+        let py = Python::assume_attached();
+        if ffi::Py_TYPE(object) != method_type(py)? {
+            return None;
+        }
+        let part = |name| {
+            let found = ffi::PyObject_GetAttr(object, name);
+            if found.is_null() {
+                ffi::PyErr_Clear();
+            } else {
+                ffi::Py_DECREF(found);
+            }
+            (!found.is_null()).then_some(found)
+        };
+        let function = part(pyo3::intern!(py, "__func__").as_ptr())?;
+        Some((function, part(pyo3::intern!(py, "__self__").as_ptr())?))
     }
+}
+
+/// The type of bound methods.
+#[cfg(any(Py_LIMITED_API, PyPy, GraalPy, windows))]
+fn method_type(py: Python<'_>) -> Option<*mut ffi::PyTypeObject> {
+    static TYPE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let found = TYPE.import(py, "types", "MethodType");
+    found.ok().map(|found| found.as_type_ptr())
 }
 
 /// The function and the instance of a method that was just made and that nobody else has: one that is
@@ -345,6 +391,12 @@ pub(crate) unsafe fn method_identity(object: *mut ffi::PyObject) -> Option<(usiz
         if ffi::PyCFunction_CheckExact(object) != 0 {
             let function = object.cast::<ffi::PyCFunctionObject>();
             return Some(((*function).m_ml as usize, (*function).m_self as usize));
+        }
+        // By what Python itself compares such methods.
+        #[cfg(any(Py_LIMITED_API, PyPy, GraalPy))]
+        if ffi::Py_TYPE(object) == &raw mut ffi::PyCFunction_Type {
+            let function = ffi::PyCFunction_GetFunction(object)?;
+            return Some((function as usize, ffi::PyCFunction_GetSelf(object) as usize));
         }
         None
     }

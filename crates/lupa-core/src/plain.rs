@@ -312,7 +312,8 @@ pub(crate) unsafe fn borrowed_item(
         };
         #[cfg(any(Py_LIMITED_API, Py_GIL_DISABLED, PyPy, GraalPy))]
         let item = if ffi::PyList_Check(source) != 0 {
-            debug_assert!(cfg!(not(Py_GIL_DISABLED)));
+            let others_may_change_it = cfg!(Py_GIL_DISABLED);
+            debug_assert!(!others_may_change_it);
             if index >= ffi::PyList_Size(source) {
                 return None;
             }

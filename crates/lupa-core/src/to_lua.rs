@@ -399,10 +399,12 @@ fn cache<B: LuaBackend>(runtime: &Runtime<B>, view: View) -> Option<Ref> {
 
 /// The key of an object in the identity cache: a number, since a bare pointer may allocate in
 /// LuaJIT. It is below 2^53, so exact also where numbers are floats. Of an integer Lua 5.3 looks only at the
-/// low bits, and those of addresses are 0: so they are left out, or most objects would collide.
+/// low bits, and those of addresses are 0: so they are left out, or most objects would collide. No two objects
+/// are so close that nothing else tells them apart: each has a count and a type.
 #[inline(always)]
 fn cache_key(object: *mut ffi::PyObject) -> i64 {
-    (object as usize >> 4) as i64
+    const LEAST: usize = 2 * size_of::<usize>();
+    (object as usize >> LEAST.ilog2()) as i64
 }
 
 /// Pushes a prepared value. For objects: after [`crate::boxes::Boxes::reserve`], attached.

@@ -12,7 +12,7 @@ use lua_api::{LuaBackend, Raising, State};
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyComplex, PyFloat, PyInt, PyString, PyTuple, PyType};
+use pyo3::types::{PyBool, PyComplex, PyDictItems, PyFloat, PyInt, PyString, PyTuple, PyType};
 
 use super::exposure::Sandbox;
 use super::rights::Rights;
@@ -109,7 +109,7 @@ pub(crate) fn may_unpack<B: LuaBackend>(
     if entry.options.unpack_returned_tuples {
         return Ok(true);
     }
-    if compat::dict_part(object).is_some_and(|(_, part)| part == compat::DictPart::Items) {
+    if object.is_exact_instance_of::<PyDictItems>() {
         return Ok(true);
     }
     let tuple = PyTuple::empty(entry.py);

@@ -503,3 +503,95 @@ if hasattr(signal, "SIGALRM"):
             """
         )
         assert out == "alarm\n"
+
+
+def test_in_a_coroutine_that_a_function_of_python_is_called_by(hostile):
+    """It is the coroutine that runs which is left, and not what was there before the Python function."""
+    hostile(
+        """
+        lua = lupa.LuaRuntime(sandbox=True, timeout=0.1)
+        search = lua.execute('''
+            local set, text = "[^" .. ("b"):rep(20000) .. "]", ("a"):rep(60000)
+            return function() while true do text:find(set .. "*c") end end''')
+        ended = []
+
+        def function():
+            try:
+                search()
+            finally:
+                ended.append(True)
+
+        lua.globals().f = lua.expose(function)
+        for use in ("coroutine.wrap(function() f() end)()", "f()", "pcall(coroutine.wrap(function() f() end)) while true do end"):
+            for _ in range(3):
+                try:
+                    lua.execute(use)
+                except lupa.LuaTimeoutError:
+                    pass
+                else:
+                    raise AssertionError(use)
+                assert lua.eval("1 + 1") == 2
+        assert len(ended) == 9
+        """
+    )
+
+
+HANDLER = """
+import signal, time
+{prepare}
+calls = []
+
+def handler(*_):
+    if not calls or calls[-1] is not None:
+        calls.append(None)
+        try:
+            {handle}
+        except lupa.LuaError:
+            pass
+        calls[-1] = True
+
+signal.signal(signal.SIGALRM, handler)
+signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
+while len(calls) < 40:
+    {use}
+signal.setitimer(signal.ITIMER_REAL, 0)
+assert lua.eval("1 + 1") == 2
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs signals of a timer")
+@pytest.mark.parametrize(
+    "code", ["lua.execute('iterator()', timeout=1e-9)", "lua.gccollect()", "lua.eval('iterator')()"]
+)
+def test_handlers_in_an_iterator_of_matches(hostile, code):
+    """A handler may use the iterator that it interrupts; what that gives does not change."""
+    hostile(
+        HANDLER.format(
+            prepare="lua.execute(\"text = string.rep('a', 16) .. 'X'\")",
+            handle=code,
+            use="assert lua.execute(\"iterator = text:gmatch(('(a?)'):rep(13) .. 'b') return iterator()\") is None",
+        )
+    )
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs signals of a timer")
+@pytest.mark.parametrize(
+    "use",
+    [
+        "select('#', (table.unpack or unpack)(list))",
+        "select('#', coroutine.wrap(function() return (table.unpack or unpack)(list) end)())",
+        "(loadstring or load)(code) ~= nil and 3000",
+        "#table.concat(list, ',') - 10892",
+    ],
+)
+def test_handlers_have_room(hostile, use):
+    """A handler may call functions of Lua wherever it is called, and nothing is changed by that."""
+    hostile(
+        HANDLER.format(
+            prepare="lua.execute('list = {} for i = 1, 3000 do list[i] = i end')\n"
+            "lua.execute(\"code = ('return function() '):rep(40) .. ('x = x or a '):rep(9000) .. (' end '):rep(40)\")\n"
+            "function = lua.eval('function(...) local t = {...} return ... end')",
+            handle="assert function(1, 2, 3, 4, 5, 6, 7, 8) == (1, 2, 3, 4, 5, 6, 7, 8)",
+            use=f'assert lua.eval("{use}") == 3000',
+        )
+    )

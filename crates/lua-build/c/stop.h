@@ -30,15 +30,16 @@ struct lupa_watch *lupa_watch (void);
 
 /*
 ** In the middle of a C function that may take long: if the hook has been set to be called at once, it is
-** called now. NULL is the state that runs. May raise.
+** called now. NULL is the state that runs, not so in LuaJIT. May raise, may run Lua, may move the stack.
 */
 void lupa_answer (lua_State *L);
 
-/* The same where no Lua may run, that of a signal's handler included: may raise, does nothing else. */
+/* The same where no Lua may run, that of a signal's handler included: raises, or does nothing. */
 void lupa_stop (lua_State *L);
 
-/* The first, where it has to cost nothing; needs lstate.h. */
+/* Both, where they have to cost nothing; need lstate.h. */
 #define lupa_look(L) ((L)->hookmask ? lupa_answer(L) : (void)0)
+#define lupa_quick(L) ((L)->hookmask ? lupa_stop(L) : (void)0)
 
 /* Hands the hook of a coroutine on to the one that runs after it. */
 void lupa_hand_on (lua_State *from, lua_State *to);

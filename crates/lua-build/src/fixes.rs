@@ -100,6 +100,20 @@ pub(crate) const STRINGS: &[Fix] = &[
     Fix { file: "lstrlib.c", place: "    if (*strfrmt != L_ESC)", before: "    lupa_look(L);\n" },
 ];
 
+/// The iterators of `gmatch` must not be disturbed by what runs where matching looks.
+pub(crate) const ITERATORS: &[Fix] = &[
+    Fix {
+        file: "lstrlib.c",
+        place: "static int gmatch_aux (lua_State *L) {",
+        before: "#include \"gmatch.h\"\n\n",
+    },
+    Fix {
+        file: "lstrlib.c",
+        place: "static int gmatch (lua_State *L) {",
+        before: "#undef match\n\n",
+    },
+];
+
 /// Nothing, repeated any number of times, takes no time. 5.5 knows.
 pub(crate) const REPETITIONS: &[Fix] = &[Fix {
     file: "lstrlib.c",
@@ -114,18 +128,19 @@ pub(crate) const REPETITIONS_OF_51: &[Fix] = &[Fix {
     before: "  if (l == 0) n = 0;\n",
 }];
 
-/// A number may be a long text, and a function may take many of them; the name of an object, too.
+/// A number may be a long text, and a function may take many of them. What asks may be in the middle of
+/// something (a file, the level of a stack), so nothing may run there.
 pub(crate) const ARGUMENTS: &[Fix] = &[Fix {
     file: "lauxlib.c",
     place: "LUALIB_API lua_Number luaL_checknumber (",
     before: "#include \"lstate.h\"\n#include \"stop.h\"\n\
                  #if LUA_VERSION_NUM >= 502\n\
-                 #define lua_tonumberx(L,i,p) (lupa_look(L), lua_tonumberx(L,i,p))\n\
-                 #define lua_tointegerx(L,i,p) (lupa_look(L), lua_tointegerx(L,i,p))\n\
-                 #define lua_tounsignedx(L,i,p) (lupa_look(L), lua_tounsignedx(L,i,p))\n\
+                 #define lua_tonumberx(L,i,p) (lupa_quick(L), lua_tonumberx(L,i,p))\n\
+                 #define lua_tointegerx(L,i,p) (lupa_quick(L), lua_tointegerx(L,i,p))\n\
+                 #define lua_tounsignedx(L,i,p) (lupa_quick(L), lua_tounsignedx(L,i,p))\n\
                  #else\n\
-                 #define lua_tonumber(L,i) (lupa_look(L), lua_tonumber(L,i))\n\
-                 #define lua_tointeger(L,i) (lupa_look(L), lua_tointeger(L,i))\n\
+                 #define lua_tonumber(L,i) (lupa_quick(L), lua_tonumber(L,i))\n\
+                 #define lua_tointeger(L,i) (lupa_quick(L), lua_tointeger(L,i))\n\
                  #endif\n\n",
 }];
 
@@ -133,7 +148,7 @@ pub(crate) const ARGUMENTS: &[Fix] = &[Fix {
 pub(crate) const NAMES: &[Fix] = &[Fix {
     file: "lauxlib.c",
     place: "LUALIB_API const char *luaL_tolstring (",
-    before: "#define luaL_callmeta(L,i,e) (lupa_look(L), luaL_callmeta(L,i,e))\n\n",
+    before: "#define luaL_callmeta(L,i,e) (lupa_quick(L), luaL_callmeta(L,i,e))\n\n",
 }];
 
 /// From 5.3 on, `math.max` and `math.min` compare whatever they are given.
@@ -251,8 +266,11 @@ pub(crate) const LUAJIT: &[Fix] = &[
     Fix { file: "src/lib_string.c", place: "  init: /* using goto", before: look!("ms->L") },
     Fix {
         file: "src/lib_string.c",
-        place: "  if (*(p+1) == '^') {",
-        before: "  { extern void lupa_answer(lua_State *L);\n    if (ec - p > 15) lupa_answer(NULL); }\n",
+        place: "static const char *max_expand(",
+        before: "extern void lupa_answer(lua_State *L);\n\
+                 #define singlematch(c,p,ep) \\\n  \
+                 (((ep) - (p) > 15 && (G(ms->L)->hookmask & LUA_MASKCOUNT) \\\n    \
+                 ? lupa_answer(ms->L) : (void)0), singlematch(c,p,ep))\n\n",
     },
     Fix {
         file: "src/lib_table.c",

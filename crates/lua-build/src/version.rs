@@ -82,6 +82,7 @@ pub const TABLE: &[Version] = &[
         headers: PUC_HEADERS,
         fixes: &[
             fixes::STRINGS,
+            fixes::ITERATORS,
             fixes::REPETITIONS,
             fixes::ARGUMENTS,
             fixes::COMPARISONS,
@@ -103,6 +104,7 @@ pub const TABLE: &[Version] = &[
         fixes: &[
             fixes::HOOKS_IN_LOOPS,
             fixes::STRINGS,
+            fixes::ITERATORS,
             fixes::REPETITIONS,
             fixes::ARGUMENTS,
             fixes::COMPARISONS,
@@ -124,6 +126,7 @@ pub const TABLE: &[Version] = &[
         fixes: &[
             fixes::HOOKS_IN_LOOPS,
             fixes::STRINGS,
+            fixes::ITERATORS,
             fixes::ARGUMENTS,
             fixes::COMPARISONS,
             fixes::NAMES,

@@ -12,7 +12,7 @@ use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use lua_api::raw::lua_State;
-use lua_api::{LuaBackend, RUN_NOTHING, Raising, State, Thread};
+use lua_api::{LuaBackend, MIN_ROOM, RUN_NOTHING, Raising, State, Thread};
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
@@ -114,11 +114,20 @@ impl Stops {
 /// The class and the text of what Lua is stopped with.
 type Reason = (fn(&crate::error::Classes) -> &Py<PyType>, String);
 
+fn interruption() -> Reason {
+    (|classes| &classes.interrupted, "interrupted".into())
+}
+
 impl<B: LuaBackend> Runtime<B> {
+    /// Whether Lua is to stop now, or is being stopped.
+    fn has_to_stop(&self) -> bool {
+        self.is_stopping() || self.reason().is_some()
+    }
+
     /// Why Lua is to stop now, if it is.
     fn reason(&self) -> Option<Reason> {
         if self.stops.interrupted.load(Ordering::Relaxed) {
-            return Some((|classes| &classes.interrupted, "interrupted".into()));
+            return Some(interruption());
         }
         match self.stops.limits.borrow().over()? {
             Over::Time(seconds) => {
@@ -173,7 +182,16 @@ pub(crate) unsafe extern "C-unwind" fn hook<B: LuaBackend>(l: *mut lua_State, gi
             return;
         }
         let runtime = &*instance.host().cast::<Runtime<B>>();
-        if is_to_stop(runtime, l, given != RUN_NOTHING) {
+        let may_run = given != RUN_NOTHING;
+        // Whoever may run nothing does not expect the stack to move either, unless it is left.
+        if !may_run && !runtime.has_to_stop() {
+            return;
+        }
+        // Lua makes room for a hook, not so the C functions that call it.
+        if !B::checkstack(l, MIN_ROOM) {
+            return;
+        }
+        if is_to_stop(runtime, l, may_run) {
             instance.watch().allow_hooks(l);
             raising.raise();
         }
@@ -184,15 +202,10 @@ pub(crate) unsafe extern "C-unwind" fn hook<B: LuaBackend>(l: *mut lua_State, gi
 #[inline(never)]
 fn is_to_stop<B: LuaBackend>(runtime: &Runtime<B>, l: *mut lua_State, may_run: bool) -> bool {
     let watch = runtime.instance.watch();
-    if !runtime.is_stopping() {
-        if may_run {
-            // SAFETY: the coroutine that runs.
-            unsafe { runtime.go_on_counting(l) };
-        }
+    if may_run && !runtime.is_stopping() {
+        // SAFETY: the coroutine that runs.
+        unsafe { runtime.go_on_counting(l) };
         if runtime.reason().is_none() {
-            if !may_run {
-                return false;
-            }
             if !watch.is_counting() {
                 // SAFETY: the coroutine that runs.
                 unsafe { watch.put_back(l) };
@@ -231,7 +244,8 @@ impl<B: LuaBackend> Callback<B> for Stop {
         if let Some(exception) = again {
             return Err(exception.into());
         }
-        let Some((class, text)) = entry.reason() else { return Ok(0) };
+        // Who has decided that there is one goes by that, also when an interruption has just ended.
+        let (class, text) = entry.reason().unwrap_or_else(interruption);
         // In a C function, the place is where it was called.
         let at = |level| Some(place(state, level)).filter(|place| !place.is_empty());
         let text = at(0).or_else(|| at(1)).unwrap_or_default() + &text;

@@ -405,3 +405,40 @@ alive = sum(reference() is not None for reference in references)
 assert alive == 0, alive
 """
     )
+
+
+@pytest.mark.parametrize("order", ["i = 1, 70", "i = 70, 1, -1", "j = 0, 69"])
+def test_a_table_that_cannot_grow_loses_nothing(isolated, lupa, order):
+    if lupa._INSTALLED_LUA:
+        pytest.skip("an installed Lua of 5.1, 5.2 or LuaJIT does")
+    isolated(
+        SWEEP
+        + f"""
+NAMES = dict(zip("abcde", "abcde"))
+fill = lua.eval('''function(t, noted)
+    for {order} do
+        local i = i or j * 37 % 70 + 1
+        t[i] = i
+        noted[0] = noted[0] + 1
+        noted[noted[0]] = i
+    end
+end''')
+failures = 0
+for k in range(60):
+    table = lua.table_from(NAMES)
+    noted = lua.eval("(function() local t = {{}} for i = 0, 100 do t[i] = 0 end return t end)()")
+    arm(k)
+    try:
+        fill(table, noted)
+    except ALLOWED:
+        failures += 1
+    finally:
+        disarm()
+    for place in range(1, noted[0] + 1):
+        assert table[noted[place]] == noted[place], (k, noted[place], dict(table))
+    lua.eval("(function(t) for i = 1, 300 do t[i] = i end end)(...)", table)
+    assert dict(table) == NAMES | {{number: number for number in range(1, 301)}}, k
+assert failures > 3
+check()
+"""
+    )

@@ -522,7 +522,8 @@ def test_in_a_coroutine_that_a_function_of_python_is_called_by(hostile):
                 ended.append(True)
 
         lua.globals().f = lua.expose(function)
-        for use in ("coroutine.wrap(function() f() end)()", "f()", "pcall(coroutine.wrap(function() f() end)) while true do end"):
+        loop = "while true do end"
+        for use in ("coroutine.wrap(function() f() end)()", "f()", "pcall(coroutine.wrap(function() f() end)) " + loop):
             for _ in range(3):
                 try:
                     lua.execute(use)

@@ -32,6 +32,36 @@ static TValue *lupa_reinsert (lua_State *L, Table *t, const TValue *key) {
 
 #undef luaH_newkey
 
+#if LUA_VERSION_NUM < 503
+
+/*
+** The array part has grown, the hash part is not made yet, and there may be no memory for it. What belongs
+** into the array moves there before, or it would not be found any more. 5.3 makes the array small again.
+*/
+static void lupa_move (lua_State *L, Table *t, int oldasize) {
+  int i;
+  (void)L;
+  if (t->sizearray <= oldasize)
+    return;
+  for (i = 0; i < sizenode(t); i++) {
+    Node *node = gnode(t, i);
+    int key;
+    if (ttisnil(gval(node)))
+      continue;
+#if LUA_VERSION_NUM == 501
+    key = arrayindex(key2tval(node));
+#else
+    key = arrayindex(gkey(node));
+#endif
+    if (oldasize < key && key <= t->sizearray) {
+      setobjt2t(L, &t->array[key - 1], gval(node));
+      setnilvalue(gval(node));
+    }
+  }
+}
+
+#endif
+
 #endif
 
 #define luaH_set lupa_reinsert

@@ -186,6 +186,12 @@ pub(crate) const REINSERTION_OF_51: &[Fix] =
 /// Of 5.2 and 5.3.
 pub(crate) const REINSERTION_OF_52: &[Fix] =
     reinsertion!("void luaH_resize (", "TValue *luaH_set (");
+/// In 5.1 and 5.2, a table that has no memory to grow loses nothing.
+pub(crate) const GROWTH: &[Fix] = &[Fix {
+    file: "ltable.c",
+    place: "  /* create new hash part with appropriate size */",
+    before: "  lupa_move(L, t, oldasize);\n",
+}];
 pub(crate) const REINSERTION_OF_54: &[Fix] =
     reinsertion!("static void reinsert (", "void luaH_set (");
 
@@ -281,6 +287,26 @@ pub(crate) const LUAJIT: &[Fix] = &[
         file: "src/lib_table.c",
         place: "      /* The set may invalidate the get pointer, so need to do it first! */",
         before: look!("L"),
+    },
+    Fix {
+        // A table that has no memory to grow loses nothing: what belongs into the array part moves there
+        // before the new hash part is made.
+        file: "src/lj_tab.c",
+        place: "  /* Create new (empty) hash part. */",
+        before: "  if (asize > oldasize && oldhmask > 0) {\n    \
+                 uint32_t i;\n    \
+                 for (i = 0; i <= oldhmask; i++) {\n      \
+                 Node *n = &oldnode[i];\n      \
+                 int32_t k;\n      \
+                 if (tvisnil(&n->val)) continue;\n      \
+                 if (tvisint(&n->key)) k = intV(&n->key);\n      \
+                 else if (tvisnum(&n->key)) k = lj_num2int(numV(&n->key));\n      \
+                 else continue;\n      \
+                 if (tvisnum(&n->key) && (lua_Number)k != numV(&n->key)) continue;\n      \
+                 if ((uint32_t)k < oldasize || (uint32_t)k >= asize) continue;\n      \
+                 copyTV(L, arrayslot(t, k), &n->val);\n      \
+                 setnilV(&n->val);\n    \
+                 }\n  }\n",
     },
     Fix { file: "src/lj_lex.c", place: "  ls->lastline = ls->linenumber;", before: look!("ls->L") },
     Fix {

@@ -53,6 +53,7 @@ pub const TABLE: &[Version] = &[
             fixes::LEVELS_OF_51,
             fixes::COMPILING,
             fixes::REINSERTION_OF_51,
+            fixes::GROWTH,
         ],
     },
     Version {
@@ -70,6 +71,7 @@ pub const TABLE: &[Version] = &[
             fixes::TABLES,
             fixes::COMPILING,
             fixes::REINSERTION_OF_52,
+            fixes::GROWTH,
             fixes::WEAK_KEYS,
         ],
     },

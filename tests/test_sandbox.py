@@ -419,7 +419,7 @@ def test_what_is_kept_by_another_object_counts(isolated, code):
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         try:
             box.execute('''
-                local last, long = nil, ("x"):rep(100000)
+                local last, long = "", ("x"):rep(100000)
                 for i = 1, 5000 do {code} collectgarbage() end
             ''')
         except lupa.LuaMemoryError:

@@ -142,6 +142,14 @@ def test_interrupt_from_lua(lupa, lua, loop):
     assert still_works(lua)
 
 
+def is_stopped(lupa, lua, run, code):
+    """Code that takes too long is stopped by a timeout, and by an interruption."""
+    with pytest.raises(lupa.LuaTimeoutError):
+        run(code, timeout=SOON)
+    with interrupting(lua), pytest.raises(lupa.LuaInterruptedError):
+        run(code)
+
+
 PATTERNS = {
     "find": "('a'):rep(60):find(('a*'):rep(60) .. 'b')",
     "match": "pcall(string.match, ('a'):rep(60), ('a-'):rep(60) .. 'b')",
@@ -154,10 +162,7 @@ PATTERNS = {
 @pytest.mark.parametrize("name", PATTERNS)
 def test_patterns(lupa, lua, name):
     """Matching, one call of a C function, is stopped too: these would take longer than there is time."""
-    with pytest.raises(lupa.LuaTimeoutError):
-        lua.eval(PATTERNS[name], timeout=SOON)
-    with interrupting(lua), pytest.raises(lupa.LuaInterruptedError):
-        lua.eval(PATTERNS[name])
+    is_stopped(lupa, lua, lua.eval, PATTERNS[name])
     assert lua.eval("('key = value'):match('(%w+) = (%w+)')") == ("key", "value")
 
 
@@ -248,10 +253,7 @@ C_FUNCTIONS = {
 @pytest.mark.parametrize("name", C_FUNCTIONS)
 def test_loops_of_c(lupa, lua, name):
     """Loops of Lua's C code whose length a script chooses freely; some would take years."""
-    with pytest.raises(lupa.LuaTimeoutError):
-        lua.execute(C_FUNCTIONS[name], timeout=SOON)
-    with interrupting(lua), pytest.raises(lupa.LuaInterruptedError):
-        lua.execute(C_FUNCTIONS[name])
+    is_stopped(lupa, lua, lua.execute, C_FUNCTIONS[name])
     assert still_works(lua)
     assert lua.eval("setmetatable({}, {__call = function(self, x) return x end})(7)") == 7
 

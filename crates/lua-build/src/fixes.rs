@@ -40,6 +40,13 @@ impl Version {
     }
 }
 
+/// What a look at the hook needs in the other Luas, and what comes after it.
+macro_rules! looking {
+    ($text:literal) => {
+        concat!("#include \"lstate.h\"\n#include \"stop.h\"\n", $text)
+    };
+}
+
 /// A look at the hook in LuaJIT, for which nothing has to be included.
 macro_rules! look {
     ($state:literal) => {
@@ -83,8 +90,7 @@ pub(crate) const STRINGS: &[Fix] = &[
     Fix {
         file: "lstrlib.c",
         place: "#include \"lualib.h\"",
-        before: "#include \"lstate.h\"\n#include \"stop.h\"\n\
-                 #if LUA_VERSION_NUM < 505\n#undef MAX_SIZE\n#endif\n",
+        before: looking!("#if LUA_VERSION_NUM < 505\n#undef MAX_SIZE\n#endif\n"),
     },
     Fix { file: "lstrlib.c", place: "  init: /* using goto", before: "  lupa_look(ms->L);\n" },
     Fix {
@@ -133,15 +139,16 @@ pub(crate) const REPETITIONS_OF_51: &[Fix] = &[Fix {
 pub(crate) const ARGUMENTS: &[Fix] = &[Fix {
     file: "lauxlib.c",
     place: "LUALIB_API lua_Number luaL_checknumber (",
-    before: "#include \"lstate.h\"\n#include \"stop.h\"\n\
-                 #if LUA_VERSION_NUM >= 502\n\
-                 #define lua_tonumberx(L,i,p) (lupa_quick(L), lua_tonumberx(L,i,p))\n\
-                 #define lua_tointegerx(L,i,p) (lupa_quick(L), lua_tointegerx(L,i,p))\n\
-                 #define lua_tounsignedx(L,i,p) (lupa_quick(L), lua_tounsignedx(L,i,p))\n\
-                 #else\n\
-                 #define lua_tonumber(L,i) (lupa_quick(L), lua_tonumber(L,i))\n\
-                 #define lua_tointeger(L,i) (lupa_quick(L), lua_tointeger(L,i))\n\
-                 #endif\n\n",
+    before: looking!(
+        "#if LUA_VERSION_NUM >= 502\n\
+         #define lua_tonumberx(L,i,p) (lupa_quick(L), lua_tonumberx(L,i,p))\n\
+         #define lua_tointegerx(L,i,p) (lupa_quick(L), lua_tointegerx(L,i,p))\n\
+         #define lua_tounsignedx(L,i,p) (lupa_quick(L), lua_tounsignedx(L,i,p))\n\
+         #else\n\
+         #define lua_tonumber(L,i) (lupa_quick(L), lua_tonumber(L,i))\n\
+         #define lua_tointeger(L,i) (lupa_quick(L), lua_tointeger(L,i))\n\
+         #endif\n\n"
+    ),
 }];
 
 /// The same, in the name of an object.
@@ -155,8 +162,7 @@ pub(crate) const NAMES: &[Fix] = &[Fix {
 pub(crate) const COMPARISONS: &[Fix] = &[Fix {
     file: "lmathlib.c",
     place: "#include \"lualib.h\"",
-    before: "#include \"lstate.h\"\n#include \"stop.h\"\n\
-             #define lua_compare(L,a,b,o) (lupa_look(L), lua_compare(L,a,b,o))\n",
+    before: looking!("#define lua_compare(L,a,b,o) (lupa_look(L), lua_compare(L,a,b,o))\n"),
 }];
 
 /// In 5.1, `print` takes texts of any number and length, and the end of a long traceback is looked for
@@ -186,25 +192,27 @@ pub(crate) const REINSERTION_OF_51: &[Fix] =
 /// Of 5.2 and 5.3.
 pub(crate) const REINSERTION_OF_52: &[Fix] =
     reinsertion!("void luaH_resize (", "TValue *luaH_set (");
+pub(crate) const REINSERTION_OF_54: &[Fix] =
+    reinsertion!("static void reinsert (", "void luaH_set (");
+
 /// In 5.1 and 5.2, a table that has no memory to grow loses nothing.
 pub(crate) const GROWTH: &[Fix] = &[Fix {
     file: "ltable.c",
     place: "  /* create new hash part with appropriate size */",
     before: "  lupa_move(L, t, oldasize);\n",
 }];
-pub(crate) const REINSERTION_OF_54: &[Fix] =
-    reinsertion!("static void reinsert (", "void luaH_set (");
 
 /// What goes through a table looks at each element: `__len` can tell of more than there are.
 pub(crate) const TABLES: &[Fix] = &[Fix {
     file: "ltablib.c",
     place: "#include \"lualib.h\"",
-    before: "#include \"lstate.h\"\n#include \"stop.h\"\n\
-             #if LUA_VERSION_NUM >= 503\n\
-             #define lua_geti(L,i,n) (lupa_look(L), lua_geti(L,i,n))\n\
-             #else\n\
-             #define lua_rawgeti(L,i,n) (lupa_look(L), lua_rawgeti(L,i,n))\n\
-             #endif\n",
+    before: looking!(
+        "#if LUA_VERSION_NUM >= 503\n\
+         #define lua_geti(L,i,n) (lupa_look(L), lua_geti(L,i,n))\n\
+         #else\n\
+         #define lua_rawgeti(L,i,n) (lupa_look(L), lua_rawgeti(L,i,n))\n\
+         #endif\n"
+    ),
 }];
 
 /// A table whose `__call` is a table is called by a loop, for minutes if it is the table itself. Other Luas
@@ -288,26 +296,6 @@ pub(crate) const LUAJIT: &[Fix] = &[
         place: "      /* The set may invalidate the get pointer, so need to do it first! */",
         before: look!("L"),
     },
-    Fix {
-        // A table that has no memory to grow loses nothing: what belongs into the array part moves there
-        // before the new hash part is made.
-        file: "src/lj_tab.c",
-        place: "  /* Create new (empty) hash part. */",
-        before: "  if (asize > oldasize && oldhmask > 0) {\n    \
-                 uint32_t i;\n    \
-                 for (i = 0; i <= oldhmask; i++) {\n      \
-                 Node *n = &oldnode[i];\n      \
-                 int32_t k;\n      \
-                 if (tvisnil(&n->val)) continue;\n      \
-                 if (tvisint(&n->key)) k = intV(&n->key);\n      \
-                 else if (tvisnum(&n->key)) k = lj_num2int(numV(&n->key));\n      \
-                 else continue;\n      \
-                 if (tvisnum(&n->key) && (lua_Number)k != numV(&n->key)) continue;\n      \
-                 if ((uint32_t)k < oldasize || (uint32_t)k >= asize) continue;\n      \
-                 copyTV(L, arrayslot(t, k), &n->val);\n      \
-                 setnilV(&n->val);\n    \
-                 }\n  }\n",
-    },
     Fix { file: "src/lj_lex.c", place: "  ls->lastline = ls->linenumber;", before: look!("ls->L") },
     Fix {
         file: "src/lj_parse.c",
@@ -326,6 +314,20 @@ pub(crate) const LUAJIT: &[Fix] = &[
         file: "src/lib_base.c",
         place: "    if (i)\n      putchar('\\t');",
         before: "    { extern void lupa_stop(lua_State *L); lupa_stop(L); }\n",
+    },
+];
+
+/// In LuaJIT too, a table that has no memory to grow loses nothing.
+pub(crate) const GROWTH_OF_LUAJIT: &[Fix] = &[
+    Fix {
+        file: "src/lj_tab.c",
+        place: "/* Resize a table to fit the new array/hash part sizes. */",
+        before: "#include \"lj_move.h\"\n\n",
+    },
+    Fix {
+        file: "src/lj_tab.c",
+        place: "  /* Create new (empty) hash part. */",
+        before: "  lupa_move(L, t, oldnode, oldhmask, oldasize);\n",
     },
 ];
 

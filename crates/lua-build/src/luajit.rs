@@ -90,7 +90,9 @@ fn make_stoppable(sources: &Path) {
     };
     add("lj_dispatch.c", "#define lua_sethook lupa_their_sethook\n", rename_update);
     add("lj_state.c", "#define lj_gc_freeall lupa_gc_freeall\n", |theirs| theirs);
-    fs::copy(ours.join("stop.h"), sources.join("stop.h")).expect("ours can be copied");
+    for name in ["stop.h", "lj_move.h"] {
+        fs::copy(ours.join(name), sources.join(name)).expect("ours can be copied");
+    }
 }
 
 /// Gives the definition of `lj_dispatch_update`, but not its uses, another name.

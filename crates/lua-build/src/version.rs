@@ -146,6 +146,7 @@ pub const TABLE: &[Version] = &[
         headers: JIT_HEADERS,
         fixes: &[
             fixes::LUAJIT,
+            fixes::GROWTH_OF_LUAJIT,
             fixes::TABLES_OF_20,
             fixes::SEARCHES_OF_20,
             fixes::ALLOCATIONS_OF_20,
@@ -158,7 +159,12 @@ pub const TABLE: &[Version] = &[
         packages: &["luajit"],
         range: ("2.1.0-alpha", "2.2"),
         headers: JIT_HEADERS,
-        fixes: &[fixes::LUAJIT, fixes::ARGUMENTS_OF_21, fixes::SEARCHES_OF_21],
+        fixes: &[
+            fixes::LUAJIT,
+            fixes::GROWTH_OF_LUAJIT,
+            fixes::ARGUMENTS_OF_21,
+            fixes::SEARCHES_OF_21,
+        ],
     },
 ];
 

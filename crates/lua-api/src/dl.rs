@@ -118,6 +118,7 @@ fn set_message(message: &str) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lupa_dlopen(path: *const c_char, flags: c_int) -> *mut c_void {
     MESSAGE.with(|cell| cell.replace(None));
+    crate::watch::lupa_foreign();
     let provider = if flags & libc::RTLD_NOW != 0 { promote() } else { Provider::Own };
     // SAFETY: the caller's.
     let library = unsafe { libc::dlopen(path, flags) };

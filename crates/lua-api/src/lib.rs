@@ -48,7 +48,7 @@ pub use instance::{Instance, Ref, Thread};
 pub use libraries::{Library, Opening, Selection};
 pub use state::State;
 pub use warn::{Warnings, warn};
-pub use watch::{Hooks, Outside, RUN_NOTHING, Watch};
+pub use watch::{Hooks, Outside, RUN_NOTHING, WAIT, Watch};
 
 /// Free stack slots that a C function starts with (`LUA_MINSTACK`, 20), less what this crate uses
 /// itself for one operation.

@@ -93,6 +93,7 @@ pub struct Watch {
     held: AtomicBool,
     guarded: UnsafeCell<Guarded>,
     counting: AtomicBool,
+    untold: AtomicBool,
 }
 
 // SAFETY: `guarded` is used with the lock held; the rest is atomic, or never changes.
@@ -109,6 +110,7 @@ impl Watch {
             held: AtomicBool::new(false),
             guarded: UnsafeCell::default(),
             counting: AtomicBool::new(false),
+            untold: AtomicBool::new(hooks.outside.is_none()),
         }
     }
 
@@ -120,6 +122,13 @@ impl Watch {
     /// Whether another thread can stop this Lua.
     pub fn reaches_from_outside(&self) -> bool {
         self.hooks.outside.is_some()
+    }
+
+    /// Whether code may run that does not say when it waits: binary modules, and functions of other
+    /// libraries that LuaJIT calls; of an installed Lua, all.
+    #[inline(always)]
+    pub fn waits_untold(&self) -> bool {
+        self.untold.load(Ordering::Relaxed)
     }
 
     fn lock(&self) {
@@ -385,6 +394,28 @@ extern "C" fn lupa_hand_on(from: *mut lua_State, to: *mut lua_State) {
 
 /// What a hook is given in the place of the debug information where it may raise, but run no Lua.
 pub const RUN_NOTHING: *mut c_void = core::ptr::without_provenance_mut(1);
+
+/// What a hook is given when its thread may be about to wait for something outside of Lua. There is no
+/// state then, and it does not raise.
+pub const WAIT: *mut c_void = core::ptr::without_provenance_mut(2);
+
+/// A function of Lua's libraries may be about to wait.
+#[unsafe(no_mangle)]
+extern "C" fn lupa_wait() {
+    if let Some(hook) = of_thread().and_then(|watch| watch.hook) {
+        // SAFETY: this is what `WAIT` is for.
+        unsafe { hook(null_mut(), WAIT) };
+    }
+}
+
+/// From now on this Lua may run code that does not say when it waits.
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn lupa_foreign() {
+    if let Some(watch) = of_thread() {
+        watch.untold.store(true, Ordering::Relaxed);
+    }
+    lupa_wait();
+}
 
 /// A C function that may take long asks whether it is to stop. The hook may raise.
 #[unsafe(no_mangle)]

@@ -178,6 +178,35 @@ pub(crate) const LEVELS_OF_51: &[Fix] = &[
     },
 ];
 
+/// What may wait for something outside says so.
+macro_rules! waiting {
+    ($($file:literal),+) => {
+        &[$(Fix {
+            file: $file,
+            place: "#include \"lauxlib.h\"",
+            before: "#include \"wait.h\"\n",
+        }),+]
+    };
+}
+pub(crate) const WAITING: &[Fix] =
+    waiting!("lauxlib.c", "lbaselib.c", "ldblib.c", "liolib.c", "loslib.c");
+pub(crate) const WAITING_OF_LUAJIT: &[Fix] =
+    waiting!("src/lib_base.c", "src/lib_debug.c", "src/lib_io.c", "src/lib_os.c", "src/lj_load.c");
+
+/// Functions that somebody else has written, which LuaJIT's FFI calls, do not say whether they wait.
+pub(crate) const FOREIGN_FUNCTIONS: &[Fix] = &[
+    Fix {
+        file: "src/lj_ccall.c",
+        place: "int lj_ccall_func(",
+        before: "extern void lupa_foreign(void);\n",
+    },
+    Fix {
+        file: "src/lj_ccall.c",
+        place: "    lj_vm_ffi_call(&cc);",
+        before: "    lupa_foreign();\n",
+    },
+];
+
 /// A table that grows does not look for what it has. 5.5 knows.
 macro_rules! reinsertion {
     ($first:literal, $last:literal) => {

@@ -32,6 +32,19 @@ const COLD: [&str; 10] = [
     "lundump.c",
 ];
 
+/// The interpreter's loop, and calls: where its code happens to lie makes up to 15 % of the time of a program.
+const HOT: [&str; 2] = ["lvm.c", "ldo.c"];
+
+/// So it is told where to lie; and that the jump from each instruction to the next one is to stay where it is,
+/// though it looks the same everywhere.
+const PLACED: [&str; 5] = [
+    "-falign-functions=64",
+    "-falign-loops=32",
+    "-falign-labels=32",
+    "-fno-gcse",
+    "-fno-crossjumping",
+];
+
 /// Compiles all C files into a static library.
 ///
 /// Apart from what the system needs, nothing is defined: the compatibility switches are those of
@@ -56,6 +69,10 @@ pub(crate) fn compile(version: &Version, source: &Path) -> Library {
         if version.name == "lua51" {
             build.define("luai_apicheck(L,o)", "assert(o)").flag("-include").flag("assert.h");
         }
+    }
+    let mut hot = build.clone();
+    for flag in PLACED {
+        hot.flag_if_supported(flag);
     }
     let mut libraries = build.clone();
     libraries.flag_if_supported(WRAPPING);
@@ -84,8 +101,9 @@ pub(crate) fn compile(version: &Version, source: &Path) -> Library {
             version.mend(&copy);
             path = copy;
         }
+        let part = if HOT.iter().any(|name| stem == *name) { &mut hot } else { &mut build };
         if ADDED_TO.iter().any(|name| stem == *name) {
-            build.file(ours.join(format!("with_{}", stem.display())));
+            part.file(ours.join(format!("with_{}", stem.display())));
         } else if stem == "loadlib.c" {
             loader.file(path);
         } else if COLD.iter().any(|cold| stem == *cold) {
@@ -93,11 +111,11 @@ pub(crate) fn compile(version: &Version, source: &Path) -> Library {
         } else if path.to_string_lossy().ends_with("lib.c") {
             libraries.file(path);
         } else if stem != "lua.c" && stem != "luac.c" && stem != "print.c" {
-            build.file(path);
+            part.file(path);
         }
     }
     loader.get_archiver();
-    for part in [loader, libraries, cold] {
+    for part in [loader, libraries, cold, hot] {
         for object in part.compile_intermediates() {
             build.object(object);
         }

@@ -46,6 +46,7 @@ pub const TABLE: &[Version] = &[
         range: ("5.1", "5.2"),
         headers: PUC_HEADERS,
         fixes: &[
+            fixes::WAITING,
             fixes::STRINGS,
             fixes::REPETITIONS_OF_51,
             fixes::ARGUMENTS,
@@ -64,6 +65,7 @@ pub const TABLE: &[Version] = &[
         range: ("5.2", "5.3"),
         headers: PUC_HEADERS,
         fixes: &[
+            fixes::WAITING,
             fixes::STRINGS,
             fixes::REPETITIONS,
             fixes::ARGUMENTS,
@@ -83,6 +85,7 @@ pub const TABLE: &[Version] = &[
         range: ("5.3", "5.4"),
         headers: PUC_HEADERS,
         fixes: &[
+            fixes::WAITING,
             fixes::STRINGS,
             fixes::ITERATORS,
             fixes::REPETITIONS,
@@ -105,6 +108,7 @@ pub const TABLE: &[Version] = &[
         headers: PUC_HEADERS,
         fixes: &[
             fixes::HOOKS_IN_LOOPS,
+            fixes::WAITING,
             fixes::STRINGS,
             fixes::ITERATORS,
             fixes::REPETITIONS,
@@ -127,6 +131,7 @@ pub const TABLE: &[Version] = &[
         headers: PUC_HEADERS,
         fixes: &[
             fixes::HOOKS_IN_LOOPS,
+            fixes::WAITING,
             fixes::STRINGS,
             fixes::ITERATORS,
             fixes::ARGUMENTS,
@@ -146,6 +151,8 @@ pub const TABLE: &[Version] = &[
         headers: JIT_HEADERS,
         fixes: &[
             fixes::LUAJIT,
+            fixes::WAITING_OF_LUAJIT,
+            fixes::FOREIGN_FUNCTIONS,
             fixes::GROWTH_OF_LUAJIT,
             fixes::TABLES_OF_20,
             fixes::SEARCHES_OF_20,
@@ -161,6 +168,8 @@ pub const TABLE: &[Version] = &[
         headers: JIT_HEADERS,
         fixes: &[
             fixes::LUAJIT,
+            fixes::WAITING_OF_LUAJIT,
+            fixes::FOREIGN_FUNCTIONS,
             fixes::GROWTH_OF_LUAJIT,
             fixes::ARGUMENTS_OF_21,
             fixes::SEARCHES_OF_21,

@@ -102,7 +102,7 @@ pub(crate) fn call_inner<B: LuaBackend, C: Callback<B>>(
 /// Runs the callback; negative when the error value to raise is on top of the stack.
 #[inline(never)]
 fn inner<B: LuaBackend, C: Callback<B>>(runtime: &Runtime<B>, l: *mut lua_State) -> i32 {
-    let was_detached = runtime.attach();
+    let before = runtime.attach();
     runtime.change();
     let caller = runtime.instance.set_current(l);
     let state = runtime.instance.state();
@@ -119,9 +119,7 @@ fn inner<B: LuaBackend, C: Callback<B>>(runtime: &Runtime<B>, l: *mut lua_State)
         count
     };
     runtime.instance.set_current(caller);
-    if was_detached {
-        runtime.detach_again();
-    }
+    runtime.detach_again(before);
     count
 }
 

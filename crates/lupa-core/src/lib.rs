@@ -26,6 +26,7 @@ mod error;
 mod fast_rlock;
 mod from_lua;
 mod function;
+mod gil;
 mod guard;
 mod iterator;
 mod limits;

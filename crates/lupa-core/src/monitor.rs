@@ -14,10 +14,14 @@ use pyo3::prelude::*;
 use pyo3::types::PyCFunction;
 
 /// How often it looks. Ctrl-C is seen within two looks.
-const TICK: Duration = Duration::from_millis(40);
+const TICK: u64 = 40_000_000;
 
-/// A runtime that has not been used for so many looks is watched no more.
-const PATIENCE: u32 = 25;
+/// How often it looks where a thread runs Lua without letting others run; as often as Python switches
+/// between its threads.
+const SHORT_TICK: u64 = 5_000_000;
+
+/// How long a runtime that is not used is watched.
+const PATIENCE: u64 = 1_000_000_000;
 
 /// It needs next to nothing, but the C library takes what is local to threads from this, too.
 const STACK_SIZE: usize = 512 << 10;
@@ -54,6 +58,10 @@ pub(crate) trait Watched {
     fn nudge(&self);
     /// Called at each look while it is busy.
     fn look_after(&self);
+    /// Whether it runs, and keeps others from running Python meanwhile.
+    fn keeps_others(&self) -> bool;
+    /// Whether it did since this was asked last.
+    fn kept_others(&self) -> bool;
     /// Whether it need not look for signals as long as its beat is this.
     fn ignores_signals(&self, beat: u64) -> bool;
 }
@@ -70,7 +78,8 @@ struct Entry {
     runtime: *const dyn Watched,
     beat: u64,
     busy: bool,
-    idle: u32,
+    /// Since when it has this beat, as far as the looks tell.
+    since: u64,
 }
 
 // SAFETY: a runtime takes itself off the list before it is dropped; and `Watched` is for any thread.
@@ -97,7 +106,7 @@ pub(crate) fn watch(runtime: &(dyn Watched + 'static)) -> bool {
     let mut list = list();
     runtime.pulse().watched.store(true, Ordering::Relaxed);
     if !runtime.pulse().listed.swap(true, Ordering::Relaxed) {
-        list.entries.push(Entry { runtime, beat: 0, busy: false, idle: 0 });
+        list.entries.push(Entry { runtime, beat: 0, busy: false, since: now() });
     }
     list.thread.is_some() || start(&mut list)
 }
@@ -146,11 +155,18 @@ fn run() {
 /// One look at all; gives the time of the next.
 fn look(entries: &mut Vec<Entry>) -> u64 {
     let time = now();
-    let mut next = time + TICK.as_nanos() as u64;
+    let mut next = time + TICK;
     entries.retain_mut(|entry| {
         // SAFETY: on the list, so not dropped: see `forget`.
         let runtime = unsafe { &*entry.runtime };
         let (busy, beat) = (runtime.is_busy(), runtime.beat());
+        if busy != entry.busy || beat != entry.beat {
+            (entry.busy, entry.beat, entry.since) = (busy, beat, time);
+        }
+        let unchanged = time - entry.since;
+        if runtime.kept_others() || runtime.keeps_others() {
+            next = next.min(time + SHORT_TICK);
+        }
         if busy {
             runtime.look_after();
             let deadline = runtime.deadline();
@@ -158,18 +174,18 @@ fn look(entries: &mut Vec<Entry>) -> u64 {
                 runtime.nudge();
             } else {
                 next = next.min(deadline);
-                let long = entry.busy && entry.beat == beat;
-                if long && !runtime.ignores_signals(beat) {
+                let for_signals = unchanged >= TICK && !runtime.ignores_signals(beat);
+                if for_signals || unchanged >= SHORT_TICK && runtime.keeps_others() {
                     runtime.nudge();
                 }
             }
         }
-        entry.idle = if busy || entry.beat != beat { 0 } else { entry.idle + 1 };
-        (entry.busy, entry.beat) = (busy, beat);
+        let idle = if busy { 0 } else { unchanged };
         // Two steps: first it is told, and one look later, when it must have seen that, taken off.
         let pulse = runtime.pulse();
-        pulse.watched.store(entry.idle < PATIENCE, Ordering::Relaxed);
-        let stays = entry.idle <= PATIENCE;
+        let told = !pulse.is_watched();
+        pulse.watched.store(idle < PATIENCE, Ordering::Relaxed);
+        let stays = idle < PATIENCE || !told;
         pulse.listed.store(stays, Ordering::Relaxed);
         stays
     });

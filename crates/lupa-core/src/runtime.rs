@@ -17,7 +17,7 @@ use crate::chunks::Chunks;
 use crate::cursor::Ahead;
 use crate::encoding::Encoding;
 use crate::error::{Error, Result};
-use crate::guard::{parked, unwinding};
+use crate::gil::{Before, Gil};
 use crate::lock::Lock;
 use crate::monitor::{self, NEVER, Pulse, Watched, now};
 use crate::restrict::Restrictions;
@@ -64,8 +64,7 @@ pub(crate) struct Anchors {
 pub(crate) struct Runtime<B: LuaBackend> {
     pub(crate) instance: Box<Instance<B>>,
     lock: Lock,
-    // The thread state to come back with while Lua runs without the GIL; null while attached.
-    detached: Cell<*mut ffi::PyThreadState>,
+    gil: Gil,
     // Counts what may change a table; see `epoch`.
     epoch: AtomicU64,
     pulse: Pulse,
@@ -93,7 +92,7 @@ impl<B: LuaBackend> Runtime<B> {
         Runtime {
             instance,
             lock: Lock::default(),
-            detached: Cell::new(null_mut()),
+            gil: Gil::default(),
             epoch: AtomicU64::new(1),
             pulse: Pulse::default(),
             due: Due::default(),
@@ -265,28 +264,31 @@ impl<B: LuaBackend> Runtime<B> {
     #[inline(always)]
     pub(crate) fn detach(&self) {
         self.change();
-        self.be_watched();
-        self.detach_again();
+        let watched = self.be_watched();
+        self.gil.detach(watched && self.may_keep_gil());
     }
 
     /// The same at the end of a callback, whose beginning has noted the change.
     #[inline(always)]
-    pub(crate) fn detach_again(&self) {
-        debug_assert!(self.detached.get().is_null());
-        // SAFETY: attached, as everywhere in Python's own calls.
-        self.detached.set(unsafe { ffi::PyEval_SaveThread() });
+    pub(crate) fn detach_again(&self, before: Before) {
+        self.gil.detach_again(before, self.may_keep_gil());
     }
 
-    /// Attaches to Python again, if Lua was running detached; says whether it was.
+    /// Whether whoever wants Python's lock meanwhile gets it.
     #[inline(always)]
-    pub(crate) fn attach(&self) -> bool {
-        let saved = self.detached.replace(null_mut());
-        if saved.is_null() {
-            return false;
-        }
-        // SAFETY: saved by this very thread: Lua runs only where the lock is held.
-        parked(|| unsafe { unwinding::restore_thread(saved) });
-        true
+    fn may_keep_gil(&self) -> bool {
+        !self.instance.watch().waits_untold()
+    }
+
+    /// Attaches to Python again, if Lua was running detached.
+    #[inline(always)]
+    pub(crate) fn attach(&self) -> Before {
+        self.gil.attach()
+    }
+
+    /// Others shall be able to run now, whatever [`Runtime::detach`] thought of it.
+    pub(crate) fn let_go(&self) {
+        self.gil.let_go();
     }
 
     /// Drops the objects whose boxes were finalized. Runs Python code; the lock is held.
@@ -394,6 +396,14 @@ impl<B: LuaBackend> Watched for Runtime<B> {
 
     fn look_after(&self) {
         self.instance.watch().count_everywhere();
+    }
+
+    fn keeps_others(&self) -> bool {
+        self.gil.is_kept()
+    }
+
+    fn kept_others(&self) -> bool {
+        self.gil.was_kept()
     }
 
     fn ignores_signals(&self, beat: u64) -> bool {

@@ -12,7 +12,7 @@ use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use lua_api::raw::lua_State;
-use lua_api::{LuaBackend, MIN_ROOM, RUN_NOTHING, Raising, State, Thread};
+use lua_api::{LuaBackend, MIN_ROOM, RUN_NOTHING, Raising, State, Thread, WAIT};
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
@@ -175,6 +175,12 @@ pub(crate) unsafe extern "C-unwind" fn hook<B: LuaBackend>(l: *mut lua_State, gi
     unsafe {
         let Some(raising) = Raising::<B>::of_thread(l) else { return };
         let instance = raising.instance();
+        if given == WAIT {
+            if let Some(runtime) = instance.host().cast::<Runtime<B>>().as_ref() {
+                runtime.let_go();
+            }
+            return;
+        }
         // A module may run a Lua of its own in this thread.
         let ours = instance.state().to_pointer(B::REGISTRY_INDEX);
         if raising.to_pointer(B::REGISTRY_INDEX) != ours {
@@ -182,6 +188,8 @@ pub(crate) unsafe extern "C-unwind" fn hook<B: LuaBackend>(l: *mut lua_State, gi
             return;
         }
         let runtime = &*instance.host().cast::<Runtime<B>>();
+        // Whoever has it called now may want to run.
+        runtime.let_go();
         let may_run = given != RUN_NOTHING;
         // Whoever may run nothing does not expect the stack to move either, unless it is left.
         if !may_run && !runtime.has_to_stop() {

@@ -323,7 +323,7 @@ fn push_known<B: LuaBackend>(
     object: *mut ffi::PyObject,
     view: View,
 ) -> bool {
-    push_cached(runtime, state, cache_key(object), view, |found| found == (object, view))
+    push_cached(runtime, state, cache_key::<B>(object), view, |found| found == (object, view))
 }
 
 /// Pushes the box that the identity cache has under a key, if it is still there and the right one.
@@ -365,7 +365,7 @@ pub(crate) fn push_method<B: LuaBackend>(
 ) -> Result<()> {
     let runtime = entry.runtime();
     // Negative, so that it is the key of no object.
-    let key = -((identity.0 as i64 ^ identity.1 as i64 >> 4) & ((1 << 52) - 1)) - 1;
+    let key = -spread::<B>(identity.0 ^ identity.1 >> 4) - 1;
     // SAFETY: what is in a box is alive.
     let is_equal = |(found, _): (*mut ffi::PyObject, View)| unsafe {
         crate::compat::method_identity(found) == Some(identity)
@@ -398,13 +398,24 @@ fn cache<B: LuaBackend>(runtime: &Runtime<B>, view: View) -> Option<Ref> {
 }
 
 /// The key of an object in the identity cache: a number, since a bare pointer may allocate in
-/// LuaJIT. It is below 2^53, so exact also where numbers are floats. Of an integer Lua 5.3 looks only at the
-/// low bits, and those of addresses are 0: so they are left out, or most objects would collide. No two objects
-/// are so close that nothing else tells them apart: each has a count and a type.
+/// LuaJIT. Of an integer Lua 5.3 looks only at the low bits, and those of addresses are 0: so they are left out,
+/// or most objects would collide. No two objects are so close that nothing else tells them apart: each has a count
+/// and a type.
 #[inline(always)]
-fn cache_key(object: *mut ffi::PyObject) -> i64 {
+fn cache_key<B: LuaBackend>(object: *mut ffi::PyObject) -> i64 {
     const LEAST: usize = 2 * size_of::<usize>();
-    (object as usize >> LEAST.ilog2()) as i64
+    spread::<B>(object as usize >> LEAST.ilog2())
+}
+
+/// A key below 2^52, so exact also where numbers are floats; another one for each number below that. LuaJIT hashes
+/// a float by bits from its ends, which addresses have in common, so there all bits depend on the low ones.
+#[inline(always)]
+fn spread<B: LuaBackend>(number: usize) -> i64 {
+    const BITS: u32 = 52;
+    // The golden ratio, by which Knuth multiplies (The Art of Computer Programming, 6.4).
+    const FACTOR: u64 = 0x9_E377_9B97_F4A7 | 1;
+    let number = if B::HAS_FFI { (number as u64).wrapping_mul(FACTOR) } else { number as u64 };
+    (number & ((1 << BITS) - 1)) as i64
 }
 
 /// Pushes a prepared value. For objects: after [`crate::boxes::Boxes::reserve`], attached.
@@ -425,10 +436,10 @@ pub(crate) fn push<B: LuaBackend>(
         }
         Prepared::Object(object, View::ARRAY) => crate::array::push(runtime, raising, object),
         Prepared::Object(object, view) => {
-            push_new(runtime, raising, object, view, cache_key(object));
+            push_new(runtime, raising, object, view, cache_key::<B>(object));
         }
         Prepared::Weighty(object, weight) => {
-            push_new(runtime, raising, object, View::ATTRIBUTES, cache_key(object));
+            push_new(runtime, raising, object, View::ATTRIBUTES, cache_key::<B>(object));
             // SAFETY: a new box is on top.
             unsafe { runtime.boxes.weigh(raising.to_userdata(-1).cast(), weight) };
         }

@@ -1,6 +1,7 @@
 """Iterating over Lua tables in Python.  (Python objects in Lua's loops: test_python_lib.py.)"""
 
 import gc
+import random
 
 import pytest
 
@@ -192,3 +193,127 @@ def test_what_was_in_a_pair_may_use_the_iterator_when_it_goes(lua):
     # When it goes depends on whether pairs are given again; each is given once.
     assert len(meanwhile) == 1
     assert sorted([*given, *meanwhile, *items]) == [(2, 20), (3, 30), (4, 40)]
+
+
+def order(lua, table):
+    """The keys in the order of Lua's own `next`."""
+    return list(lua.eval("function(t) local keys = {} for k in next, t do keys[#keys + 1] = k end return keys end")(table).values())
+
+
+@pytest.mark.parametrize("change", ["assign", "clear", "run"])
+def test_the_order_is_that_of_next_whatever_happens_between(lua, change):
+    """Numbers of both kinds and strings as keys, and steps between which existing entries change, or Lua runs."""
+    rng = random.Random(change)
+    for size in (1, 3, 4, 5, 31, 32, 33, 100, 300):
+        table = lua.eval("""function(n, random)
+            local t = {}
+            for i = 1, n do
+                local kind = random(6)
+                if kind < 3 then t[i] = i
+                elseif kind == 3 then t[i * 1.25] = 'x' .. i
+                elseif kind == 4 then t['key' .. i] = {i}
+                elseif kind == 5 then t[-i] = i % 2 == 0
+                else t[string.rep('long', 20) .. i] = i end
+            end
+            return t
+        end""")(size, lambda n: rng.randint(1, n))
+        expected = order(lua, table)
+        seen = []
+        for key, value in table.items():
+            seen.append(key)
+            assert lua.eval("function(a, b) return a == b end")(table[key], value)
+            if rng.random() < 0.2:
+                if change == "assign":
+                    table[rng.choice(expected)] = 7
+                elif change == "clear":
+                    table[rng.choice(seen)] = None
+                else:
+                    lua.execute("local t = {} for i = 1, 10 do t[i] = {} end")
+            if change == "assign":
+                table[key] = key
+        assert seen == expected
+        assert list(table.keys()) == order(lua, table)
+        same = lua.eval("function(a, b) return rawequal(a, b) end")
+        assert all(map(same, table.values(), [table[key] for key in order(lua, table)]))
+
+
+def test_a_list_may_grow_during_iteration(lua):
+    """Lua leaves open what then comes, yet the integers behind the last one are found."""
+    table = lua.eval("{1, 2, 3}")
+    seen = []
+    for key in table:
+        seen.append(key)
+        if len(table) < 200:
+            table[len(table) + 1] = key
+    assert seen == list(range(1, len(seen) + 1))
+    assert len(seen) >= 3
+
+
+def until_lost(iterator, lupa):
+    """What an iterator gives; Lua may say that it finds the last key no more, where that has been removed."""
+    try:
+        yield from iterator
+    except lupa.LuaError as error:
+        assert str(error).startswith("invalid key to 'next'")
+
+
+@pytest.mark.parametrize("keys", ["i", "i + 0.5", "'key' .. i", "{}", "i % 3 == 0 and i or 'key' .. i"])
+def test_a_table_may_be_rebuilt_during_iteration(lua, lupa, keys):
+    """It may give an entry twice, or not at all, as Lua says, but it ends, and gives nothing that never was there."""
+    for size in (1, 5, 40, 200):
+        table = lua.eval(f"function(n) local t = {{}} for i = 1, n do t[{keys}] = i end return t end")(size)
+        grow = lua.eval("function(t, n) for i = 1, n do t['new' .. i] = -i end end")
+        shrink = lua.eval("function(t, n) for i = 1, n do t['new' .. i] = nil end t.x = 1 t.y = 2 t.z = 3 end")
+        values = []
+        for number, value in enumerate(until_lost(table.values(), lupa)):
+            values.append(value)
+            if number % 7 == 2:
+                grow(table, 3 * number)
+            elif number % 7 == 5:
+                shrink(table, 3 * number)
+            if number > 3000:
+                break
+        assert set(values) <= set(range(-9000, size + 1))
+
+
+def test_an_iterator_goes_on_from_each_of_the_entries_it_has_read(lua):
+    """What was read ahead is read again, from wherever the loop is, when Lua has run."""
+    for keys in ("i", "'key' .. i", "i * 1.5", "-i"):
+        table = lua.eval(f"function() local t = {{}} for i = 1, 70 do t[{keys}] = i end return t end")()
+        expected = order(lua, table)
+        for stop in range(70):
+            iterator = iter(table)
+            seen = [next(iterator) for _ in range(stop)]
+            lua.execute("x = 1")
+            seen += [next(iterator) for _ in range(min(3, 70 - stop))]
+            lua.execute("x = 2")
+            assert seen + list(iterator) == expected
+
+
+def test_finalizers_run_while_keys_are_kept(lua, lupa):
+    """Reading keys that are no numbers takes memory, so garbage is collected, and its finalizers may change the table."""
+    if lupa.LUA_VERSION < (5, 2):
+        make = "local p = newproxy(true) getmetatable(p).__gc = f"
+    else:
+        make = "setmetatable({}, {__gc = f})"
+    lua.execute(f"""
+        t = {{}}
+        for i = 1, 500 do t['key' .. i] = i end
+        local n = 0
+        function f()
+            n = n + 1
+            if n % 2 == 0 then for i = 1, 50 do t['new' .. n .. 'x' .. i] = i end
+            else for k in pairs(t) do if k:sub(1, 3) == 'new' then t[k] = nil end end end
+        end
+        function litter() for i = 1, 20 do {make} end end
+    """)
+    table, litter = lua.globals().t, lua.globals().litter
+    collect = lua.eval("function() collectgarbage('step', 1) end")
+    for _ in range(30):
+        litter()
+        for number, (key, value) in enumerate(until_lost(table.items(), lupa)):
+            assert key.startswith(("key", "new")) and isinstance(value, int)
+            if number % 50 == 0:
+                collect()
+            if number > 5000:
+                break

@@ -9,6 +9,7 @@
 
 use core::ffi::{CStr, c_char, c_int, c_void};
 
+use crate::entries::ReadEntries;
 use crate::libraries::Library;
 use crate::raw::{lua_Alloc, lua_CFunction, lua_State};
 use crate::warn::Warnings;
@@ -264,6 +265,8 @@ pub unsafe trait LuaBackend: CommonApi + Copy + 'static {
     const LOAD_RAISES: bool;
     /// How hooks are set.
     const HOOKS: Hooks;
+    /// How entries of a table are read, many at a time; `None` for an installed Lua.
+    const READ_ENTRIES: Option<ReadEntries>;
     /// Loading can be restricted to source or to bytecode (not in 5.1; then [`crate::State::load`]
     /// does it).
     const LOAD_HAS_MODE: bool;

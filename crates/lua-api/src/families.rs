@@ -334,8 +334,8 @@ macro_rules! modern_methods {
     };
 }
 
-/// How hooks are set, and in LuaJIT how the compiler is switched: `hooks!(bindings, puc)` or
-/// `hooks!(bindings, luajit)`.
+/// What a bundled Lua is given: how hooks are set and entries are read, and in LuaJIT how the compiler is switched;
+/// `hooks!(bindings, puc)` or `hooks!(bindings, luajit)`.
 #[macro_export]
 macro_rules! hooks {
     ($bindings:ident, puc) => {
@@ -360,6 +360,22 @@ macro_rules! hooks {
         }
     };
     (@common $bindings:ident, $hand_on:block) => {
+        #[cfg(lupa_bundled)]
+        const READ_ENTRIES: Option<$crate::ReadEntries> = {
+            unsafe extern "C-unwind" {
+                fn lupa_read(
+                    l: *mut lua_State,
+                    place: *mut $crate::Place,
+                    wanted: c_int,
+                    most: c_int,
+                    entries: *mut $crate::TableEntry,
+                ) -> c_int;
+            }
+            Some(lupa_read)
+        };
+        #[cfg(not(lupa_bundled))]
+        const READ_ENTRIES: Option<$crate::ReadEntries> = None;
+
         const HOOKS: $crate::Hooks = {
             use $crate::raw::lua_Hook;
             #[cfg(lupa_bundled)]

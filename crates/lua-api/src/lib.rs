@@ -25,6 +25,7 @@ compile_error!("lupa needs panic = \"unwind\": LuaJIT raises errors by unwinding
 mod alloc;
 mod backend;
 pub mod dl;
+mod entries;
 mod families;
 mod fence;
 mod installed;
@@ -42,6 +43,7 @@ pub use backend::{
     CommonApi, ERRMEM, ERRRUN, ERRSYNTAX, Frame, Gc, LuaBackend, MULTRET, NewState, OK, YIELD,
     value,
 };
+pub use entries::{Item, Place, Read, ReadEntries, TableEntry, WANTS_KEYS, WANTS_VALUES};
 pub use fence::{Raised, Raising};
 pub use installed::check_installed;
 pub use instance::{Instance, Ref, Thread};

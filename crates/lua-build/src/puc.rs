@@ -114,6 +114,7 @@ pub(crate) fn compile(version: &Version, source: &Path) -> Library {
             part.file(path);
         }
     }
+    build.file(ours.join("entries.c"));
     loader.get_archiver();
     for part in [loader, libraries, cold, hot] {
         for object in part.compile_intermediates() {

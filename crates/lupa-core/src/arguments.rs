@@ -7,9 +7,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyInt, PyString, PyTuple};
 
 use crate::error::Result;
-use crate::from_lua::from_lua;
 use crate::runtime::Entry;
-use crate::walk::{self, Walk};
+use crate::walk::{self, Batch, Walk, Wanted};
 
 /// Arguments on their way from Lua to a Python callable: what `python.args` gives.
 #[pyclass(name = "_PyArguments", module = "lupa", frozen)]
@@ -66,16 +65,14 @@ fn collect<'py, B: LuaBackend>(
     args: &mut [Option<Bound<'py, PyAny>>],
     kwargs: &Bound<'py, PyDict>,
 ) -> Result<()> {
-    let runtime = entry.runtime();
     let state = entry.state();
     let base = state.top();
-    let mut count = 0;
+    let mut batch = Batch::new();
     loop {
-        count = walk.read(entry, table, count, walk::MOST)?;
-        for index in 0..count as i32 {
-            let at = base + Walk::FIRST + 2 * index;
-            let pair = from_lua(runtime, entry.py, state, at)
-                .and_then(|key| Ok((key, from_lua(runtime, entry.py, state, at + 1)?)));
+        walk.read(entry, table, batch.len(), walk::MOST, Wanted::Both, &mut batch)?;
+        while let Some((key, value)) = batch.next() {
+            let pair =
+                key.object(entry, state).and_then(|key| Ok((key, value.object(entry, state)?)));
             let placed = pair.and_then(|(key, value)| {
                 place(entry, args, kwargs, &key, value).map_err(Into::into)
             });
@@ -85,7 +82,7 @@ fn collect<'py, B: LuaBackend>(
             }
         }
         state.set_top(base);
-        if count == 0 {
+        if batch.len() == 0 {
             return Ok(());
         }
     }

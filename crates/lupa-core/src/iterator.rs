@@ -10,12 +10,11 @@ use pyo3::types::PyString;
 
 use crate::compat;
 use crate::error::{Error, Result};
-use crate::from_lua::{float, from_lua, integer};
 use crate::guard::{guard, guard_next};
 use crate::object;
 use crate::runtime::Entry;
 use crate::types::{self, slot};
-use crate::walk::{self, Noted, Walk};
+use crate::walk::{self, At, Batch, Walk, Wanted};
 
 pub(crate) const DOC: &CStr = c"An iterator over the keys, values or items of a Lua table.";
 
@@ -26,6 +25,16 @@ pub(crate) enum Yields {
     Keys,
     Values,
     Items,
+}
+
+impl Yields {
+    fn wanted(self) -> Wanted {
+        match self {
+            Yields::Keys => Wanted::Keys,
+            Yields::Values => Wanted::Values,
+            Yields::Items => Wanted::Both,
+        }
+    }
 }
 
 /// The memory of an iterator.
@@ -258,26 +267,24 @@ impl TableIterator {
         let state = entry.state();
         let base = state.top();
         let given = std::mem::take(&mut progress().given);
-        let count = match progress().walk.read(&entry, table, given, size) {
-            Ok(count) => count,
-            Err(error) => {
-                progress().given = given;
-                return Err(error);
-            }
-        };
+        let yields = progress().yields;
+        let mut batch = Batch::new();
+        let read = progress().walk.read(&entry, table, given, size, yields.wanted(), &mut batch);
+        if let Err(error) = read {
+            progress().given = given;
+            return Err(error);
+        }
+        let count = batch.len();
         let epoch = runtime.epoch();
         let mut failed = None;
-        let yields = progress().yields;
         let width = if yields == Yields::Items { 2 } else { 1 };
         if results.try_reserve_exact(count * width).is_err() {
             state.set_top(base);
             progress().given = given;
             return Err(Error::Memory);
         }
-        for index in 0..count as i32 {
-            let key = base + Walk::FIRST + 2 * index;
-            let noted = progress().walk.key(index as usize);
-            if let Err(error) = convert(&entry, state, yields, key, noted, &mut results) {
+        while let Some((key, value)) = batch.next() {
+            if let Err(error) = convert(&entry, state, yields, key, value, &mut results) {
                 failed = Some(error);
                 break;
             }
@@ -311,30 +318,22 @@ impl TableIterator {
     }
 }
 
-/// Adds to `results` what is given for the entry whose key is at `key`, and was noted so, and whose value
-/// is above that.
+/// Adds to `results` what is given for an entry.
 #[inline(always)]
-fn convert<'py, B: LuaBackend>(
-    entry: &Entry<'py, B>,
+fn convert<B: LuaBackend>(
+    entry: &Entry<'_, B>,
     state: State<B>,
     yields: Yields,
-    key: c_int,
-    noted: Option<Noted>,
+    key: At,
+    value: At,
     results: &mut Vec<*mut ffi::PyObject>,
 ) -> Result<()> {
-    let (runtime, py) = (entry.runtime(), entry.py);
-    let first = || match noted {
-        Some(Noted::Integer(number)) => integer(py, number),
-        Some(Noted::Float(number)) => float::<B>(py, number),
-        _ => from_lua(runtime, py, state, key),
-    };
-    let second = || from_lua(runtime, py, state, key + 1);
     match yields {
-        Yields::Keys => results.push(first()?.into_ptr()),
-        Yields::Values => results.push(second()?.into_ptr()),
+        Yields::Keys => results.push(key.object(entry, state)?.into_ptr()),
+        Yields::Values => results.push(value.object(entry, state)?.into_ptr()),
         Yields::Items => {
-            let (first, second) = (first()?, second()?);
-            results.extend([first.into_ptr(), second.into_ptr()]);
+            let (key, value) = (key.object(entry, state)?, value.object(entry, state)?);
+            results.extend([key.into_ptr(), value.into_ptr()]);
         }
     }
     Ok(())

@@ -1,23 +1,40 @@
-//! [`Walk`]: going over the entries of a table with Lua's `next`, some at a time.
+//! [`Walk`]: going over the entries of a table in the order of Lua's `next`, some at a time.
 //!
 //! A walk remembers every key that it has given, so that one may go on from any of the last ones:
-//! numbers as numbers, others in a Lua table of its own.
+//! numbers as numbers, others in a Lua table of its own. Where the Lua can, it goes on from the place of the
+//! entry, which saves to look for the key; a table that has been rebuilt meanwhile has another place for it.
 
-use lua_api::{LuaBackend, Ref, State, value};
+use std::ffi::c_int;
+use std::mem::MaybeUninit;
+
+use lua_api::{
+    Item, LuaBackend, Place, Raising, Read, Ref, State, TableEntry, WANTS_KEYS, WANTS_VALUES, value,
+};
+use pyo3::prelude::*;
 
 use crate::error::{Error, Result, raised};
+use crate::from_lua::{float, from_lua, integer};
 use crate::runtime::{Entry, Runtime};
 
 /// The most entries that are read at a time: more do not stay in the nearest cache until they are used.
 pub(crate) const MOST: usize = 32;
 
-/// A key that was read.
+/// What of an entry is wanted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Wanted {
+    Keys = WANTS_KEYS as u8,
+    Values = WANTS_VALUES as u8,
+    Both = (WANTS_KEYS | WANTS_VALUES) as u8,
+}
+
+/// A key that was given.
 #[derive(Clone, Copy)]
-pub(crate) enum Noted {
-    Integer(i64),
-    Float(f64),
-    /// In the table of kept keys, at this place and one.
-    Kept,
+struct Noted {
+    /// What it is; of one that is no number, that it is in the table of kept keys.
+    key: Item,
+    /// The place behind it.
+    next: usize,
 }
 
 /// How far a walk has come.
@@ -25,13 +42,89 @@ pub(crate) enum Noted {
 pub(crate) struct Walk {
     noted: Vec<Noted>,
     kept: Option<Ref>,
+    place: Place,
+    // The table has been rebuilt, or the Lua knows no places.
+    lost: bool,
+}
+
+impl Noted {
+    fn of(read: &TableEntry) -> Self {
+        Noted { key: read.key, next: read.next }
+    }
+}
+
+/// Entries that have been read. What is no number is on the stack, above `base`.
+pub(crate) struct Batch {
+    entries: [MaybeUninit<TableEntry>; MOST],
+    count: usize,
+    taken: usize,
+    // Where the next one on the stack is.
+    at: i32,
+}
+
+impl Batch {
+    pub(crate) const fn new() -> Self {
+        Batch { entries: [const { MaybeUninit::uninit() }; MOST], count: 0, taken: 0, at: 0 }
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.count
+    }
+
+    fn entries(&self) -> &[TableEntry] {
+        // SAFETY: so many have been written.
+        unsafe { std::slice::from_raw_parts(self.entries.as_ptr().cast(), self.count) }
+    }
+
+    /// The next entry; `None` after the last one.
+    #[inline(always)]
+    pub(crate) fn next(&mut self) -> Option<(At, At)> {
+        let read = self.entries().get(self.taken)?;
+        let key = At { item: read.key, index: self.at };
+        let value = At { item: read.value, index: key.above() };
+        self.at = value.above();
+        self.taken += 1;
+        Some((key, value))
+    }
+}
+
+/// A key or a value that has been read.
+#[derive(Clone, Copy)]
+pub(crate) struct At {
+    item: Item,
+    // If it is on the stack.
+    index: i32,
+}
+
+impl At {
+    #[inline(always)]
+    fn above(self) -> i32 {
+        self.index + i32::from(self.item.read() == Read::Pushed)
+    }
+
+    /// The object for it. It is one that was wanted.
+    ///
+    /// # Errors
+    /// What the conversion raises.
+    #[inline(always)]
+    pub(crate) fn object<'py, B: LuaBackend>(
+        self,
+        entry: &Entry<'py, B>,
+        state: State<B>,
+    ) -> Result<Bound<'py, PyAny>> {
+        match self.item.read() {
+            Read::Integer(number) => integer(entry.py, number),
+            Read::Float(number) => float::<B>(entry.py, number),
+            Read::Pushed | Read::Unwanted => from_lua(entry.runtime(), entry.py, state, self.index),
+        }
+    }
 }
 
 impl Walk {
     /// Reads up to `most` entries: those after the first `given` of the last time, or from the start.
     ///
-    /// Gives their number. The keys and values are on the stack then, in turn, from
-    /// [`Walk::FIRST`] above its top of before.
+    /// What is no number is on the stack then, above its top of before, which the caller is to restore.
     ///
     /// # Errors
     /// What Lua raises; nothing is on the stack then.
@@ -41,16 +134,27 @@ impl Walk {
         table: Ref,
         given: usize,
         most: usize,
-    ) -> Result<usize> {
+        wanted: Wanted,
+        batch: &mut Batch,
+    ) -> Result<()> {
+        /// Of the table, and of the table of kept keys.
+        const FIXED: i32 = 2;
         let state = entry.state();
         let base = state.top();
         let most = most.min(MOST);
+        (batch.count, batch.taken, batch.at) = (0, 0, base + FIXED + 1);
+        let last = given.checked_sub(1).and_then(|last| self.noted.get(last).copied());
+        let mut place = match last {
+            None => Place::default(),
+            Some(last) => self.place.at(last.next),
+        };
         if self.noted.capacity() < MOST && self.noted.try_reserve_exact(MOST).is_err() {
             return Err(Error::Memory);
         }
         let kept = self.kept;
-        let notes = self.noted.as_mut_ptr();
-        let last = given.checked_sub(1).and_then(|last| self.noted.get(last).copied());
+        let mut outcome = Outcome { count: 0, lost: self.lost && last.is_some() };
+        let entries = batch.entries.as_mut_ptr().cast::<TableEntry>();
+        let (place_at, outcome_at) = (&raw mut place, &raw mut outcome);
         let read = state.protect_above(|raising| {
             raising.push_ref(table);
             raising.expect_table(1);
@@ -62,49 +166,38 @@ impl Walk {
                 None => raising.push_nil(),
             }
             raising.reserve(2 * MOST as i32 + lua_api::MIN_ROOM);
-            match last {
-                None => raising.push_nil(),
-                Some(Noted::Integer(number)) => raising.push_integer(number),
-                Some(Noted::Float(number)) => raising.push_number(number),
-                Some(Noted::Kept) => raising.raw_geti(2, given as i64),
-            }
-            let mut count = 0;
-            while count < most && raising.next(1) {
-                let note = noted(raising.state(), -2);
-                // SAFETY: there is room for as many, and nobody else uses them meanwhile.
-                unsafe { notes.add(count).write(note) };
-                count += 1;
-                if matches!(note, Noted::Kept) {
-                    if raising.type_of(2) == value::NIL {
-                        raising.new_table(MOST as i32, 0);
-                        raising.insert(2);
-                        raising.remove(3);
+            // SAFETY: there is room for the entries, and nobody else uses them, nor what is noted beside,
+            // before this has ended.
+            unsafe {
+                let outcome = &mut *outcome_at;
+                match B::READ_ENTRIES.filter(|_| !outcome.lost) {
+                    Some(read) => {
+                        let wanted = wanted as c_int;
+                        outcome.count =
+                            read(raising.raw(), place_at, wanted, most as c_int, entries);
+                        outcome.lost = outcome.count < 0;
                     }
-                    raising.push_value(-2);
-                    raising.raw_seti(2, count as i64);
+                    None => outcome.lost = true,
                 }
-                if count < most {
-                    raising.push_value(-2);
+                if outcome.lost {
+                    outcome.count = read_by_keys(raising, last, given, most, entries);
                 }
             }
-            1 + 2 * count as i32
+            raising.top() - 1
         });
-        let count = match read {
-            Ok(count) => (count as usize - 1) / 2,
-            Err(failure) => {
-                // One may try again from where it was.
-                if let Some(last) = last {
-                    self.noted[given - 1] = last;
-                }
-                let error = raised(entry, state, failure);
-                state.set_top(base);
-                return Err(error);
-            }
-        };
-        // SAFETY: so many have been written.
-        unsafe { self.noted.set_len(count) };
-        if self.kept.is_none() && state.type_of(base + 2) == value::TABLE {
-            state.push_value(base + 2);
+        if let Err(failure) = read {
+            let error = raised(entry, state, failure);
+            state.set_top(base);
+            return Err(error);
+        }
+        batch.count = outcome.count as usize;
+        self.lost = outcome.lost;
+        self.place = place;
+        self.noted.clear();
+        // There is room, so this takes no memory.
+        self.noted.extend(batch.entries().iter().map(Noted::of));
+        if self.kept.is_none() && state.type_of(base + FIXED) == value::TABLE {
+            state.push_value(base + FIXED);
             match entry.instance.take_ref(state) {
                 Ok(kept) => self.kept = Some(kept),
                 Err(_) => {
@@ -113,17 +206,8 @@ impl Walk {
                 }
             }
         }
-        Ok(count)
+        Ok(())
     }
-
-    /// One of the keys that were read the last time.
-    #[inline(always)]
-    pub(crate) fn key(&self, index: usize) -> Option<Noted> {
-        self.noted.get(index).copied()
-    }
-
-    /// Where the first key is, above the top of the stack before [`Walk::read`].
-    pub(crate) const FIRST: i32 = 3;
 
     /// Gives back what the walk holds in Lua. Never waits.
     pub(crate) fn end<B: LuaBackend>(&mut self, runtime: &Runtime<B>) {
@@ -133,11 +217,71 @@ impl Walk {
     }
 }
 
+/// What came of reading.
+struct Outcome {
+    count: c_int,
+    lost: bool,
+}
+
+/// Reads entries by Lua's `next`: those after the key that was noted `last`, which is kept by the number `given`.
+/// All that is no number is left on the stack, wanted or not.
+///
+/// # Safety
+/// There is room for `most` entries; the table is at 1, and that of kept keys, or nil, at 2.
+unsafe fn read_by_keys<B: LuaBackend>(
+    raising: Raising<'_, B>,
+    last: Option<Noted>,
+    given: usize,
+    most: usize,
+    entries: *mut TableEntry,
+) -> c_int {
+    match last.map(|last| last.key.read()) {
+        None => raising.push_nil(),
+        Some(Read::Integer(number)) => raising.push_integer(number),
+        Some(Read::Float(number)) => raising.push_number(number),
+        Some(_) => raising.raw_geti(2, given as i64),
+    }
+    let mut count = 0;
+    while raising.next(1) {
+        let (key, value) = (number(raising.state(), -2), number(raising.state(), -1));
+        let (key_item, value_item) = (key.unwrap_or(Item::PUSHED), value.unwrap_or(Item::PUSHED));
+        // SAFETY: as the caller promises.
+        unsafe {
+            entries.add(count).write(TableEntry { key: key_item, value: value_item, next: 0 });
+        }
+        count += 1;
+        // The key comes to the top, for `next`, and those that are no numbers stay below.
+        if value.is_some() {
+            raising.pop(1);
+        }
+        match (key, value) {
+            (Some(_), Some(_)) => {}
+            (Some(_), None) => raising.insert(-2),
+            (None, Some(_)) => raising.push_value(-1),
+            (None, None) => raising.push_value(-2),
+        }
+        if key.is_none() {
+            if raising.type_of(2) == value::NIL {
+                raising.new_table(MOST as i32, 0);
+                raising.insert(2);
+                raising.remove(3);
+            }
+            raising.push_value(-1);
+            raising.raw_seti(2, count as i64);
+        }
+        if count == most {
+            raising.pop(1);
+            break;
+        }
+    }
+    count as c_int
+}
+
 #[inline(always)]
-fn noted<B: LuaBackend>(state: State<B>, index: i32) -> Noted {
+fn number<B: LuaBackend>(state: State<B>, index: i32) -> Option<Item> {
     match state.to_integer(index) {
-        Some(integer) => Noted::Integer(integer),
-        None if state.type_of(index) == value::NUMBER => Noted::Float(state.to_number(index)),
-        None => Noted::Kept,
+        Some(number) => Some(Item::integer(number)),
+        None if state.type_of(index) == value::NUMBER => Some(Item::float(state.to_number(index))),
+        None => None,
     }
 }

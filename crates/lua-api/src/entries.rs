@@ -1,0 +1,114 @@
+//! [`ReadEntries`]: the entries of a table, many at a time, as a bundled Lua reads them.
+//!
+//! The C half is `lua-build/c/entries.h`, where the details are.
+
+use core::ffi::{c_int, c_void};
+use core::ptr::null;
+
+use crate::raw::lua_State;
+
+/// A key or a value.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Item {
+    /// What it is; see [`Item::read`].
+    kind: c_int,
+    bits: u64,
+}
+
+/// What an [`Item`] is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Read {
+    /// On the stack: the next one there.
+    Pushed,
+    /// An integer.
+    Integer(i64),
+    /// A float.
+    Float(f64),
+    /// Nobody wanted it.
+    Unwanted,
+}
+
+impl Item {
+    /// What is on the stack.
+    pub const PUSHED: Item = Item { kind: 0, bits: 0 };
+
+    /// An integer.
+    pub const fn integer(number: i64) -> Self {
+        Item { kind: 1, bits: number as u64 }
+    }
+
+    /// A float.
+    pub const fn float(number: f64) -> Self {
+        Item { kind: 2, bits: number.to_bits() }
+    }
+
+    /// What it is.
+    #[inline(always)]
+    pub fn read(self) -> Read {
+        match self.kind {
+            0 => Read::Pushed,
+            1 => Read::Integer(self.bits as i64),
+            2 => Read::Float(f64::from_bits(self.bits)),
+            _ => Read::Unwanted,
+        }
+    }
+}
+
+/// An entry of a table.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct TableEntry {
+    /// Its key.
+    pub key: Item,
+    /// Its value.
+    pub value: Item,
+    /// The place behind it; see [`Place::at`].
+    pub next: usize,
+}
+
+/// A place in a table.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Place {
+    // Counts the table's slots.
+    next: usize,
+    // How large its parts are, and where.
+    array: usize,
+    nodes: usize,
+    node: *const c_void,
+}
+
+impl Default for Place {
+    /// Before the first entry.
+    fn default() -> Self {
+        Place { next: 0, array: 0, nodes: 0, node: null() }
+    }
+}
+
+impl Place {
+    /// Another place of the same table: a [`TableEntry::next`].
+    pub fn at(self, next: usize) -> Self {
+        Place { next, ..self }
+    }
+}
+
+/// Keys are wanted.
+pub const WANTS_KEYS: c_int = 1;
+/// Values are wanted.
+pub const WANTS_VALUES: c_int = 2;
+
+/// Reads up to so many entries of the table at index 1 from a place on, and moves that. Gives their number, or
+/// a negative one when the table has been rebuilt since: then the place means nothing any more.
+///
+/// Keys and values that are wanted and are no numbers are pushed, in turn. Keys that are no numbers are
+/// put into a table at index 2, too, by the number of their entry from 1; it is made if there is nil.
+///
+/// Raises when there is no memory for that. Twice as many values as entries, and one more, must fit on the stack.
+pub type ReadEntries = unsafe extern "C-unwind" fn(
+    l: *mut lua_State,
+    place: *mut Place,
+    wanted: c_int,
+    most: c_int,
+    entries: *mut TableEntry,
+) -> c_int;

@@ -16,7 +16,7 @@ const LARGEST: usize = 512;
 
 /// The smallest and the largest chunk. A new one is an eighth of what there is, so that a small state
 /// wastes little, and a large one asks the system seldom.
-const CHUNKS: (usize, usize) = (2 << 10, 64 << 10);
+const CHUNKS: (usize, usize) = (1 << 10, 64 << 10);
 
 /// A free block: it holds the address of the next one.
 type Free = *mut u8;
@@ -96,7 +96,7 @@ impl Pool {
             unsafe { self.release(start, left) };
         }
         self.unused.set((null_mut(), 0));
-        let length = (self.total.get() / 8 / STEP * STEP).clamp(CHUNKS.0, CHUNKS.1);
+        let length = (self.total.get() / 16 / STEP * STEP).clamp(CHUNKS.0, CHUNKS.1);
         let mut chunks = self.chunks.borrow_mut();
         if chunks.try_reserve(1).is_err() {
             return null_mut();

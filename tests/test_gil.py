@@ -1,7 +1,8 @@
 """Python's lock while Lua runs: a program with one thread keeps it, until somebody may want it.
 
 Those are threads that Python knows nothing of until they call it, as libraries written in C have them. Here a timer of
-the C library makes one. Nothing here measures time: where the lock is not given up, both wait until the process is ended.
+the C library makes one. Nothing here measures time: where the lock is not given up, both wait until the process is
+ended.
 """
 
 import sys
@@ -172,7 +173,11 @@ read = lua.eval("function(fd) return tonumber(ffi.C.read(fd, buffer, 1)) end")
 later(write)
 assert read(reader) == 1
 # The same when it is compiled.
-again = lua.eval("function(fd, n) local s = 0 for i = 1, n do s = s + tonumber(ffi.C.read(fd, buffer, 1)) end return s end")
+again = lua.eval('''function(fd, n)
+    local sum = 0
+    for i = 1, n do sum = sum + tonumber(ffi.C.read(fd, buffer, 1)) end
+    return sum
+end''')
 os.write(writer, b"x" * 500)
 assert again(reader, 500) == 500
 later(lambda: os.write(writer, b"x" * 500))

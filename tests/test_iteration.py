@@ -197,7 +197,8 @@ def test_what_was_in_a_pair_may_use_the_iterator_when_it_goes(lua):
 
 def order(lua, table):
     """The keys in the order of Lua's own `next`."""
-    return list(lua.eval("function(t) local keys = {} for k in next, t do keys[#keys + 1] = k end return keys end")(table).values())
+    list_of = lua.eval("function(t) local keys = {} for k in next, t do keys[#keys + 1] = k end return keys end")
+    return list(list_of(table).values())
 
 
 @pytest.mark.parametrize("change", ["assign", "clear", "run"])
@@ -291,7 +292,7 @@ def test_an_iterator_goes_on_from_each_of_the_entries_it_has_read(lua):
 
 
 def test_finalizers_run_while_keys_are_kept(lua, lupa):
-    """Reading keys that are no numbers takes memory, so garbage is collected, and its finalizers may change the table."""
+    """Reading keys that are no numbers takes memory; so garbage is collected, and finalizers may change the table."""
     if lupa.LUA_VERSION < (5, 2):
         make = "local p = newproxy(true) getmetatable(p).__gc = f"
     else:

@@ -130,6 +130,18 @@ lua.execute({code!r})
 """)
 
 
+def test_a_search_for_a_module_lets_it_in(alone, lua):
+    """A pipe with a name can be opened when somebody opens its other end."""
+    if not lua.eval("package.searchpath"):
+        pytest.skip("no package.searchpath")
+    alone("""
+os.mkfifo(path)
+later(lambda: open(path, "w").close())
+lua.globals().path = path
+assert lua.eval("package.searchpath('x', path)") == path
+""")
+
+
 def test_a_pipe_that_is_full_lets_it_in(alone):
     alone("""
 def drain():
@@ -143,6 +155,98 @@ lua.execute('''
     f:write(string.rep('x', 1000000))
     f:close()
 ''')
+""")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "for i = 1, 100000 do f:write(5) end",
+        "for i = 1, 30000 do f:write('123') end",
+        "f:seek('set')",
+        "f:setvbuf('no')",
+        "f:flush()",
+        "f:close()",
+    ],
+)
+def test_what_is_written_out_lets_it_in(alone, code):
+    """The pipe is full, and something is left to be written; the other thread reads it."""
+    alone(f"""
+def drain():
+    while os.read(reader, 100_000):
+        pass
+lua.globals().writer = writer
+lua.execute('''
+    f = io.open('/dev/fd/' .. writer, 'w')
+    f:setvbuf('full', 4096)
+''')
+os.set_blocking(writer, False)
+try:
+    while True:
+        os.write(writer, b"x" * 4096)
+except BlockingIOError:
+    pass
+os.set_blocking(writer, True)
+lua.execute('f:write("waits")')
+later(drain)
+lua.execute({code!r})
+os._exit(0)
+""")
+
+
+@pytest.mark.parametrize(
+    "code", ["print(string.rep('x', 10000))", "io.stderr:write(5)", "io.stderr:write('x')", "warn('@on') warn('x')"]
+)
+def test_standard_output_and_error_let_it_in(alone, lua, code):
+    if "warn" in code and not lua.eval("warn"):
+        pytest.skip("warnings came with Lua 5.4")
+    alone(f"""
+def drain():
+    while os.read(reader, 100_000):
+        pass
+for standard in 1, 2:
+    os.dup2(writer, standard)
+os.set_blocking(writer, False)
+try:
+    while True:
+        os.write(writer, b"x" * 4096)
+except BlockingIOError:
+    pass
+os.set_blocking(writer, True)
+later(drain)
+lua.execute({code!r})
+os._exit(0)
+""")
+
+
+def test_a_fork_is_no_time_to_keep_it(isolated):
+    """A handler that Python calls between the end of the helper thread and the fork; it was registered before ours."""
+    isolated("""
+import os, signal, subprocess, sys
+code = '''
+import os, signal
+run = []
+os.register_at_fork(before=lambda: [f() for f in run])
+import lupa.%s as lupa
+lua = lupa.LuaRuntime(timeout=60)
+lua.execute("x = 1")
+class Alarm(Exception): pass
+def handler(*_): raise Alarm
+signal.signal(signal.SIGALRM, handler)
+run.append(lambda: lua.execute("for i = 1, 1e6 do end"))
+if os.fork() == 0:
+    assert lua.eval("x") == 1
+    os._exit(0)
+assert os.wait()[1] == 0
+run.clear()
+signal.setitimer(signal.ITIMER_REAL, 0.1)
+try:
+    lua.execute("while true do end")
+except Alarm:
+    pass
+''' % lupa.__name__.rpartition(".")[2]
+if hasattr(os, "register_at_fork"):
+    subprocess.run([sys.executable, "-c", code], check=True)
 """)
 
 

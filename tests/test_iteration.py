@@ -318,3 +318,18 @@ def test_finalizers_run_while_keys_are_kept(lua, lupa):
                 collect()
             if number > 5000:
                 break
+
+
+def test_keys_are_kept_while_garbage_is_collected(isolated):
+    """The room on the stack is still there when a collection has made the stack smaller, as LuaJIT's does."""
+    isolated("""
+        lua.execute("t = {} for i = 1, 64 do t['k' .. i] = 'v' .. i end")
+        @lupa.unpacks_lua_table
+        def count(**arguments): return len(arguments)
+        lua.globals().count = count
+        assert lua.execute("for i = 1, 20000 do local s = {} if count(t) ~= 64 then return i end end") is None
+        table = lua.globals().t
+        deep = lua.eval("function(f) local function g(n) if n == 0 then f() return 0 end return 1 + g(n - 1) end g(50) end")
+        for _ in range(300):
+            deep(lambda: list(table.items()))
+    """)

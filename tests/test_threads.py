@@ -339,3 +339,34 @@ def test_fork(isolated):
                 os._exit(0 if lua.eval("1 + 1") == 2 and table[1] == 1 else 1)
             assert os.waitpid(pid, 0)[1] == 0
     """)
+
+
+def test_no_thread_starves(isolated):
+    """Threads that use one runtime all the time let each other in: those of Python, in short and in long calls."""
+    isolated("""
+        import threading
+        counts = [0] * 3
+        def work(number, code):
+            while min(counts) < 20:
+                lua.execute(code)
+                counts[number] += 1
+        codes = ["for i = 1, 20000 do end", "return 1 + 1", "local t = {} for i = 1, 2000 do t[i] = i end"]
+        threads = [threading.Thread(target=work, args=job) for job in enumerate(codes)]
+        for thread in threads: thread.start()
+        for thread in threads: thread.join()
+    """)
+
+
+def test_who_waits_gets_in_while_daemon_threads_come_to_their_end(isolated):
+    """The lock is handed on to those who wait; one of them that is gone, with Python, keeps nobody waiting."""
+    isolated("""
+        import atexit, threading
+        def forever():
+            while True:
+                lua.execute("for i = 1, 2000 do end")
+        for _ in range(3):
+            threading.Thread(target=forever, daemon=True).start()
+        for _ in range(50):
+            lua.execute("for i = 1, 2000 do end")
+        atexit.register(lambda: lua.eval("1 + 1"))
+    """)

@@ -29,6 +29,8 @@ pub unsafe extern "C-unwind" fn warn(ud: *mut c_void, message: *const c_char, co
         return;
     }
     if warnings.on.get() {
+        // It may be a pipe, and full.
+        crate::watch::lupa_wait();
         let mut err = std::io::stderr().lock();
         let parts: [&[u8]; 3] = [
             if first { b"Lua warning: " } else { b"" },

@@ -401,7 +401,7 @@ pub const WAIT: *mut c_void = core::ptr::without_provenance_mut(2);
 
 /// A function of Lua's libraries may be about to wait.
 #[unsafe(no_mangle)]
-extern "C" fn lupa_wait() {
+pub(crate) extern "C" fn lupa_wait() {
     if let Some(hook) = of_thread().and_then(|watch| watch.hook) {
         // SAFETY: this is what `WAIT` is for.
         unsafe { hook(null_mut(), WAIT) };

@@ -39,7 +39,8 @@ enum { LUPA_WANTS_KEYS = 1, LUPA_WANTS_VALUES = 2 };
 /*
 ** Reads up to `most` entries of the table at 1, from a place on; gives their number, or -1 if the place is in
 ** another table by now. Keys and values that are wanted and are no numbers are pushed; keys that are none
-** are also put into a table at 2, by their number, which is made if there is nil. Protected; there is room.
+** are also put into a table at 2, by their number, which is made if there is nil. It is called protected, with room for
+** all of this on the stack (which the reference implementation keeps; LuaJIT does not).
 */
 int lupa_read (lua_State *L, struct lupa_place *place, int wanted, int most, struct lupa_entry *entries);
 

@@ -6,6 +6,13 @@
   ((t)->asize == (place)->array && (size_t)(t)->hmask + 1 == (place)->nodes && \
    (const void *)noderef((t)->node) == (place)->node)
 
+/* A collection makes the stack smaller again, whatever room there was: so each value makes its own. */
+static void push(lua_State *L, cTValue *o)
+{
+  copyTV(L, L->top, o);
+  incr_top(L);
+}
+
 /* Whether it is a number; else it is pushed if it is wanted. */
 static int give(lua_State *L, cTValue *o, int wanted, struct lupa_item *item)
 {
@@ -20,10 +27,8 @@ static int give(lua_State *L, cTValue *o, int wanted, struct lupa_item *item)
     return 1;
   }
   item->kind = wanted ? LUPA_PUSHED : LUPA_UNWANTED;
-  if (wanted) {
-    copyTV(L, L->top, o);
-    L->top++;
-  }
+  if (wanted)
+    push(L, o);
   return 0;
 }
 
@@ -62,8 +67,7 @@ int lupa_read(lua_State *L, struct lupa_place *place, int wanted, int most, stru
       is_number = give(L, &key, wanted & LUPA_WANTS_KEYS, &entry->key);
       give(L, &value, wanted & LUPA_WANTS_VALUES, &entry->value);
       if (!is_number) {
-        copyTV(L, L->top, &key);
-        L->top++;
+        push(L, &key);
         lupa_keep_key(L, count + 1, most);
         /* A finalizer may have run. */
         if (!is_same(t, place)) end = 0;

@@ -189,9 +189,15 @@ macro_rules! waiting {
     };
 }
 pub(crate) const WAITING: &[Fix] =
-    waiting!("lauxlib.c", "lbaselib.c", "ldblib.c", "liolib.c", "loslib.c");
-pub(crate) const WAITING_OF_LUAJIT: &[Fix] =
-    waiting!("src/lib_base.c", "src/lib_debug.c", "src/lib_io.c", "src/lib_os.c", "src/lj_load.c");
+    waiting!("lauxlib.c", "lbaselib.c", "ldblib.c", "liolib.c", "loadlib.c", "loslib.c");
+pub(crate) const WAITING_OF_LUAJIT: &[Fix] = waiting!(
+    "src/lib_base.c",
+    "src/lib_debug.c",
+    "src/lib_io.c",
+    "src/lib_os.c",
+    "src/lib_package.c",
+    "src/lj_load.c"
+);
 
 /// Functions that somebody else has written, which LuaJIT's FFI calls, do not say whether they wait.
 pub(crate) const FOREIGN_FUNCTIONS: &[Fix] = &[

@@ -16,19 +16,26 @@ use crate::guard::{parked, unwinding};
 /// In the place of a thread state: Lua runs attached.
 const KEPT: *mut PyThreadState = without_provenance_mut(1);
 
-/// Whether this thread gave the lock up when Lua began to run. Only the owner of the runtime's lock writes
+/// Whether this thread gave the lock up when Lua began to run. Only the owner of the runtime's lock changes
 /// this; the monitor reads it.
 #[derive(Default)]
 pub(crate) struct Gil {
-    // The thread state to come back with; null where Python's code runs.
+    // Null, `KEPT`, or the thread state to come back with: see `Before`.
     saved: AtomicPtr<PyThreadState>,
     // The lock was kept since the monitor has looked.
     lately: AtomicBool,
 }
 
 /// How things were before [`Gil::attach`].
-#[derive(Clone, Copy)]
-pub(crate) struct Before(*mut PyThreadState);
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Before {
+    /// Attached, and Lua was not run: a finalizer came in the middle of something short.
+    Attached,
+    /// Lua ran, and the lock was kept.
+    Kept,
+    /// Lua ran without the lock.
+    Detached,
+}
 
 impl Gil {
     /// Lua is about to run; `may_keep` if the monitor can ask for the lock.
@@ -56,58 +63,88 @@ impl Gil {
     pub(crate) fn attach(&self) -> Before {
         let saved = self.saved.load(Ordering::Relaxed);
         self.saved.store(null_mut(), Ordering::Relaxed);
-        if !saved.is_null() && saved != KEPT {
-            // SAFETY: saved by this very thread: Lua runs only where the lock is held.
-            parked(|| unsafe { unwinding::restore_thread(saved) });
+        if saved.is_null() {
+            return Before::Attached;
         }
-        Before(saved)
+        if saved == KEPT {
+            return Before::Kept;
+        }
+        // SAFETY: saved by this very thread: Lua runs only where the lock is held.
+        parked(|| unsafe { unwinding::restore_thread(saved) });
+        Before::Detached
     }
 
     /// Lua goes on after a callback, which may have started threads.
     #[inline(always)]
     pub(crate) fn detach_again(&self, before: Before, may_keep: bool) {
-        match before.0 {
-            // What called it was no run of Lua: a finalizer in the middle of something short.
-            null if null.is_null() => {}
-            KEPT => self.detach(may_keep),
-            _ => self.give_up(),
+        match before {
+            Before::Attached => {}
+            Before::Kept => self.detach(may_keep),
+            Before::Detached => self.give_up(),
         }
     }
 
-    /// Gives the lock up if it was kept.
+    /// Gives the lock up if it was kept. For the thread that runs Lua.
     pub(crate) fn let_go(&self) {
         if self.is_kept() {
             self.give_up();
         }
     }
 
-    /// Whether Lua runs, and this thread has kept Python's lock. For any thread.
+    /// Whether Lua runs, and its thread has kept Python's lock. For any thread.
     pub(crate) fn is_kept(&self) -> bool {
         self.saved.load(Ordering::Relaxed) == KEPT
     }
 
-    /// Whether it was kept since this was asked last.
+    /// Whether it was kept since this was asked last. For any thread.
     pub(crate) fn was_kept(&self) -> bool {
         self.lately.swap(false, Ordering::Relaxed)
     }
 }
 
-/// Whether Python has no other thread than this one, in no interpreter. Attached.
 #[cfg(not(any(Py_LIMITED_API, Py_GIL_DISABLED, PyPy, GraalPy)))]
-#[inline(always)]
-fn is_alone() -> bool {
-    // SAFETY: attached, so that no thread state is taken off the list meanwhile; new ones are put at its
-    // beginning, as new interpreters are. What is read of them are these links only.
-    unsafe {
-        let interpreter = ffi::PyInterpreterState_Head();
-        ffi::PyInterpreterState_Next(interpreter).is_null()
-            && ffi::PyThreadState_Next(ffi::PyInterpreterState_ThreadHead(interpreter)).is_null()
+mod threads {
+    use super::*;
+
+    /// The interpreter that has imported this module.
+    static OURS: AtomicPtr<ffi::PyInterpreterState> = AtomicPtr::new(null_mut());
+
+    pub(crate) fn init() {
+        // SAFETY: attached.
+        unsafe {
+            let ours = ffi::PyInterpreterState_Get();
+            // The first one is the last of the list for ever; with another one the lock is not kept.
+            if ffi::PyInterpreterState_Next(ours).is_null() {
+                OURS.store(ours, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Whether Python has no other thread than this one, in no interpreter. Attached.
+    #[inline(always)]
+    pub(super) fn is_alone() -> bool {
+        let ours = OURS.load(Ordering::Relaxed);
+        // SAFETY: attached. New interpreters and thread states are put at the beginning of their lists, where
+        // only addresses are compared: of what others may free meanwhile, nothing is read.
+        unsafe {
+            let this = ffi::PyThreadState_Get();
+            ffi::PyInterpreterState_Head() == ours
+                && ffi::PyInterpreterState_ThreadHead(ours) == this
+                && ffi::PyThreadState_Next(this).is_null()
+        }
     }
 }
 
 /// Without a lock nothing is kept; the stable ABI does not tell of threads.
 #[cfg(any(Py_LIMITED_API, Py_GIL_DISABLED, PyPy, GraalPy))]
-#[inline(always)]
-fn is_alone() -> bool {
-    false
+mod threads {
+    pub(crate) fn init() {}
+
+    #[inline(always)]
+    pub(super) fn is_alone() -> bool {
+        false
+    }
 }
+
+pub(crate) use threads::init;
+use threads::is_alone;

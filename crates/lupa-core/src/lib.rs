@@ -108,6 +108,8 @@ pub fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> {
     #[cfg(unix)]
     lua_api::dl::register(B::lua_pushnil_address());
     error::init(module)?;
+    gil::init();
+    gil::init();
     monitor::init(py)?;
     types::init::<B>(module)?;
     module.add("LUA_VERSION", B::VERSION)?;

@@ -2,10 +2,14 @@
 //!
 //! It is taken and given back attached to Python only. With a GIL that alone makes looking at the
 //! owner and becoming it one step; without one it takes an atomic exchange, and stronger ordering.
+//!
+//! Whoever comes takes it when it is free, also before those who wait: they need time to wake up. But one
+//! who has been woken in vain asks for more: the next release hands the lock on to those who wait by then.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use lua_api::Thread;
 use pyo3::prelude::*;
@@ -19,6 +23,10 @@ pub(crate) struct Lock {
     waiters: AtomicUsize,
     // Somebody was woken, and has not looked at the owner yet.
     woken: AtomicBool,
+    // Somebody was woken in vain.
+    unfair: AtomicBool,
+    // How often it was handed on.
+    turns: AtomicUsize,
     gate: Mutex<()>,
     freed: Condvar,
 }
@@ -26,7 +34,13 @@ pub(crate) struct Lock {
 // SAFETY: `count` is read and written only by the thread whose identity is in `owner`.
 unsafe impl Sync for Lock {}
 
-/// A number that no other living thread has; never 0.
+/// In the place of an owner: for those only who have waited since before it was put there.
+const HANDED_ON: usize = 1;
+
+/// How long others leave them that: one of them may have come to its end meanwhile, with Python.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// A number that no other living thread has; never 0, nor [`HANDED_ON`].
 #[inline(always)]
 fn this_thread() -> usize {
     Thread::this().as_ptr() as usize
@@ -62,10 +76,16 @@ impl Lock {
         self.try_own(me)
     }
 
-    #[cfg(not(Py_GIL_DISABLED))]
     #[inline(always)]
     fn try_own(&self, me: usize) -> bool {
-        let free = self.owner.load(Ordering::Relaxed) == 0;
+        self.take_from(0, me)
+    }
+
+    /// Becomes the owner in the place of nobody; `nobody` is 0 or [`HANDED_ON`].
+    #[cfg(not(Py_GIL_DISABLED))]
+    #[inline(always)]
+    fn take_from(&self, nobody: usize, me: usize) -> bool {
+        let free = self.owner.load(Ordering::Relaxed) == nobody;
         if free {
             self.owner.store(me, Ordering::Relaxed);
             self.count.set(1);
@@ -75,8 +95,9 @@ impl Lock {
 
     #[cfg(Py_GIL_DISABLED)]
     #[inline]
-    fn try_own(&self, me: usize) -> bool {
-        let free = self.owner.compare_exchange(0, me, Ordering::SeqCst, Ordering::Relaxed).is_ok();
+    fn take_from(&self, nobody: usize, me: usize) -> bool {
+        let order = (Ordering::SeqCst, Ordering::Relaxed);
+        let free = self.owner.compare_exchange(nobody, me, order.0, order.1).is_ok();
         if free {
             self.count.set(1);
         }
@@ -89,22 +110,49 @@ impl Lock {
         if self.own_soon(me) {
             return;
         }
+        let turns = self.turns.load(Ordering::SeqCst);
         // The order is what makes a wake-up impossible to miss: we say that we wait and then look
         // at the owner; `release` clears the owner and then looks for waiters.
         self.waiters.fetch_add(1, Ordering::SeqCst);
-        while !self.try_own(me) {
-            py.detach(|| {
-                let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
-                // Likewise: from here on a release wakes again; one that did not is seen.
-                while {
-                    self.woken.swap(false, Ordering::SeqCst);
-                    self.owner.load(Ordering::SeqCst) != 0
-                } {
-                    gate = self.freed.wait(gate).unwrap_or_else(PoisonError::into_inner);
-                }
-            });
+        let (mut mine, mut slept) = (false, false);
+        while !(self.try_own(me) || mine && self.take_from(HANDED_ON, me)) {
+            if slept {
+                self.unfair.store(true, Ordering::SeqCst);
+            }
+            mine = py.detach(|| self.sleep(turns));
+            slept = true;
         }
         self.waiters.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Sleeps until the lock is there to be taken; true if it was handed on. Who waits has seen so many
+    /// `turns`. Detached.
+    fn sleep(&self, turns: usize) -> bool {
+        let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slept = false;
+        loop {
+            // From here on a release wakes again; one that did not is seen.
+            self.woken.swap(false, Ordering::SeqCst);
+            match self.owner.load(Ordering::SeqCst) {
+                0 => return false,
+                HANDED_ON if self.turns.load(Ordering::SeqCst) != turns => return true,
+                HANDED_ON => {
+                    let waited = self.freed.wait_timeout(gate, PATIENCE);
+                    let (again, time) = waited.unwrap_or_else(PoisonError::into_inner);
+                    if time.timed_out() && self.owner.load(Ordering::SeqCst) == HANDED_ON {
+                        return true;
+                    }
+                    gate = again;
+                }
+                _ => {
+                    if slept {
+                        self.unfair.store(true, Ordering::SeqCst);
+                    }
+                    gate = self.freed.wait(gate).unwrap_or_else(PoisonError::into_inner);
+                    slept = true;
+                }
+            }
+        }
     }
 
     /// Waits for the time of a short operation of the owner, which is less than it takes to sleep and
@@ -135,6 +183,15 @@ impl Lock {
 
     #[cold]
     fn wake(&self) {
+        if self.unfair.swap(false, Ordering::SeqCst) {
+            let _gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+            let order = (Ordering::SeqCst, Ordering::SeqCst);
+            if self.owner.compare_exchange(0, HANDED_ON, order.0, order.1).is_ok() {
+                self.turns.fetch_add(1, Ordering::SeqCst);
+                self.freed.notify_all();
+                return;
+            }
+        }
         if self.woken.swap(true, Ordering::SeqCst) {
             return;
         }
@@ -151,7 +208,7 @@ impl Lock {
     /// Whether some thread has the lock; it may not be true any more.
     #[inline]
     pub(crate) fn is_held(&self) -> bool {
-        self.owner.load(Ordering::Relaxed) != 0
+        !matches!(self.owner.load(Ordering::Relaxed), 0 | HANDED_ON)
     }
 
     /// Whether this thread has the lock.

@@ -104,6 +104,10 @@ fn list() -> MutexGuard<'static, List> {
 #[cold]
 pub(crate) fn watch(runtime: &(dyn Watched + 'static)) -> bool {
     let mut list = list();
+    if list.ending {
+        // Between here and the end of a fork there is none.
+        return false;
+    }
     runtime.pulse().watched.store(true, Ordering::Relaxed);
     if !runtime.pulse().listed.swap(true, Ordering::Relaxed) {
         list.entries.push(Entry { runtime, beat: 0, busy: false, since: now() });
@@ -197,6 +201,10 @@ fn pause() {
     let thread = {
         let mut list = list();
         list.ending = true;
+        for entry in &list.entries {
+            // SAFETY: on the list, so not dropped: see `forget`.
+            unsafe { &*entry.runtime }.pulse().watched.store(false, Ordering::Relaxed);
+        }
         WAKE.notify_one();
         list.thread.take()
     };

@@ -329,7 +329,7 @@ def test_keys_are_kept_while_garbage_is_collected(isolated):
         lua.globals().count = count
         assert lua.execute("for i = 1, 20000 do local s = {} if count(t) ~= 64 then return i end end") is None
         table = lua.globals().t
-        deep = "local function call(n, f) if n == 0 then f() return 0 end return 1 + call(n - 1, f) end return call(50, ...)"
+        deep = "local function call(n, f) if n == 0 then f() return 0 end return 1 + call(n - 1, f) end call(50, ...)"
         for _ in range(300):
             lua.execute(deep, lambda: list(table.items()))
     """)

@@ -39,6 +39,21 @@ kept = []
 reader, writer = os.pipe()
 write = lambda: os.write(writer, b"line\\n")
 path = os.path.join(tempfile.mkdtemp(), "file")
+
+def fill():
+    '''Fills the pipe.'''
+    os.set_blocking(writer, False)
+    try:
+        while True:
+            os.write(writer, b"x" * 4096)
+    except BlockingIOError:
+        os.set_blocking(writer, True)
+
+def drain():
+    '''Reads from it, for ever.'''
+    while os.read(reader, 100_000):
+        pass
+
 assert threading.active_count() == 1
 """
 
@@ -55,49 +70,23 @@ def reachable(lupa):
         pytest.skip("an installed Lua is not asked for the lock: it always gives it up")
 
 
-def test_a_loop_in_lua_lets_it_in(alone, reachable):
-    alone("""
+@pytest.mark.parametrize(
+    "use",
+    [
+        "lua.execute('while true do end', timeout=20)",
+        "list(lua.eval('function() coroutine.yield() while true do end end').coroutine())",
+        # A callback comes back to what called it, which goes on keeping others.
+        "lua.execute('local f = ... for i = 1, 100 do f(f) end while true do end', lambda f: None)",
+        # The C function looks now and then.
+        """lua.execute("return ('a'):rep(60):find(('a-'):rep(60) .. 'b')", timeout=20)""",
+    ],
+    ids=["loop", "coroutine", "callbacks", "matching"],
+)
+def test_what_runs_long_lets_it_in(alone, reachable, use):
+    alone(f"""
 later(lua.interrupt)
 try:
-    lua.execute("while true do end", timeout=20)
-except lupa.LuaInterruptedError:
-    pass
-else:
-    raise AssertionError
-""")
-
-
-def test_so_does_one_of_a_coroutine(alone, reachable):
-    alone("""
-later(lua.interrupt)
-try:
-    list(lua.eval("function() coroutine.yield() while true do end end").coroutine())
-except lupa.LuaInterruptedError:
-    pass
-else:
-    raise AssertionError
-""")
-
-
-def test_so_does_one_after_callbacks(alone, reachable):
-    """A callback comes back to what called it, which goes on keeping others."""
-    alone("""
-later(lua.interrupt)
-try:
-    lua.execute("local f = ... for i = 1, 100 do f(f) end while true do end", lambda f: None)
-except lupa.LuaInterruptedError:
-    pass
-else:
-    raise AssertionError
-""")
-
-
-def test_a_matching_that_takes_long_lets_it_in(alone, reachable):
-    """The C function looks now and then."""
-    alone("""
-later(lua.interrupt)
-try:
-    lua.execute("return string.find(string.rep('a', 60), string.rep('a-', 60) .. 'b')", timeout=20)
+    {use}
 except lupa.LuaInterruptedError:
     pass
 else:
@@ -172,21 +161,12 @@ lua.execute('''
 def test_what_is_written_out_lets_it_in(alone, code):
     """The pipe is full, and something is left to be written; the other thread reads it."""
     alone(f"""
-def drain():
-    while os.read(reader, 100_000):
-        pass
 lua.globals().writer = writer
 lua.execute('''
     f = io.open('/dev/fd/' .. writer, 'w')
     f:setvbuf('full', 4096)
 ''')
-os.set_blocking(writer, False)
-try:
-    while True:
-        os.write(writer, b"x" * 4096)
-except BlockingIOError:
-    pass
-os.set_blocking(writer, True)
+fill()
 lua.execute('f:write("waits")')
 later(drain)
 lua.execute({code!r})
@@ -201,18 +181,9 @@ def test_standard_output_and_error_let_it_in(alone, lua, code):
     if "warn" in code and not lua.eval("warn"):
         pytest.skip("warnings came with Lua 5.4")
     alone(f"""
-def drain():
-    while os.read(reader, 100_000):
-        pass
 for standard in 1, 2:
     os.dup2(writer, standard)
-os.set_blocking(writer, False)
-try:
-    while True:
-        os.write(writer, b"x" * 4096)
-except BlockingIOError:
-    pass
-os.set_blocking(writer, True)
+fill()
 later(drain)
 lua.execute({code!r})
 os._exit(0)

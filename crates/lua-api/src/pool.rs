@@ -14,8 +14,8 @@ const STEP: usize = 16;
 /// The largest block that is taken from a chunk.
 const LARGEST: usize = 512;
 
-/// The smallest and the largest chunk. A new one is an eighth of what there is, so that a small state
-/// wastes little, and a large one asks the system seldom.
+/// The smallest and the largest chunk. A new one is a sixteenth of what there is, so that a small
+/// state wastes little, and a large one asks the system seldom.
 const CHUNKS: (usize, usize) = (1 << 10, 64 << 10);
 
 /// A free block: it holds the address of the next one.

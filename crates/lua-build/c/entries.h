@@ -44,14 +44,4 @@ enum { LUPA_WANTS_KEYS = 1, LUPA_WANTS_VALUES = 2 };
 */
 int lupa_read (lua_State *L, struct lupa_place *place, int wanted, int most, struct lupa_entry *entries);
 
-/* The key on top of the stack goes into the table of keys; that is made if need be, which may run Lua. */
-#define lupa_keep_key(L, number, most) \
-  do { \
-    if (lua_isnil(L, 2)) { \
-      lua_createtable(L, most, 0); \
-      lua_replace(L, 2); \
-    } \
-    lua_rawseti(L, 2, number); \
-  } while (0)
-
 #endif

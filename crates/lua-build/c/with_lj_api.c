@@ -2,19 +2,32 @@
 
 #include "entries.h"
 
-#define is_same(t, place) \
-  ((t)->asize == (place)->array && (size_t)(t)->hmask + 1 == (place)->nodes && \
-   (const void *)noderef((t)->node) == (place)->node)
+#define table_t GCtab
+#define first_key 0
+#define array_size(t) ((size_t)(t)->asize)
+#define node_size(t) ((size_t)(t)->hmask + 1)
+#define nodes(t) ((const void *)noderef((t)->node))
 
-/* A collection makes the stack smaller again, whatever room there was: so each value makes its own. */
-static void push(lua_State *L, cTValue *o)
+static int get_slot(lua_State *L, const GCtab *t, size_t i, TValue *value)
 {
-  copyTV(L, L->top, o);
-  incr_top(L);
+  cTValue *slot = arrayslot(t, i);
+  if (tvisnil(slot))
+    return 0;
+  copyTV(L, value, slot);
+  return 1;
 }
 
-/* Whether it is a number; else it is pushed if it is wanted. */
-static int give(lua_State *L, cTValue *o, int wanted, struct lupa_item *item)
+static int get_node(lua_State *L, const GCtab *t, size_t i, TValue *key, TValue *value)
+{
+  Node *node = &noderef(t->node)[i];
+  if (tvisnil(&node->val))
+    return 0;
+  copyTV(L, key, &node->key);
+  copyTV(L, value, &node->val);
+  return 1;
+}
+
+static int get_number(cTValue *o, struct lupa_item *item)
 {
   if (tvisint(o)) {
     item->kind = LUPA_INTEGER;
@@ -26,56 +39,14 @@ static int give(lua_State *L, cTValue *o, int wanted, struct lupa_item *item)
     item->as.number = numV(o);
     return 1;
   }
-  item->kind = wanted ? LUPA_PUSHED : LUPA_UNWANTED;
-  if (wanted)
-    push(L, o);
   return 0;
 }
 
-int lupa_read(lua_State *L, struct lupa_place *place, int wanted, int most, struct lupa_entry *entries)
+/* A collection makes the stack smaller again, whatever room there was: so each value makes its own. */
+static void to_stack(lua_State *L, cTValue *o)
 {
-  const GCtab *t = (const GCtab *)lua_topointer(L, 1);
-  size_t next, end;
-  int count = 0;
-  if (place->node == NULL) {
-    place->next = 0;
-    place->array = t->asize;
-    place->nodes = (size_t)t->hmask + 1;
-    place->node = noderef(t->node);
-  } else if (!is_same(t, place)) {
-    return -1;
-  }
-  end = place->array + place->nodes;
-  for (next = place->next; count < most && next < end; next++) {
-    struct lupa_entry *entry = &entries[count];
-    TValue value;
-    if (next < place->array) {
-      cTValue *slot = arrayslot(t, next);
-      if (tvisnil(slot))
-        continue;
-      entry->key.kind = LUPA_INTEGER;
-      entry->key.as.integer = (int64_t)next;
-      give(L, slot, wanted & LUPA_WANTS_VALUES, &entry->value);
-    } else {
-      Node *node = &noderef(t->node)[next - place->array];
-      TValue key;
-      int is_number;
-      if (tvisnil(&node->val))
-        continue;
-      copyTV(L, &key, &node->key);
-      copyTV(L, &value, &node->val);
-      is_number = give(L, &key, wanted & LUPA_WANTS_KEYS, &entry->key);
-      give(L, &value, wanted & LUPA_WANTS_VALUES, &entry->value);
-      if (!is_number) {
-        push(L, &key);
-        lupa_keep_key(L, count + 1, most);
-        /* A finalizer may have run. */
-        if (!is_same(t, place)) end = 0;
-      }
-    }
-    entry->next = next + 1;
-    count++;
-  }
-  place->next = next;
-  return count;
+  copyTV(L, L->top, o);
+  incr_top(L);
 }
+
+#include "read_entries.h"

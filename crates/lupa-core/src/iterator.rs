@@ -18,25 +18,6 @@ use crate::walk::{self, At, Batch, Walk, Wanted};
 
 pub(crate) const DOC: &CStr = c"An iterator over the keys, values or items of a Lua table.";
 
-/// What an iterator gives.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum Yields {
-    Keys,
-    Values,
-    Items,
-}
-
-impl Yields {
-    fn wanted(self) -> Wanted {
-        match self {
-            Yields::Keys => Wanted::Keys,
-            Yields::Values => Wanted::Values,
-            Yields::Items => Wanted::Both,
-        }
-    }
-}
-
 /// The memory of an iterator.
 #[repr(C)]
 pub(crate) struct TableIterator {
@@ -53,7 +34,7 @@ pub(crate) struct TableIterator {
 /// nothing that could change a table has happened in the runtime ([`Runtime::epoch`]); else it is
 /// read again, from the last key that was given. So a loop sees what it does to the table.
 struct Progress {
-    yields: Yields,
+    yields: Wanted,
     walk: Walk,
     /// What was read, for items keys and values in turn; what belongs to the first `given` entries is null,
     /// and the caller's.
@@ -79,7 +60,7 @@ impl Progress {
             let place: &mut *mut ffi::PyObject = self.ready.get_mut(index)?;
             Some(std::mem::replace(place, null_mut()))
         };
-        let taken = if self.yields == Yields::Items {
+        let taken = if self.yields == Wanted::Both {
             (take(2 * self.given)?, Some(take(2 * self.given + 1)?))
         } else {
             (take(self.given)?, None)
@@ -104,7 +85,7 @@ impl TableIterator {
     pub(crate) unsafe fn create(
         py: Python<'_>,
         table: *mut ffi::PyObject,
-        yields: Yields,
+        yields: Wanted,
     ) -> Result<Bound<'_, PyAny>> {
         let progress = Box::new(Progress {
             yields,
@@ -269,7 +250,7 @@ impl TableIterator {
         let given = std::mem::take(&mut progress().given);
         let yields = progress().yields;
         let mut batch = Batch::new();
-        let read = progress().walk.read(&entry, table, given, size, yields.wanted(), &mut batch);
+        let read = progress().walk.read(&entry, table, given, size, yields, &mut batch);
         if let Err(error) = read {
             progress().given = given;
             return Err(error);
@@ -277,7 +258,7 @@ impl TableIterator {
         let count = batch.len();
         let epoch = runtime.epoch();
         let mut failed = None;
-        let width = if yields == Yields::Items { 2 } else { 1 };
+        let width = if yields == Wanted::Both { 2 } else { 1 };
         if results.try_reserve_exact(count * width).is_err() {
             state.set_top(base);
             progress().given = given;
@@ -323,15 +304,15 @@ impl TableIterator {
 fn convert<B: LuaBackend>(
     entry: &Entry<'_, B>,
     state: State<B>,
-    yields: Yields,
+    yields: Wanted,
     key: At,
     value: At,
     results: &mut Vec<*mut ffi::PyObject>,
 ) -> Result<()> {
     match yields {
-        Yields::Keys => results.push(key.object(entry, state)?.into_ptr()),
-        Yields::Values => results.push(value.object(entry, state)?.into_ptr()),
-        Yields::Items => {
+        Wanted::Keys => results.push(key.object(entry, state)?.into_ptr()),
+        Wanted::Values => results.push(value.object(entry, state)?.into_ptr()),
+        Wanted::Both => {
             let (key, value) = (key.object(entry, state)?, value.object(entry, state)?);
             results.extend([key.into_ptr(), value.into_ptr()]);
         }

@@ -13,8 +13,9 @@ use crate::coroutine;
 use crate::error::Result;
 use crate::function;
 use crate::guard::guard;
-use crate::iterator::{TableIterator, Yields};
+use crate::iterator::TableIterator;
 use crate::object;
+use crate::walk::Wanted;
 
 type Method = unsafe extern "C" fn(*mut ffi::PyObject, *mut ffi::PyObject) -> *mut ffi::PyObject;
 
@@ -125,24 +126,24 @@ unsafe extern "C" fn getattr<B: LuaBackend>(
     })
 }
 
-unsafe fn iterate(this: *mut ffi::PyObject, yields: Yields) -> *mut ffi::PyObject {
+unsafe fn iterate(this: *mut ffi::PyObject, yields: Wanted) -> *mut ffi::PyObject {
     // SAFETY: called by Python with a live table.
     guard(|py| unsafe { TableIterator::create(py, this, yields) })
 }
 
 unsafe extern "C" fn keys(this: *mut ffi::PyObject, _: *mut ffi::PyObject) -> *mut ffi::PyObject {
     // SAFETY: called by Python.
-    unsafe { iterate(this, Yields::Keys) }
+    unsafe { iterate(this, Wanted::Keys) }
 }
 
 unsafe extern "C" fn values(this: *mut ffi::PyObject, _: *mut ffi::PyObject) -> *mut ffi::PyObject {
     // SAFETY: called by Python.
-    unsafe { iterate(this, Yields::Values) }
+    unsafe { iterate(this, Wanted::Values) }
 }
 
 unsafe extern "C" fn items(this: *mut ffi::PyObject, _: *mut ffi::PyObject) -> *mut ffi::PyObject {
     // SAFETY: called by Python.
-    unsafe { iterate(this, Yields::Items) }
+    unsafe { iterate(this, Wanted::Both) }
 }
 
 unsafe extern "C" fn lua_args<B: LuaBackend>(

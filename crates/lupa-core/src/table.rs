@@ -8,12 +8,13 @@ use pyo3::prelude::*;
 
 use crate::error::{Error, Result, raised};
 use crate::guard::{guard, guard_status};
-use crate::iterator::{TableIterator, Yields};
+use crate::iterator::TableIterator;
 use crate::object::{attribute_key, is_own_name, parts};
 use crate::quick;
 use crate::runtime::Entry;
 use crate::to_lua::{Mode, Prepared, prepare, push};
 use crate::types::slot;
+use crate::walk::Wanted;
 
 pub(crate) const DOC: &CStr = c"A Lua table.\n\n\
     Items and attributes are its fields; what is not there is None, and to set None is to delete. Iteration,\n\
@@ -38,7 +39,7 @@ pub(crate) fn slots<B: LuaBackend>() -> Vec<ffi::PyType_Slot> {
 
 unsafe extern "C" fn iter(object: *mut ffi::PyObject) -> *mut ffi::PyObject {
     // SAFETY: called by Python with a live table.
-    guard(|py| unsafe { TableIterator::create(py, object, Yields::Keys) })
+    guard(|py| unsafe { TableIterator::create(py, object, Wanted::Keys) })
 }
 
 unsafe extern "C" fn setattro<B: LuaBackend>(

@@ -78,19 +78,22 @@ pub(super) fn lens<B: LuaBackend>(
     let wrong = |index| {
         Failure::argument(index, function, "a shape is made of whole numbers, not negative".into())
     };
-    let valid = |number: Option<i64>| number.filter(|&number| number >= least);
+    let too_large = || PyValueError::new_err("an array cannot be that large");
+    let valid = |number: Option<i64>, index| {
+        let number = number.filter(|&number| number >= least).ok_or_else(|| wrong(index))?;
+        isize::try_from(number).map_err(|_| Failure::from(too_large()))
+    };
     let mut lens = Vec::new();
     if state.type_of(first) == value::TABLE {
         for place in 1..=state.raw_len(first).min(super::layout::MAX_DIMS + 1) {
             state.raw_geti(first, place as i64);
-            let number = valid(access::integer(state, -1));
+            let number = access::integer(state, -1);
             state.pop(1);
-            lens.push(number.ok_or_else(|| wrong(first))? as isize);
+            lens.push(valid(number, first)?);
         }
     } else {
         for index in first..=state.top() {
-            let number = valid(access::integer(state, index));
-            lens.push(number.ok_or_else(|| wrong(index))? as isize);
+            lens.push(valid(access::integer(state, index), index)?);
         }
     }
     Ok(lens)

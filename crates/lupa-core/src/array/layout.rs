@@ -55,13 +55,24 @@ pub(crate) enum Pick {
 }
 
 impl Layout {
-    /// A layout with these dimensions; `None` for too many.
+    /// A layout with these dimensions; `None` for too many, a negative length, or more bytes than memory
+    /// can have.
     pub(crate) fn new(header: Header, dims: impl IntoIterator<Item = Dim>) -> Option<Self> {
         let mut layout = Layout { header, dims: [Dim::default(); MAX_DIMS] };
         let mut ndim = 0;
+        let (mut bytes, mut empty) = (Some(header.kind.size() as isize), false);
         for dim in dims {
             *layout.dims.get_mut(ndim)? = dim;
             ndim += 1;
+            if dim.len < 0 {
+                return None;
+            }
+            empty |= dim.len == 0;
+            bytes = bytes.and_then(|bytes| bytes.checked_mul(dim.len));
+        }
+        // With a zero among them, the others may be of any size.
+        if bytes.is_none() && !empty {
+            return None;
         }
         layout.header.ndim = ndim as u32;
         Some(layout)
@@ -102,6 +113,7 @@ impl Layout {
         if self.dims().iter().any(|dim| dim.len == 0) {
             return 0;
         }
+        // It fits: see `Layout::new`.
         self.dims().iter().map(|dim| dim.len as usize).product()
     }
 

@@ -286,10 +286,14 @@ fn range<B: LuaBackend>(
     }
     let len = len as i64;
     let (from, to) = if step > 0 { (0, len - 1) } else { (len - 1, 0) };
-    let place = |given: Option<i64>, default: i64| match given {
-        None => default,
-        Some(number) if number < 0 => number.saturating_add(len),
-        Some(number) => number - entry.options.array_base,
+    // Whatever a script gives, a place is at most one beyond either end: what is computed with it fits.
+    let place = |given: Option<i64>, default: i64| {
+        let place = match given {
+            None => default,
+            Some(number) if number < 0 => number.saturating_add(len),
+            Some(number) => number.saturating_sub(entry.options.array_base),
+        };
+        place.clamp(-1, len)
     };
     let (mut first, mut last) = (place(optional(index)?, from), place(optional(index + 1)?, to));
     if step > 0 {
@@ -298,7 +302,8 @@ fn range<B: LuaBackend>(
         (first, last) = (first.min(len - 1), last.max(0));
     }
     let distance = if step > 0 { last - first } else { first - last };
-    let count = if distance < 0 { 0 } else { distance as u64 / step.unsigned_abs() + 1 };
+    let count =
+        u64::try_from(distance).map_or(0, |distance| distance / step.unsigned_abs() + 1);
     // With one element or none the step has no meaning, and might not fit the address space.
     let step = if count < 2 { 1 } else { step };
     Ok(Range { first: first as isize, count: count as isize, step: step as isize })

@@ -31,6 +31,9 @@ pub struct Memory {
     outside: Arc<AtomicUsize>,
 }
 
+/// What may be taken beyond the limit in [`Memory::set_lenient`]: a stack that grows, and not by much.
+const SLACK: usize = 1 << 20;
+
 /// What `fail_after` holds when allocations do not fail.
 const NEVER: u64 = u64::MAX;
 
@@ -114,8 +117,12 @@ impl Memory {
 
     /// Whether so many bytes more are within the limit.
     pub fn has_room(&self, more: usize) -> bool {
+        self.has_room_beyond(0, more)
+    }
+
+    fn has_room_beyond(&self, slack: usize, more: usize) -> bool {
         let limit = self.limit.load(Ordering::Relaxed);
-        limit == 0 || self.used().saturating_add(more) < limit
+        limit == 0 || self.used().saturating_add(more) < limit.saturating_add(slack)
     }
 
     /// The most that it may hold; 0 is no limit.
@@ -155,7 +162,8 @@ impl Memory {
         self.fail_after.store(n.unwrap_or(NEVER), Ordering::Relaxed);
     }
 
-    /// Switches the limit off or on; gives what it was. For operations whose error nobody catches.
+    /// Lets Lua have [`SLACK`] more than the limit, or not any more; gives how it was. For operations whose
+    /// error nobody catches; hooks and finalizers of scripts may run meanwhile, so it is not more.
     pub(crate) fn set_lenient(&self, lenient: bool) -> bool {
         self.lenient.replace(lenient)
     }
@@ -169,7 +177,7 @@ impl Memory {
 
     fn is_over(&self, more: usize) -> bool {
         if self.lenient.get() {
-            return false;
+            return !self.has_room_beyond(SLACK, more);
         }
         match self.fail_after.load(Ordering::Relaxed) {
             NEVER => {}

@@ -1,5 +1,6 @@
 //! The fence: [`State::protect`] and the operations that may raise, on [`Raising`].
 
+use core::cell::Cell;
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::marker::PhantomData;
 use core::mem::{MaybeUninit, needs_drop};
@@ -42,7 +43,7 @@ impl<B: LuaBackend> Deref for Raising<'_, B> {
     }
 }
 
-/// What the entry function finds in [`Instance::job`].
+/// What one [`State::run`] has to do. It waits in that function's frame, in the list of [`Jobs`].
 #[repr(C)]
 struct Job<B: LuaBackend, F, R> {
     head: JobHead<B>,
@@ -53,20 +54,82 @@ struct Job<B: LuaBackend, F, R> {
 #[repr(C)]
 pub(crate) struct JobHead<B: LuaBackend> {
     run: unsafe fn(*mut JobHead<B>, Raising<'_, B>) -> c_int,
+    // By which the entry function knows it: no other job ever has it.
+    ticket: u64,
+    outer: *mut JobHead<B>,
 }
 
-/// The C function that every protected call enters by; tracebacks leave it out.
+/// The jobs that wait for their entry function, the innermost first.
+///
+/// Between the protected call and the entry function a hook of a script may run, and anything in it:
+/// other protected calls, errors, and calls of the entry function by the script. So a job is found by its
+/// ticket only, once, and only as long as the [`State::run`] that it belongs to has not ended.
+pub(crate) struct Jobs<B: LuaBackend> {
+    innermost: Cell<*mut JobHead<B>>,
+    tickets: Cell<u64>,
+}
+
+impl<B: LuaBackend> Default for Jobs<B> {
+    fn default() -> Self {
+        Jobs { innermost: Cell::new(null_mut()), tickets: Cell::new(0) }
+    }
+}
+
+impl<B: LuaBackend> Jobs<B> {
+    fn next_ticket(&self) -> u64 {
+        let ticket = self.tickets.get() + 1;
+        self.tickets.set(ticket);
+        ticket
+    }
+
+    /// Takes the job with this ticket out of the list; null if there is none.
+    #[inline]
+    fn take(&self, ticket: u64) -> *mut JobHead<B> {
+        let mut place = &self.innermost;
+        loop {
+            let job = place.get();
+            // SAFETY: what is in the list waits in a `run` that has not ended: see `Waiting`.
+            let Some(head) = (unsafe { job.as_ref() }) else { return null_mut() };
+            if head.ticket == ticket {
+                place.set(head.outer);
+                return job;
+            }
+            // SAFETY: a `Cell` has the layout of what is in it; jobs are changed by this thread only.
+            place = unsafe { &*(&raw const head.outer).cast::<Cell<*mut JobHead<B>>>() };
+        }
+    }
+}
+
+/// A job in the list, for as long as this is there.
+struct Waiting<'a, B: LuaBackend> {
+    jobs: &'a Jobs<B>,
+    ticket: u64,
+}
+
+impl<B: LuaBackend> Drop for Waiting<'_, B> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // It is still there if the entry function has not come to run.
+        self.jobs.take(self.ticket);
+    }
+}
+
+/// The C function that every protected call enters by, with a ticket as its argument; tracebacks leave
+/// it out.
 pub(crate) unsafe extern "C-unwind" fn enter<B: LuaBackend>(l: *mut lua_State) -> c_int {
-    // SAFETY: `State::run` calls this right after it has left a job; a script that gets hold of this
-    // function finds none.
+    // SAFETY: Lua runs it, so an instance is being worked on. The frame owns nothing.
     unsafe {
         let Some(instance) = thread_instance::<B>() else { return 0 };
-        instance.as_ref().memory().set_lenient(false);
-        let job = instance.as_ref().job.replace(null_mut());
+        let raising = Raising::in_callback(l, instance);
+        let instance = instance.as_ref();
+        instance.memory().set_lenient(false);
+        let job = instance.jobs.take(raising.to_number(1) as u64);
+        raising.set_top(0);
         if job.is_null() {
-            return 0;
+            // Called by a script, or the job was done already when a script had called it.
+            raising.error(c"this function is not for scripts");
         }
-        ((*job).run)(job, Raising::in_callback(l, instance))
+        ((*job).run)(job, raising)
     }
 }
 
@@ -198,11 +261,6 @@ impl<B: LuaBackend> State<B> {
         F: for<'f> FnOnce(Raising<'f, B>) -> (R, c_int),
     {
         const { assert!(!needs_drop::<F>(), "a protected closure must own nothing") };
-        let mut job = Job {
-            head: JobHead { run: run_job::<B, F, R> },
-            work: MaybeUninit::new(work),
-            result: None,
-        };
         let instance = self.instance();
         let (handler, entry) = instance.entry_refs();
         let base = self.top();
@@ -215,14 +273,24 @@ impl<B: LuaBackend> State<B> {
             self.push_nil();
             return Err(Raised(crate::ERRRUN));
         }
-        instance.job.set((&raw mut job).cast());
+        let jobs = &instance.jobs;
+        let ticket = jobs.next_ticket();
+        let mut job = Job {
+            head: JobHead { run: run_job::<B, F, R>, ticket, outer: jobs.innermost.get() },
+            work: MaybeUninit::new(work),
+            result: None,
+        };
+        jobs.innermost.set((&raw mut job).cast());
+        let waiting = Waiting { jobs, ticket };
+        self.push_number(ticket as f64);
         // A frame for the entry function is not refused, or nothing could be deleted any more once
         // a limit is reached; the limit is back before the work begins.
         instance.memory().set_lenient(true);
-        // SAFETY: the two values just pushed are the handler and the entry function, which takes
-        // the job at once; an error ends in the status.
-        let status = unsafe { B::pcall(self.raw(), 0, results, base + 1) };
+        // SAFETY: the three values just pushed are the handler, the entry function, which takes the
+        // job, and its argument; an error ends in the status.
+        let status = unsafe { B::pcall(self.raw(), 1, results, base + 1) };
         instance.memory().set_lenient(false);
+        drop(waiting);
         match job.result {
             Some(result) if status == OK => Ok(result),
             _ => Err(Raised(status)),

@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::alloc::Memory;
 use crate::backend::{Gc, LuaBackend, NewState, OK, value};
-use crate::fence::{JobHead, Raised, Raising, enter};
+use crate::fence::{Jobs, Raised, Raising, enter};
 use crate::raw::{lua_Hook, lua_State};
 use crate::state::State;
 use crate::traceback;
@@ -124,7 +124,7 @@ pub struct Instance<B: LuaBackend> {
     current: Cell<*mut lua_State>,
     handler: Cell<c_int>,
     entry: Cell<c_int>,
-    pub(crate) job: Cell<*mut JobHead<B>>,
+    pub(crate) jobs: Jobs<B>,
     debug_names: Cell<(c_int, c_int)>,
     host: Cell<*const ()>,
     memory: Memory,
@@ -166,7 +166,7 @@ impl<B: LuaBackend> Instance<B> {
             current: Cell::new(null_mut()),
             handler: Cell::new(0),
             entry: Cell::new(0),
-            job: Cell::new(null_mut()),
+            jobs: Jobs::default(),
             debug_names: Cell::new((0, 0)),
             host: Cell::new(null()),
             memory: Memory::default(),

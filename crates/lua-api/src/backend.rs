@@ -338,6 +338,12 @@ pub unsafe trait LuaBackend: CommonApi + Copy + 'static {
     unsafe fn compiler(_l: *mut lua_State, _on: bool) -> bool {
         false
     }
+    /// `[-0, +0, -]` C code below Lua comes back to use this Lua: gives the coroutine to use, or null where that
+    /// cannot be. `known` is the one that ran when Lua was last entered, or called out; `noted` is the
+    /// one that runs, as a bundled Lua has noted it, or null.
+    unsafe fn reenter(known: *mut lua_State, noted: *mut lua_State) -> *mut lua_State {
+        if noted.is_null() { known } else { noted }
+    }
     /// `[-0, +0, -]` Whether the call stack has a frame at `level`.
     unsafe fn has_frame(l: *mut lua_State, level: c_int) -> bool;
     /// `[-0, +0, -]` The frame at `level` (0 is the running function), or `None` above the base.

@@ -351,6 +351,21 @@ macro_rules! hooks {
         $crate::hooks!(@common $bindings, { None });
 
         #[cfg(lupa_bundled)]
+        unsafe fn reenter(known: *mut lua_State, _noted: *mut lua_State) -> *mut lua_State {
+            unsafe extern "C-unwind" {
+                fn lupa_reenter(known: *mut lua_State) -> *mut lua_State;
+            }
+            // SAFETY: the caller keeps the rules of this function.
+            unsafe { lupa_reenter(known) }
+        }
+
+        /// An installed LuaJIT does not tell whether compiled code runs.
+        #[cfg(not(lupa_bundled))]
+        unsafe fn reenter(_known: *mut lua_State, _noted: *mut lua_State) -> *mut lua_State {
+            core::ptr::null_mut()
+        }
+
+        #[cfg(lupa_bundled)]
         unsafe fn compiler(l: *mut lua_State, on: bool) -> bool {
             unsafe extern "C-unwind" {
                 fn lupa_compiler(l: *mut lua_State, on: c_int) -> c_int;

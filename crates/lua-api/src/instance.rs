@@ -109,6 +109,9 @@ pub(crate) unsafe fn thread_instance<B: LuaBackend>() -> Option<NonNull<Instance
     NonNull::new(THREAD.with(|thread| thread.instance.get()).cast_mut().cast())
 }
 
+/// The coroutine that was the current one before [`Instance::enter_again`].
+pub struct Reentered(*mut lua_State);
+
 /// How many references are reserved at a time; and at first, when most runtimes need few: the registry
 /// of an idle one stays small.
 const BATCH: usize = 32;
@@ -230,6 +233,35 @@ impl<B: LuaBackend> Instance<B> {
     #[inline(always)]
     pub fn set_current(&self, l: *mut lua_State) -> *mut lua_State {
         self.current.replace(l)
+    }
+
+    /// C code that Lua has called comes back to use this Lua: makes the coroutine that runs the current
+    /// one, with room on its stack. Gives what has to be put back ([`Instance::leave_again`]); `None` where
+    /// Lua cannot be used.
+    #[cold]
+    pub fn enter_again(&self) -> Option<Reentered> {
+        let known = self.current.get();
+        // SAFETY: the thread has the instance to itself, and Lua runs below, in a C function; the account
+        // is lenient, so that the stack can grow without an error, but for the system's.
+        unsafe {
+            let running = B::reenter(known, self.watch.running());
+            if running.is_null() {
+                return None;
+            }
+            let lenient = self.memory.set_lenient(true);
+            let fits = B::checkstack(running, 2 * crate::MIN_ROOM);
+            self.memory.set_lenient(lenient);
+            if !fits {
+                return None;
+            }
+            self.current.set(running);
+        }
+        Some(Reentered(known))
+    }
+
+    /// Ends what [`Instance::enter_again`] has begun.
+    pub fn leave_again(&self, before: Reentered) {
+        self.current.set(before.0);
     }
 
     /// The main state, null when closed.

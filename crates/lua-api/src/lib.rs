@@ -46,7 +46,7 @@ pub use backend::{
 pub use entries::{Item, Place, Read, ReadEntries, TableEntry, WANTS_KEYS, WANTS_VALUES};
 pub use fence::{Raised, Raising};
 pub use installed::check_installed;
-pub use instance::{Instance, Ref, Thread};
+pub use instance::{Instance, Reentered, Ref, Thread};
 pub use libraries::{Library, Opening, Selection};
 pub use state::State;
 pub use warn::{Warnings, warn};

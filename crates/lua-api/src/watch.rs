@@ -119,6 +119,14 @@ impl Watch {
         self.locked(|_| self.running.store(state, Ordering::Release));
     }
 
+    /// The state that runs, where this Lua notes that: in this thread.
+    pub(crate) fn running(&self) -> *mut lua_State {
+        match &self.hooks.outside {
+            Some(outside) if outside.hand_on.is_some() => self.running.load(Ordering::Relaxed),
+            _ => null_mut(),
+        }
+    }
+
     /// Whether another thread can stop this Lua.
     pub fn reaches_from_outside(&self) -> bool {
         self.hooks.outside.is_some()

@@ -211,6 +211,17 @@ pub(crate) const FOREIGN_FUNCTIONS: &[Fix] = &[
         place: "    lj_vm_ffi_call(&cc);",
         before: "    lupa_foreign();\n",
     },
+    // They may call a callback, too, from anywhere.
+    Fix {
+        file: "src/lj_ccallback.c",
+        place: "void *lj_ccallback_new(",
+        before: "extern void lupa_foreign(void);\n",
+    },
+    Fix {
+        file: "src/lj_ccallback.c",
+        place: "  if (ct) {\n    MSize slot = callback_slot_new(cts, ct);",
+        before: "  lupa_foreign();\n",
+    },
 ];
 
 /// A table that grows does not look for what it has. 5.5 knows.

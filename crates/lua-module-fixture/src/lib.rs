@@ -1,5 +1,5 @@
 //! A native Lua module with a function of each kind that can go wrong between two owners of one Lua state: numbers,
-//! strings, errors, userdata, callbacks, and a panic.
+//! strings, errors, userdata, callbacks, C callbacks, and a panic.
 
 use mlua::prelude::{LuaError, LuaResult, LuaString, LuaTable, LuaValue};
 use mlua::{Function, Lua, UserData, UserDataMethods, Variadic};
@@ -40,6 +40,16 @@ fn call(
     function.call(arguments)
 }
 
+/// Calls the C function at an address, as a module does that is given a callback of somebody else.
+fn call_address(_: &Lua, (address, argument): (f64, i32)) -> LuaResult<i32> {
+    let address = address as usize as *const std::ffi::c_void;
+    // SAFETY: the test gives the address of such a function.
+    let function = unsafe {
+        std::mem::transmute::<*const std::ffi::c_void, extern "C" fn(i32) -> i32>(address)
+    };
+    Ok(function(argument))
+}
+
 fn counter(_: &Lua, start: i64) -> LuaResult<Counter> {
     Ok(Counter(start))
 }
@@ -57,6 +67,7 @@ fn fixture(lua: &Lua) -> LuaResult<LuaTable> {
     module.set("fail", lua.create_function(fail)?)?;
     module.set("panics", lua.create_function(panics)?)?;
     module.set("call", lua.create_function(call)?)?;
+    module.set("call_address", lua.create_function(call_address)?)?;
     module.set("counter", lua.create_function(counter)?)?;
     module.set("list", lua.create_function(list)?)?;
     Ok(module)

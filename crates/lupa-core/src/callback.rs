@@ -102,7 +102,7 @@ pub(crate) fn call_inner<B: LuaBackend, C: Callback<B>>(
 /// Runs the callback; negative when the error value to raise is on top of the stack.
 #[inline(never)]
 fn inner<B: LuaBackend, C: Callback<B>>(runtime: &Runtime<B>, l: *mut lua_State) -> i32 {
-    let before = runtime.attach();
+    let before = runtime.attach_in_callback();
     runtime.change();
     let caller = runtime.instance.set_current(l);
     let state = runtime.instance.state();

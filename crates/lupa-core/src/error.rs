@@ -29,6 +29,8 @@ pub(crate) enum Error {
     Memory,
     /// The value behind a wrapper is gone.
     LostReference,
+    /// Lua runs below in a way that it cannot be used here.
+    Compiled,
 }
 
 /// The result of an operation.
@@ -55,6 +57,10 @@ impl From<Error> for PyErr {
             ),
             Error::OtherRuntime => lua_error("cannot mix objects from different Lua runtimes"),
             Error::LostReference => lua_error("lost reference"),
+            Error::Compiled => lua_error(
+                "the Lua runtime cannot be used here: compiled code of LuaJIT has called the C function \
+                 that has called Python (jit.off() for the Lua function allows it)",
+            ),
             Error::Memory => Python::attach(|py| {
                 PyErr::from_type(classes(py).memory.bind(py).clone(), "not enough memory")
             }),

@@ -9,7 +9,7 @@
 use std::ptr::{null_mut, without_provenance_mut};
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
-use pyo3::ffi::{self, PyThreadState};
+use pyo3::ffi::{self, PyGILState_STATE, PyThreadState};
 
 use crate::guard::{parked, unwinding};
 
@@ -26,7 +26,7 @@ pub(crate) struct Gil {
     lately: AtomicBool,
 }
 
-/// How things were before [`Gil::attach`].
+/// How things were before [`Gil::attach_in_callback`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Before {
     /// Attached, and Lua was not run: a finalizer came in the middle of something short.
@@ -35,6 +35,8 @@ pub(crate) enum Before {
     Kept,
     /// Lua ran without the lock.
     Detached,
+    /// Lua ran in a way that does not tell, see [`Gil::attach`]: what has to be given back to Python.
+    Unknown(PyGILState_STATE, *mut PyThreadState),
 }
 
 impl Gil {
@@ -58,10 +60,25 @@ impl Gil {
         self.saved.store(unsafe { ffi::PyEval_SaveThread() }, Ordering::Relaxed);
     }
 
-    /// Python code is about to run: attaches, unless this thread is.
+    /// Lua is left to Python code that has run it: attaches, if that was given up.
     #[inline(always)]
-    pub(crate) fn attach(&self) -> Before {
+    pub(crate) fn attach(&self) {
         let saved = self.saved.load(Ordering::Relaxed);
+        self.saved.store(null_mut(), Ordering::Relaxed);
+        if !saved.is_null() && saved != KEPT {
+            // SAFETY: saved by this very thread: Lua runs only where the lock is held.
+            parked(|| unsafe { unwinding::restore_thread(saved) });
+        }
+    }
+
+    /// Lua calls Python code: attaches, unless this thread is. Where C code that says nothing of it may be
+    /// between Lua and Python (`untold`), whether it is has to be asked for.
+    #[inline(always)]
+    pub(crate) fn attach_in_callback(&self, untold: bool) -> Before {
+        let saved = self.saved.load(Ordering::Relaxed);
+        if untold {
+            return self.ensure(saved);
+        }
         self.saved.store(null_mut(), Ordering::Relaxed);
         if saved.is_null() {
             return Before::Attached;
@@ -69,9 +86,21 @@ impl Gil {
         if saved == KEPT {
             return Before::Kept;
         }
-        // SAFETY: saved by this very thread: Lua runs only where the lock is held.
+        // SAFETY: as in `attach`.
         parked(|| unsafe { unwinding::restore_thread(saved) });
         Before::Detached
+    }
+
+    /// As [`Gil::attach_in_callback`]: C code below Lua may have attached this thread, or (as `ctypes` does
+    /// it) C code above have detached it, and have called Lua.
+    #[inline(never)]
+    fn ensure(&self, saved: *mut PyThreadState) -> Before {
+        self.saved.store(null_mut(), Ordering::Relaxed);
+        if saved == KEPT {
+            return Before::Kept;
+        }
+        // SAFETY: for any thread, in any state.
+        Before::Unknown(parked(|| unsafe { unwinding::ensure() }), saved)
     }
 
     /// Lua goes on after a callback, which may have started threads.
@@ -81,7 +110,34 @@ impl Gil {
             Before::Attached => {}
             Before::Kept => self.detach(may_keep),
             Before::Detached => self.give_up(),
+            Before::Unknown(state, saved) => {
+                // SAFETY: paired with `ensure`.
+                unsafe { ffi::PyGILState_Release(state) };
+                self.saved.store(saved, Ordering::Relaxed);
+            }
         }
+    }
+
+    /// C code below Lua has come to Python, which uses this Lua again: what has to be put back by
+    /// [`Gil::put_back`], and null if it is not so. For the owner of the runtime's lock, attached.
+    #[inline(always)]
+    pub(crate) fn take_out(&self) -> *mut PyThreadState {
+        let saved = self.saved.load(Ordering::Relaxed);
+        if !saved.is_null() {
+            self.saved.store(null_mut(), Ordering::Relaxed);
+        }
+        saved
+    }
+
+    /// Ends what [`Gil::take_out`] has begun: Lua goes on to run below.
+    pub(crate) fn put_back(&self, saved: *mut PyThreadState) {
+        self.saved.store(saved, Ordering::Relaxed);
+    }
+
+    /// Whether Lua runs below, so that nothing can be done with it here but by [`Gil::take_out`]. For the
+    /// owner of the runtime's lock.
+    pub(crate) fn is_below(&self) -> bool {
+        !self.saved.load(Ordering::Relaxed).is_null()
     }
 
     /// Gives the lock up if it was kept. For the thread that runs Lua.

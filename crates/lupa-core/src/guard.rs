@@ -140,6 +140,23 @@ pub(crate) mod unwinding {
         }
     }
 
+    /// `PyGILState_Ensure`.
+    ///
+    /// # Safety
+    /// As for that.
+    #[inline(always)]
+    pub(crate) unsafe fn ensure() -> ffi::PyGILState_STATE {
+        let function = black_box(ffi::PyGILState_Ensure as *const c_void);
+        // SAFETY: as above.
+        unsafe {
+            let function = std::mem::transmute::<
+                *const c_void,
+                unsafe extern "C-unwind" fn() -> ffi::PyGILState_STATE,
+            >(function);
+            function()
+        }
+    }
+
     /// `PyEval_RestoreThread`.
     ///
     /// # Safety

@@ -6,7 +6,7 @@ use std::ptr::{NonNull, null_mut};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use lua_api::{Gc, Instance, LuaBackend, Ref, State, Thread};
+use lua_api::{Gc, Instance, LuaBackend, Reentered, Ref, State, Thread};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
@@ -130,7 +130,11 @@ impl<B: LuaBackend> Runtime<B> {
         let instance: *const Instance<B> = &raw const *self.instance;
         // SAFETY: the calling thread's.
         let before = unsafe { thread.as_ref() }.set_instance(instance.cast());
-        let guard = Guard { entry: Entry { runtime: self, py }, thread, before };
+        let below = self.gil.take_out();
+        let mut guard = Guard { entry: Entry { runtime: self, py }, thread, before, below: None };
+        if !below.is_null() {
+            guard.enter_again(below)?;
+        }
         if !self.instance.is_open() {
             return Err(Error::Closed);
         }
@@ -235,10 +239,14 @@ impl<B: LuaBackend> Runtime<B> {
 
     /// Gives a reference back, now or, when another thread holds the lock, soon. Never waits.
     pub(crate) fn drop_ref(&self, reference: Ref) {
-        if self.lock.try_acquire() {
+        let mine = self.lock.try_acquire();
+        if mine && !self.gil.is_below() {
             self.instance.release(reference);
             self.lock.release();
         } else {
+            if mine {
+                self.lock.release();
+            }
             let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
             pending.push(reference);
             self.due.set(due::REFERENCES);
@@ -282,8 +290,14 @@ impl<B: LuaBackend> Runtime<B> {
 
     /// Attaches to Python again, if Lua was running detached.
     #[inline(always)]
-    pub(crate) fn attach(&self) -> Before {
-        self.gil.attach()
+    pub(crate) fn attach(&self) {
+        self.gil.attach();
+    }
+
+    /// The same in a callback.
+    #[inline(always)]
+    pub(crate) fn attach_in_callback(&self) -> Before {
+        self.gil.attach_in_callback(self.instance.watch().waits_untold())
     }
 
     /// Others shall be able to run now, whatever [`Runtime::detach`] thought of it.
@@ -453,6 +467,43 @@ pub(crate) struct Guard<'a, B: LuaBackend> {
     thread: NonNull<Thread>,
     // The instance that this thread worked on before.
     before: *const (),
+    below: Option<Below>,
+}
+
+/// What runs below an entry that no callback has led to: C code that Lua has called came to Python by itself
+/// (`ctypes`, a function pointer in a binary module).
+struct Below {
+    saved: *mut ffi::PyThreadState,
+    current: Reentered,
+}
+
+impl<B: LuaBackend> Guard<'_, B> {
+    /// Lua runs below: what it is doing there waits until this guard is dropped.
+    #[cold]
+    fn enter_again(&mut self, saved: *mut ffi::PyThreadState) -> Result<()> {
+        let runtime = self.entry.runtime;
+        // Lua may have changed anything since the last entry.
+        runtime.change();
+        match runtime.instance.enter_again() {
+            Some(current) => {
+                self.below = Some(Below { saved, current });
+                Ok(())
+            }
+            None => {
+                runtime.gil.put_back(saved);
+                Err(Error::Compiled)
+            }
+        }
+    }
+
+    /// Lua goes on below.
+    #[cold]
+    fn leave_again(&self, below: Below) {
+        let runtime = self.entry.runtime;
+        runtime.change();
+        runtime.instance.leave_again(below.current);
+        runtime.gil.put_back(below.saved);
+    }
 }
 
 impl<'a, B: LuaBackend> Deref for Guard<'a, B> {
@@ -474,6 +525,9 @@ impl<B: LuaBackend> Drop for Guard<'_, B> {
         }
         if runtime.due.any() {
             runtime.end_due(self.entry.py);
+        }
+        if let Some(below) = self.below.take() {
+            self.leave_again(below);
         }
         // SAFETY: of the thread that made the guard, which is this one.
         unsafe { self.thread.as_ref() }.set_instance(self.before);

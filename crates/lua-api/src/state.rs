@@ -226,30 +226,46 @@ impl<B: LuaBackend> State<B> {
         self.raw_geti_type(B::REGISTRY_INDEX, i64::from(reference.0))
     }
 
-    /// The bytes of the string at `index`, or `None` when it is no string (a number is none: to
-    /// convert one may raise). The slice is good while the string stays on the stack.
+    /// Gives `work` the bytes of the string at `index`, or `None` when it is no string (a number is none:
+    /// to convert one may raise). They are Lua's own, so `work` leaves the string where it is:
+    ///
+    /// ```compile_fail
+    /// # fn f<B: lua_api::LuaBackend>(state: lua_api::State<B>) {
+    /// let kept = state.with_bytes(1, |bytes| bytes);
+    /// state.set_top(0);
+    /// assert!(kept.is_none());
+    /// # }
+    /// ```
     #[inline(always)]
-    pub fn bytes<'a>(self, index: c_int) -> Option<&'a [u8]> {
+    pub fn with_bytes<R>(
+        self,
+        index: c_int,
+        work: impl for<'b> FnOnce(Option<&'b [u8]>) -> R,
+    ) -> R {
         if self.type_of(index) != value::STRING {
-            return None;
+            return work(None);
         }
         // SAFETY: a string.
-        Some(unsafe { self.string(index) })
+        unsafe { self.with_string(index, |bytes| work(Some(bytes))) }
     }
 
-    /// The bytes of the string at `index`, as [`State::bytes`] gives them.
+    /// As [`State::with_bytes`], where there is a string.
     ///
     /// # Safety
     /// There is a string at `index`.
     #[inline(always)]
-    pub unsafe fn string<'a>(self, index: c_int) -> &'a [u8] {
+    pub unsafe fn with_string<R>(
+        self,
+        index: c_int,
+        work: impl for<'b> FnOnce(&'b [u8]) -> R,
+    ) -> R {
         let mut len = 0;
         // SAFETY: for a string this neither converts nor allocates; Lua gives its own bytes and
-        // their number.
-        unsafe {
+        // their number, which are there as long as the string is on the stack.
+        work(unsafe {
             let start = B::lua_tolstring(self.raw, index, &mut len);
             core::slice::from_raw_parts(start.cast::<u8>(), len)
-        }
+        })
     }
 
     /// Loads a chunk and pushes it as a function; on another status than `OK` pushes the error.

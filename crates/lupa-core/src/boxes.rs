@@ -15,6 +15,8 @@ use std::ptr::null_mut;
 
 use pyo3::ffi;
 
+use crate::alive::Alive;
+
 /// How an object looks from Lua; the bits are those of lupa's documentation of its flags.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(transparent)]
@@ -103,7 +105,8 @@ impl Boxes {
     /// # Safety
     /// Attached, with the lock held, after [`Boxes::reserve`]; `home` is a new userdata of the size
     /// of a [`PyBox`].
-    pub(crate) unsafe fn fill(&self, home: *mut PyBox, object: *mut ffi::PyObject, view: View) {
+    pub(crate) unsafe fn fill(&self, home: *mut PyBox, object: Alive<'_>, view: View) {
+        let object = object.as_ptr();
         // SAFETY: as the caller promises.
         unsafe {
             ffi::Py_INCREF(object);

@@ -4,54 +4,47 @@ use lua_api::{LuaBackend, MULTRET, Raising, Ref, State};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
+use crate::alive::Alive;
 use crate::error::{Error, Origin, Result, from_stack};
 use crate::from_lua::from_lua;
 use crate::quick;
 use crate::runtime::{Entry, Runtime};
-use crate::to_lua::{Mode, Prepared, prepare, push};
+use crate::to_lua::{Mode, Prepared, Ready, prepare, push};
 
 /// How many arguments need no memory of their own.
 const FEW: usize = 8;
 
 /// The prepared arguments of a call, with what keeps them alive.
-pub(crate) struct Arguments<'py> {
-    few: [Prepared; FEW],
-    many: Vec<Prepared>,
+pub(crate) struct Arguments<'a, 'py> {
+    few: [Ready<'a, 'py>; FEW],
+    many: Vec<Ready<'a, 'py>>,
     len: usize,
-    _owners: Vec<Bound<'py, PyAny>>,
 }
 
-impl<'py> Arguments<'py> {
+impl<'a, 'py> Arguments<'a, 'py> {
     /// Prepares objects for a call.
-    ///
-    /// # Safety
-    /// The pointers are of live objects, which stay alive as long as this.
     #[inline]
-    pub(crate) unsafe fn prepare<B: LuaBackend>(
+    pub(crate) fn prepare<B: LuaBackend>(
         entry: &Entry<'py, B>,
-        objects: &[*mut ffi::PyObject],
+        objects: &'a [Bound<'py, PyAny>],
     ) -> Result<Self> {
         let mut arguments = Arguments {
-            few: [Prepared::Nil; FEW],
+            few: [const { Ready::Plain(Prepared::Nil) }; FEW],
             many: Vec::new(),
             len: objects.len(),
-            _owners: Vec::new(),
         };
         if objects.len() > FEW {
             arguments.many.try_reserve_exact(objects.len()).map_err(|_| Error::Memory)?;
         }
         let mut boxes = 0;
-        for (index, &object) in objects.iter().enumerate() {
-            // SAFETY: as the caller promises.
-            let object = unsafe { Bound::from_borrowed_ptr(entry.py, object) };
-            let (prepared, owner) = prepare(entry, &object, Mode::Value)?;
-            boxes += usize::from(matches!(prepared, Prepared::Object(..)));
+        for (index, object) in objects.iter().enumerate() {
+            let ready = prepare(entry, object, Mode::Value)?;
+            boxes += usize::from(ready.value().needs_box());
             if objects.len() > FEW {
-                arguments.many.push(prepared);
+                arguments.many.push(ready);
             } else {
-                arguments.few[index] = prepared;
+                arguments.few[index] = ready;
             }
-            arguments._owners.extend(owner);
         }
         if boxes > 0 && !entry.boxes.reserve(boxes) {
             return Err(Error::Memory);
@@ -61,7 +54,7 @@ impl<'py> Arguments<'py> {
 
     /// The values.
     #[inline]
-    pub(crate) fn values(&self) -> &[Prepared] {
+    pub(crate) fn values(&self) -> &[Ready<'a, 'py>] {
         if self.len > FEW { &self.many } else { &self.few[..self.len] }
     }
 }
@@ -71,35 +64,28 @@ impl<'py> Arguments<'py> {
 pub(crate) fn push_all<B: LuaBackend>(
     runtime: &Runtime<B>,
     raising: Raising<'_, B>,
-    values: &[Prepared],
+    values: &[Ready<'_, '_>],
 ) -> i32 {
     let count = values.len() as i32;
     raising.reserve(count.saturating_add(lua_api::MIN_ROOM));
-    for &value in values {
-        push(runtime, raising, value);
+    for value in values {
+        push(runtime, raising, value.value());
     }
     count
 }
 
 /// Calls the Lua value behind a reference, if its arguments can go the short way; else nothing has
 /// happened.
-///
-/// # Safety
-/// The pointers are of live objects.
 #[inline(always)]
-pub(crate) unsafe fn quick<'py, B: LuaBackend>(
+pub(crate) fn quick<'py, B: LuaBackend>(
     entry: &Entry<'py, B>,
     function: Ref,
-    objects: &[*mut ffi::PyObject],
+    objects: &[Alive<'_>],
 ) -> Option<Result<Bound<'py, PyAny>>> {
-    if objects.len() > FEW {
-        return None;
-    }
     let state = entry.state();
     let base = state.top();
     state.begin_call(function);
-    // SAFETY: as the caller promises.
-    if !unsafe { push_quick(entry, state, objects) } {
+    if !push_quick(entry, state, objects.iter().copied()) {
         state.set_top(base);
         return None;
     }
@@ -107,25 +93,13 @@ pub(crate) unsafe fn quick<'py, B: LuaBackend>(
 }
 
 /// Pushes arguments, at most [`FEW`], the short way; false if that cannot be done for all.
-///
-/// # Safety
-/// The pointers are of live objects.
 #[inline(always)]
-pub(crate) unsafe fn push_quick<B: LuaBackend>(
+pub(crate) fn push_quick<'a, B: LuaBackend>(
     entry: &Entry<'_, B>,
     state: State<B>,
-    objects: &[*mut ffi::PyObject],
+    mut objects: impl ExactSizeIterator<Item = Alive<'a>>,
 ) -> bool {
-    if objects.len() > FEW {
-        return false;
-    }
-    for &object in objects {
-        // SAFETY: as the caller promises.
-        if !unsafe { quick::push(entry, state, object, Mode::Value) } {
-            return false;
-        }
-    }
-    true
+    objects.len() <= FEW && objects.all(|object| quick::push(entry, state, object, Mode::Value))
 }
 
 /// Makes the call that has been begun, while other Python threads may run, and takes its results.
@@ -160,7 +134,7 @@ pub(crate) fn end<'py, B: LuaBackend>(
 pub(crate) fn call<'py, B: LuaBackend>(
     entry: &Entry<'py, B>,
     function: Ref,
-    arguments: &Arguments<'py>,
+    arguments: &Arguments<'_, 'py>,
 ) -> Result<Bound<'py, PyAny>> {
     let values = arguments.values();
     let runtime = entry.runtime();

@@ -12,6 +12,7 @@ use lua_api::{LuaBackend, Raising, State, Thread};
 use pyo3::exceptions::{PyKeyboardInterrupt, PyRecursionError};
 use pyo3::prelude::*;
 
+use crate::alive::Alive;
 use crate::boxes::View;
 use crate::error::{Error, place};
 use crate::guard::panicked;
@@ -137,7 +138,8 @@ fn fail<B: LuaBackend>(entry: &Entry<'_, B>, state: State<B>, failure: Failure) 
             let pushed = if entry.options.sandbox.is_some() {
                 crate::sandbox::push_exception(entry, state, exception.bind(entry.py))
             } else {
-                let prepared = Prepared::Object(exception.as_ptr(), View::ATTRIBUTES);
+                let exception = exception.bind(entry.py);
+                let prepared = Prepared::Object(Alive::of(exception), View::ATTRIBUTES);
                 push_protected(entry, state, prepared)
             };
             if pushed.is_err() {

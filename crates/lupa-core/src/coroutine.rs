@@ -8,11 +8,13 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
+use crate::alive::Alive;
 use crate::call::{self, Arguments, push_all};
 use crate::error::{Error, Origin, Result, classes, from_stack, raised};
 use crate::guard::{guard_next, guard_status};
 use crate::object::{self, LuaObject};
 use crate::runtime::{Entry, Runtime};
+use crate::to_lua::Ready;
 use crate::types::{self, slot};
 
 pub(crate) const DOC: &CStr = c"A Lua coroutine, to be used as a generator.\n\n\
@@ -194,8 +196,10 @@ unsafe fn resume_with<'py, B: LuaBackend>(
     object: *mut ffi::PyObject,
     arguments: &Bound<'py, PyTuple>,
 ) -> Result<Option<Bound<'py, PyAny>>> {
-    let objects: Vec<_> = arguments.iter().map(|object| object.as_ptr()).collect();
-    // SAFETY: as the caller promises; the tuple keeps the objects alive.
+    let mut objects = Vec::new();
+    objects.try_reserve_exact(arguments.len()).map_err(|_| Error::Memory)?;
+    objects.extend(arguments.iter());
+    // SAFETY: as the caller promises.
     unsafe { resume(entry, object, &objects) }
 }
 
@@ -234,7 +238,7 @@ pub(crate) unsafe fn send<'py, B: LuaBackend>(
         }
         match value.cast::<PyTuple>() {
             Ok(tuple) => resume_with(&entry, object, tuple),
-            Err(_) => resume(&entry, object, &[value.as_ptr()]),
+            Err(_) => resume(&entry, object, std::slice::from_ref(value)),
         }
     }
 }
@@ -243,11 +247,11 @@ pub(crate) unsafe fn send<'py, B: LuaBackend>(
 /// nothing, or had ended before.
 ///
 /// # Safety
-/// A live coroutine wrapper of this runtime, and live arguments.
+/// A live coroutine wrapper of this runtime.
 unsafe fn resume<'py, B: LuaBackend>(
     entry: &Entry<'py, B>,
     object: *mut ffi::PyObject,
-    arguments: &[*mut ffi::PyObject],
+    arguments: &[Bound<'py, PyAny>],
 ) -> Result<Option<Bound<'py, PyAny>>> {
     let py = entry.py;
     // SAFETY: as the caller promises.
@@ -262,21 +266,19 @@ unsafe fn resume<'py, B: LuaBackend>(
     }
     // SAFETY: a coroutine, which stays on the stack until all is done.
     let thread = unsafe { state.with_raw(raw) };
-    let refused = match status(state, thread) {
+    let refused = |status| match status {
         Status::New | Status::Suspended => None,
         Status::Finished => Some(Ok(None)),
         Status::Running => Some(Err(refuse(py, "cannot resume running coroutine"))),
         Status::Failed => Some(Err(refuse(py, "cannot resume dead coroutine"))),
     };
-    if let Some(result) = refused {
+    if let Some(result) = refused(status(state, thread)) {
         state.set_top(base);
         return result;
     }
-    // SAFETY: as the caller promises.
-    let ended = match unsafe { transfer_quick(entry, state, thread, arguments) } {
+    let ended = match transfer_quick(entry, state, thread, arguments) {
         Some(ended) => ended,
-        // SAFETY: as the caller promises.
-        None => match unsafe { Arguments::prepare(entry, arguments) } {
+        None => match Arguments::prepare(entry, arguments) {
             Ok(prepared) => transfer(entry, state, thread, prepared.values()),
             Err(error) => {
                 state.set_top(base);
@@ -286,7 +288,9 @@ unsafe fn resume<'py, B: LuaBackend>(
     };
     entry.attach();
     let result = match ended {
-        Err(failure) => Err(raised(entry, state, failure)),
+        Err(Unresumed::Raised(failure)) => Err(raised(entry, state, failure)),
+        // What the conversion of the arguments has run was quicker.
+        Err(Unresumed::As(status)) => refused(status).unwrap_or(Ok(None)),
         Ok((YIELD, count)) => call::results(entry, state, base + 1, count).map(Some),
         Ok((OK, 0)) => Ok(None),
         Ok((OK, count)) => call::results(entry, state, base + 1, count).map(Some),
@@ -297,26 +301,43 @@ unsafe fn resume<'py, B: LuaBackend>(
     result
 }
 
-/// What a resume ended with, and how many values it has left; or an error on the way there.
-type Ended = std::result::Result<(c_int, c_int), Raised>;
+/// What a resume ended with, and how many values it has left; or why it has not come to that.
+type Ended = std::result::Result<(c_int, c_int), Unresumed>;
+
+/// Why a coroutine was not resumed after all.
+enum Unresumed {
+    Raised(Raised),
+    /// It can't be any more: arguments are made meanwhile, in which a finalizer may have resumed it.
+    As(Status),
+}
+
+fn can_resume<B: LuaBackend>(
+    current: State<B>,
+    thread: State<B>,
+) -> std::result::Result<(), Status> {
+    match status(current, thread) {
+        Status::New | Status::Suspended => Ok(()),
+        other => Err(other),
+    }
+}
 
 /// As [`transfer`], for a few arguments that can go the short way; else nothing has happened.
-///
-/// # Safety
-/// Live objects.
 #[inline(always)]
-unsafe fn transfer_quick<B: LuaBackend>(
+fn transfer_quick<B: LuaBackend>(
     entry: &Entry<'_, B>,
     state: State<B>,
     thread: State<B>,
-    arguments: &[*mut ffi::PyObject],
+    arguments: &[Bound<'_, PyAny>],
 ) -> Option<Ended> {
     if !arguments.is_empty() {
         let base = state.top();
-        // SAFETY: as the caller promises.
-        if !unsafe { call::push_quick(entry, state, arguments) } {
+        if !call::push_quick(entry, state, arguments.iter().map(Alive::of)) {
             state.set_top(base);
             return None;
+        }
+        if let Err(status) = can_resume(state, thread) {
+            state.set_top(base);
+            return Some(Err(Unresumed::As(status)));
         }
         // A coroutine that can be resumed is in a C function or has not begun: either way there is
         // room for a few values on its stack, as there is on ours.
@@ -335,7 +356,7 @@ unsafe fn transfer_quick<B: LuaBackend>(
             thread.move_to(raising.state(), results);
             results
         });
-        return Some(moved.map(|count| (status, count)));
+        return Some(moved.map(|count| (status, count)).map_err(Unresumed::Raised));
     }
     thread.move_to(state, results);
     Some(Ok((status, results)))
@@ -349,15 +370,20 @@ fn transfer<B: LuaBackend>(
     entry: &Entry<'_, B>,
     state: State<B>,
     thread: State<B>,
-    values: &[crate::to_lua::Prepared],
+    values: &[Ready<'_, '_>],
 ) -> Ended {
     let runtime = entry.runtime();
     let status = std::cell::Cell::new(ERRRUN);
-    let status_out = &status;
+    let refused = std::cell::Cell::new(None);
+    let (status_out, refused_out) = (&status, &refused);
     let count = state.protect_values(|raising| {
         // Everything that can fail fails here, not on the coroutine, where nothing would catch it.
         let count = push_all(runtime, raising, values);
         raising.reserve_on(thread, count.saturating_add(MIN_ROOM));
+        if let Err(status) = can_resume(raising.state(), thread) {
+            refused_out.set(Some(status));
+            return 0;
+        }
         raising.move_to(thread, count);
         runtime.detach();
         // SAFETY: the coroutine can be resumed, has its arguments on top, and is not current.
@@ -368,8 +394,12 @@ fn transfer<B: LuaBackend>(
         raising.reserve(results.saturating_add(MIN_ROOM));
         thread.move_to(raising.state(), results);
         results
-    })?;
-    Ok((status.get(), count))
+    });
+    match (count, refused.get()) {
+        (Err(failure), _) => Err(Unresumed::Raised(failure)),
+        (Ok(_), Some(status)) => Err(Unresumed::As(status)),
+        (Ok(count), None) => Ok((status.get(), count)),
+    }
 }
 
 fn refuse(py: Python<'_>, message: &'static str) -> Error {

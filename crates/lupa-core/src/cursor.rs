@@ -11,16 +11,17 @@ use std::ffi::c_void;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicIsize, Ordering};
 
-use lua_api::LuaBackend;
+use lua_api::{LuaBackend, Ref, State, value};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
+use crate::alive::Alive;
 use crate::boxes::View;
 use crate::compat;
-use crate::runtime::Entry;
-use crate::to_lua::{Mode, Prepared, prepare_plain};
+use crate::runtime::{Entry, Runtime};
+use crate::to_lua::{Mode, Prepared, prepare_plain, push};
 
 /// The most steps that are read ahead.
 const MOST: usize = 64;
@@ -140,15 +141,30 @@ impl Cursor {
     }
 }
 
+/// A value of a step, as it goes to Lua.
+#[derive(Clone, Copy)]
+enum Value {
+    Nil,
+    PyNone,
+    Bool(bool),
+    Integer(i64),
+    Float(f64),
+    /// What is a Lua object: in the table of [`Ahead`], at this position.
+    Stored(i64),
+}
+
 /// The steps that were read of one cursor. All of it needs the runtime's lock; only to read and to
 /// clear takes being attached to Python.
+///
+/// What is given in a step allocates nothing in Lua, for that might run a finalizer, which may have all of
+/// this change: strings are made when they are read, and kept in a table of Lua.
 pub(crate) struct Ahead {
     cursor: RefCell<Option<Py<Cursor>>>,
     // The box of the cursor, only compared; and whether its steps are counted.
     home: Cell<*mut c_void>,
     counts: Cell<bool>,
     // One value for a step, or two.
-    values: RefCell<Vec<Prepared>>,
+    values: RefCell<Vec<Value>>,
     pairs: Cell<bool>,
     // Where the cursor is after each step.
     positions: RefCell<Vec<isize>>,
@@ -156,8 +172,9 @@ pub(crate) struct Ahead {
     epoch: Cell<u64>,
     // How many steps to read the next time.
     size: Cell<usize>,
-    // What the values are borrowed from.
-    owners: RefCell<Vec<Py<PyAny>>>,
+    // The table; what is in it is at the positions from 1 on, or `false`.
+    table: Cell<Option<Ref>>,
+    stored: Cell<i64>,
 }
 
 impl Default for Ahead {
@@ -172,21 +189,24 @@ impl Default for Ahead {
             given: Cell::new(0),
             epoch: Cell::new(0),
             size: Cell::new(0),
-            owners: RefCell::default(),
+            table: Cell::new(None),
+            stored: Cell::new(0),
         }
     }
 }
 
 impl Ahead {
-    /// The next step of the cursor in the box at `home`, if it was read and counts: its value, or its
-    /// values.
+    /// Pushes the next step of the cursor in the box at `home`, if it was read and counts: a number before it, where
+    /// steps are counted, and its value, or its values. Gives how many that are.
     #[inline(always)]
-    pub(crate) fn next(
+    pub(crate) fn push_next<B: LuaBackend>(
         &self,
+        runtime: &Runtime<B>,
+        state: State<B>,
         home: *mut c_void,
-        epoch: u64,
-    ) -> Option<(Prepared, Option<Prepared>)> {
-        if self.epoch.get() != epoch || self.home.get() != home {
+        number: impl FnOnce() -> i64,
+    ) -> Option<i32> {
+        if self.epoch.get() != runtime.epoch() || self.home.get() != home {
             return None;
         }
         let held = self.cursor.borrow();
@@ -194,20 +214,50 @@ impl Ahead {
         let given = self.given.get();
         let after = *self.positions.borrow().get(given)?;
         let values = self.values.borrow();
-        let values = if self.pairs.get() {
+        let (one, two) = if self.pairs.get() {
             (*values.get(2 * given)?, values.get(2 * given + 1).copied())
         } else {
             (*values.get(given)?, None)
         };
         self.given.set(given + 1);
         held.get().position.store(after, Ordering::Relaxed);
-        Some(values)
+        let mut count = 1;
+        if self.counts.get() {
+            state.push_integer(number());
+            count += 1;
+        }
+        self.push(runtime, state, one);
+        if let Some(two) = two {
+            self.push(runtime, state, two);
+            count += 1;
+        }
+        Some(count)
     }
 
-    /// Whether the steps come with a number before them.
     #[inline(always)]
-    pub(crate) fn counts(&self) -> bool {
-        self.counts.get()
+    fn push<B: LuaBackend>(&self, runtime: &Runtime<B>, state: State<B>, value: Value) {
+        match value {
+            Value::Nil => state.push_nil(),
+            Value::Bool(truth) => state.push_bool(truth),
+            Value::Integer(number) => state.push_integer(number),
+            Value::Float(number) => state.push_number(number),
+            Value::PyNone => match runtime.anchors.none.get() {
+                Some(none) => state.push_ref(none),
+                None => state.push_nil(),
+            },
+            Value::Stored(place) => {
+                // What a script can reach with `debug.getregistry` is not trusted.
+                let found = self.table.get().map(|table| state.push_ref_type(table));
+                match found {
+                    Some(value::TABLE) => {
+                        state.raw_geti(-1, place);
+                        state.remove(-2);
+                    }
+                    Some(_) => {}
+                    None => state.push_nil(),
+                }
+            }
+        }
     }
 
     /// Reads the next steps of a cursor, whose box is at `home`, as many as are plain.
@@ -231,18 +281,28 @@ impl Ahead {
             (true, true) => 1,
             (false, _) => 4,
         };
-        self.clear();
+        self.clear(entry);
         let mut position = cursor.get().position.load(Ordering::Relaxed);
-        let (mut values, mut positions) = (self.values.take(), self.positions.take());
-        let mut owners = self.owners.take();
+        let mut values = std::mem::take(&mut *self.values.borrow_mut());
+        let mut positions = std::mem::take(&mut *self.positions.borrow_mut());
+        // What becomes a Lua object when all has been read.
+        let mut owners = Vec::new();
         let mut plain = |object: *mut ffi::PyObject, mode| {
-            // SAFETY: alive, since no Python code runs while it is read.
-            let prepared = unsafe { prepare_plain(entry, object, mode) }?;
-            if matches!(prepared, Prepared::Bytes(..) | Prepared::Reference(_)) {
-                // SAFETY: as above.
-                owners.push(unsafe { Bound::from_borrowed_ptr(py, object) }.unbind());
-            }
-            Some(prepared)
+            // SAFETY: alive, since nothing runs while steps are read; held from here on.
+            let object = unsafe { Bound::from_borrowed_ptr(py, object) };
+            let value = match prepare_plain(entry, Alive::of(&object), mode)? {
+                Prepared::Nil => Value::Nil,
+                Prepared::PyNone => Value::PyNone,
+                Prepared::Bool(truth) => Value::Bool(truth),
+                Prepared::Integer(number) => Value::Integer(number),
+                Prepared::Float(number) => Value::Float(number),
+                Prepared::Bytes(_) | Prepared::Reference(_) => {
+                    owners.push(object);
+                    Value::Stored(owners.len() as i64)
+                }
+                Prepared::Object(..) | Prepared::Weighty(..) => return None,
+            };
+            Some(value)
         };
         let mut pairs = false;
         // The end, and an error, come when it is their turn.
@@ -265,15 +325,70 @@ impl Ahead {
             position = after;
             positions.push(position);
         }
+        let epoch = entry.epoch();
+        let stored = owners.is_empty() || self.store(entry, &owners);
+        // A finalizer may have come here in between: then what was read does not count.
+        if !stored || entry.epoch() != epoch {
+            return;
+        }
         self.pairs.set(pairs);
         self.values.replace(values);
         self.positions.replace(positions);
-        self.owners.replace(owners);
         self.cursor.replace(Some(cursor.clone().unbind()));
         self.home.set(home);
         self.counts.set(counts);
         self.size.set(size);
-        self.epoch.set(entry.epoch());
+        self.epoch.set(epoch);
+    }
+
+    /// Puts strings and Lua objects into the table; false where there is no memory for them.
+    fn store<B: LuaBackend>(&self, entry: &Entry<'_, B>, owners: &[Bound<'_, PyAny>]) -> bool {
+        let runtime = entry.runtime();
+        let state = entry.state();
+        let table = self.table.get();
+        let stored = state.protect_values(|raising| {
+            match table {
+                Some(table) => raising.push_ref(table),
+                None => raising.push_nil(),
+            }
+            if raising.type_of(1) != value::TABLE {
+                raising.new_table(2 * MOST as i32, 0);
+                raising.insert(1);
+                raising.set_top(1);
+            }
+            for (object, place) in owners.iter().zip(1..) {
+                match prepare_plain(entry, Alive::of(object), Mode::Value) {
+                    Some(prepared) => push(runtime, raising, prepared),
+                    None => raising.push_bool(false),
+                }
+                raising.raw_seti(1, place);
+            }
+            1
+        });
+        if stored.is_err() {
+            state.pop(1);
+            return false;
+        }
+        self.stored.set(owners.len() as i64);
+        match table {
+            Some(table) => {
+                runtime.instance.replace_ref(state, table);
+                true
+            }
+            None => match runtime.instance.take_ref(state) {
+                Ok(table) => {
+                    // A finalizer may have made one meanwhile.
+                    if let Some(other) = self.table.replace(Some(table)) {
+                        runtime.instance.release(other);
+                    }
+                    true
+                }
+                Err(_) => {
+                    state.pop(1);
+                    false
+                }
+            },
+        }
     }
 
     /// Whether there is something to [`Ahead::clear`].
@@ -283,16 +398,32 @@ impl Ahead {
     }
 
     /// Lets go of everything that was read.
-    pub(crate) fn clear(&self) {
+    pub(crate) fn clear<B: LuaBackend>(&self, entry: &Entry<'_, B>) {
         self.epoch.set(0);
         self.given.set(0);
         self.values.borrow_mut().clear();
         self.positions.borrow_mut().clear();
+        let stored = self.stored.replace(0);
+        if stored > 0
+            && entry.runtime().instance.is_open()
+            && let Some(table) = self.table.get()
+        {
+            let state = entry.state();
+            if state.push_ref_type(table) == value::TABLE {
+                for place in 1..=stored {
+                    let present = state.raw_geti_type(-1, place) != value::NIL;
+                    state.pop(1);
+                    if present {
+                        state.push_bool(false);
+                        // SAFETY: a table, and a key that is present.
+                        unsafe { state.raw_seti_present(-2, place) };
+                    }
+                }
+            }
+            state.pop(1);
+        }
         // Taken out first: what is dropped may run code.
         let cursor = self.cursor.take();
-        let mut owners = self.owners.take();
-        owners.clear();
-        self.owners.replace(owners);
         drop(cursor);
     }
 }

@@ -6,10 +6,10 @@ use std::sync::OnceLock;
 
 use lua_api::{Gc, Instance, LuaBackend, OK, Raised, Selection};
 use pyo3::exceptions::PyRuntimeError;
-use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
+use crate::alive::Alive;
 use crate::call::{self, Arguments};
 use crate::chunks::{Chunks, Source};
 use crate::error::{Error, Origin, Result, classes, from_stack, raised};
@@ -189,28 +189,24 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
             }
             Chunks::learn(&entry, stack, source, &chunk);
         }
-        // SAFETY: the tuple keeps the objects alive.
-        unsafe {
-            let objects = tuple_items(args);
-            if call::push_quick(&entry, stack, &objects) {
-                return call::end(&entry, stack, base, objects.len());
-            }
-            stack.set_top(base + 2);
-            let function = entry.instance.take_ref(stack);
-            let function = match function {
-                Ok(function) => function,
-                Err(failure) => {
-                    let error = raised(&entry, stack, failure);
-                    stack.set_top(base);
-                    return Err(error);
-                }
-            };
-            stack.set_top(base);
-            let result = Arguments::prepare(&entry, &objects)
-                .and_then(|arguments| call::call(&entry, function, &arguments));
-            runtime.drop_ref(function);
-            result
+        let objects: Vec<_> = args.iter().collect();
+        if call::push_quick(&entry, stack, objects.iter().map(Alive::of)) {
+            return call::end(&entry, stack, base, objects.len());
         }
+        stack.set_top(base + 2);
+        let function = match entry.instance.take_ref(stack) {
+            Ok(function) => function,
+            Err(failure) => {
+                let error = raised(&entry, stack, failure);
+                stack.set_top(base);
+                return Err(error);
+            }
+        };
+        stack.set_top(base);
+        let result = Arguments::prepare(&entry, &objects)
+            .and_then(|arguments| call::call(&entry, function, &arguments));
+        runtime.drop_ref(function);
+        result
     }
 
     fn compile<'py>(
@@ -240,8 +236,7 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
         let runtime = handle::<B>(state);
         let py = state.py();
         let entry = runtime.enter(py)?;
-        // SAFETY: `name` is alive.
-        let arguments = unsafe { Arguments::prepare(&entry, &[name.as_ptr()])? };
+        let arguments = Arguments::prepare(&entry, std::slice::from_ref(name))?;
         let values = arguments.values();
         let defined = Cell::new(true);
         let result = call::run(&entry, |raising| {
@@ -458,11 +453,6 @@ impl<B: LuaBackend> Drop for Timeout<'_, B> {
         self.0.stops.limits.borrow_mut().pop_deadline();
         self.0.apply_limits();
     }
-}
-
-/// The items of a tuple, borrowed from it; no allocation when there are none.
-fn tuple_items(tuple: &Bound<'_, PyTuple>) -> Vec<*mut ffi::PyObject> {
-    if tuple.is_empty() { Vec::new() } else { tuple.iter().map(|item| item.as_ptr()).collect() }
 }
 
 fn failed(py: Python<'_>, message: &str) -> Error {

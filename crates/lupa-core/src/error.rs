@@ -233,10 +233,10 @@ pub(crate) fn from_stack<B: LuaBackend>(
     }
     let value = match from_lua(entry.runtime(), py, state, -1) {
         Ok(value) => value,
-        Err(_) => match state.bytes(-1) {
+        Err(_) => state.with_bytes(-1, |bytes| match bytes {
             Some(bytes) => PyBytes::new(py, bytes).into_any(),
             None => py.None().into_bound(py),
-        },
+        }),
     };
     if value.is_instance_of::<pyo3::exceptions::PyBaseException>() {
         state.pop(1);
@@ -273,8 +273,8 @@ pub(crate) fn from_stack<B: LuaBackend>(
 /// The text of a string or number; other values have none.
 fn text<B: LuaBackend>(entry: &Entry<'_, B>, state: State<B>) -> String {
     let decode = |bytes: &[u8]| entry.options.encoding.decode_lossy(entry.py, bytes);
-    if let Some(bytes) = state.bytes(-1) {
-        return decode(bytes);
+    if let Some(text) = state.with_bytes(-1, |bytes| bytes.map(decode)) {
+        return text;
     }
     if state.type_of(-1) != value::NUMBER {
         return String::new();
@@ -288,7 +288,8 @@ fn text<B: LuaBackend>(entry: &Entry<'_, B>, state: State<B>) -> String {
         raising.convert_to_string(-1);
         1
     });
-    let text = if converted.is_ok() { state.bytes(-1).map(decode) } else { None };
+    let text =
+        if converted.is_ok() { state.with_bytes(-1, |bytes| bytes.map(decode)) } else { None };
     state.pop(1);
     text.unwrap_or_default()
 }

@@ -42,7 +42,7 @@ pub(crate) unsafe fn from_lua_typed<'py, B: LuaBackend>(
         value::NIL | value::NONE => Ok(py.None().into_bound(py)),
         value::NUMBER => number(py, state, index),
         // SAFETY: a string, as the caller promises.
-        value::STRING => string(runtime, py, unsafe { state.string(index) }),
+        value::STRING => unsafe { state.with_string(index, |bytes| string(runtime, py, bytes)) },
         _ => other(runtime, py, state, index, kind),
     }
 }

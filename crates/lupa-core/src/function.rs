@@ -10,7 +10,7 @@ use pyo3::types::PyTuple;
 use crate::coroutine;
 use crate::error::{Result, raised, type_error};
 use crate::guard::guard;
-use crate::object::{parts, positional};
+use crate::object::{hold, parts, positional};
 use crate::types::slot;
 
 pub(crate) const DOC: &CStr = c"A Lua function. It takes positional arguments.\n\n\
@@ -42,8 +42,7 @@ pub(crate) unsafe extern "C" fn start<B: LuaBackend>(
         // SAFETY: called by Python; the arguments are alive for the time of the call.
         unsafe {
             let args = positional(args, nargsf, kwnames)?;
-            let args: Vec<_> = args.iter().map(|&a| Bound::from_borrowed_ptr(py, a)).collect();
-            new_coroutine::<B>(py, object, PyTuple::new(py, args)?)
+            new_coroutine::<B>(py, object, PyTuple::new(py, hold(py, args)?)?)
         }
     })
 }

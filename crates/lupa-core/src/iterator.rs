@@ -3,7 +3,8 @@
 use std::ffi::{CStr, c_int, c_void};
 use std::ptr::null_mut;
 
-use lua_api::{LuaBackend, State};
+use lua_api::{LuaBackend, Ref, State};
+use pyo3::exceptions::PyValueError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -35,7 +36,8 @@ pub(crate) struct TableIterator {
 /// read again, from the last key that was given. So a loop sees what it does to the table.
 struct Progress {
     yields: Wanted,
-    walk: Walk,
+    /// `None` while entries are read.
+    walk: Option<Walk>,
     /// What was read, for items keys and values in turn; what belongs to the first `given` entries is null,
     /// and the caller's.
     ready: Vec<*mut ffi::PyObject>,
@@ -89,7 +91,7 @@ impl TableIterator {
     ) -> Result<Bound<'_, PyAny>> {
         let progress = Box::new(Progress {
             yields,
-            walk: Walk::default(),
+            walk: Some(Walk::default()),
             ready: Vec::new(),
             given: 0,
             size: FIRST_SIZE,
@@ -144,7 +146,9 @@ impl TableIterator {
             let table = std::mem::replace(&mut (*iterator).table, null_mut());
             if !table.is_null() {
                 let mut progress = (&raw mut (*iterator).progress).read();
-                progress.walk.end(object::parts::<B>(table).0);
+                if let Some(mut walk) = progress.walk.take() {
+                    walk.end(object::parts::<B>(table).0);
+                }
                 for object in progress.take_rest() {
                     ffi::Py_DECREF(object);
                 }
@@ -224,8 +228,8 @@ impl TableIterator {
         // SAFETY: as the caller promises.
         let (runtime, table) = unsafe { object::parts::<B>((*iterator).table) };
         let entry = runtime.enter(py)?;
-        // SAFETY: with the lock held nobody else uses the progress, but for what the conversions
-        // below may run; they are not made while it is borrowed.
+        // SAFETY: with the lock held no other thread uses the progress; it is borrowed for single lines only, in
+        // which nothing runs.
         let progress = || unsafe { &mut *(*iterator).progress };
         // SAFETY: the iterator is live, and its progress no longer borrowed.
         let give = |ready| unsafe { Bound::from_owned_ptr_or_err(py, Self::give(iterator, ready)) };
@@ -236,67 +240,92 @@ impl TableIterator {
         if progress().ended {
             return Ok(None);
         }
+        // Finalizers run while entries are read and converted: they find the iterator at work, as with
+        // Python's generators.
+        let Some(mut walk) = progress().walk.take() else {
+            return Err(PyValueError::new_err("the iterator is already executing").into());
+        };
         // Where the table has changed, or is read between two steps in a way that could change it,
         // reading ahead does not pay.
-        let mut results = std::mem::take(&mut progress().ready);
-        let mut size = progress().size;
-        for object in results.drain(..).filter(|object| !object.is_null()) {
-            size = 1;
+        let rest = progress().take_rest();
+        let size = if rest.is_empty() { progress().size } else { 1 };
+        for object in rest {
             // SAFETY: owned by the list.
             unsafe { ffi::Py_DECREF(object) };
         }
-        let state = entry.state();
-        let base = state.top();
         let given = std::mem::take(&mut progress().given);
         let yields = progress().yields;
-        let mut batch = Batch::new();
-        let read = progress().walk.read(&entry, table, given, size, yields, &mut batch);
-        if let Err(error) = read {
-            progress().given = given;
-            return Err(error);
-        }
-        let count = batch.len();
-        let epoch = runtime.epoch();
-        let mut failed = None;
-        let width = if yields == Wanted::Both { 2 } else { 1 };
-        if results.try_reserve_exact(count * width).is_err() {
-            state.set_top(base);
-            progress().given = given;
-            return Err(Error::Memory);
-        }
-        while let Some((key, value)) = batch.next() {
-            if let Err(error) = convert(&entry, state, yields, key, value, &mut results) {
-                failed = Some(error);
-                break;
-            }
-        }
-        state.set_top(base);
-        // A finalizer that a conversion has run may have come here, too.
-        for object in progress().take_rest() {
-            // SAFETY: owned by the list.
-            unsafe { ffi::Py_DECREF(object) };
+        let read = read(&entry, &mut walk, table, given, size, yields);
+        let ended = matches!(&read, Ok(read) if read.results.is_empty() && read.failed.is_none());
+        if ended {
+            walk.end(runtime);
         }
         let progress = progress();
+        progress.walk = Some(walk);
+        let read = match read {
+            Ok(read) => read,
+            Err(error) => {
+                progress.given = given;
+                return Err(error);
+            }
+        };
         progress.given = 0;
-        progress.ready = results;
-        progress.epoch = epoch;
+        progress.ready = read.results;
+        progress.epoch = read.epoch;
         progress.size = (size * 2).min(walk::MOST);
-        progress.ended = count == 0;
-        if let Some(error) = failed
+        progress.ended = ended;
+        if let Some(error) = read.failed
             && progress.ready.is_empty()
         {
             // Iteration goes on behind what cannot be converted.
             progress.given = 1;
             return Err(error);
         }
-        match progress.next(epoch) {
+        match progress.next(read.epoch) {
             Some(next) => Ok(Some(give(next)?)),
-            None => {
-                progress.walk.end(runtime);
-                Ok(None)
-            }
+            None => Ok(None),
         }
     }
+}
+
+/// What was read ahead.
+struct Ahead {
+    results: Vec<*mut ffi::PyObject>,
+    epoch: u64,
+    /// Why it ends before the last entry that was read.
+    failed: Option<Error>,
+}
+
+/// Reads the entries after the first `given` of the last time, and converts them.
+fn read<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    walk: &mut Walk,
+    table: Ref,
+    given: usize,
+    size: usize,
+    yields: Wanted,
+) -> Result<Ahead> {
+    let state = entry.state();
+    let base = state.top();
+    let mut batch = Batch::new();
+    walk.read(entry, table, given, size, yields, &mut batch)?;
+    let count = batch.len();
+    let epoch = entry.epoch();
+    let mut results = Vec::new();
+    let width = if yields == Wanted::Both { 2 } else { 1 };
+    if results.try_reserve_exact(count * width).is_err() {
+        state.set_top(base);
+        return Err(Error::Memory);
+    }
+    let mut failed = None;
+    while let Some((key, value)) = batch.next() {
+        if let Err(error) = convert(entry, state, yields, key, value, &mut results) {
+            failed = Some(error);
+            break;
+        }
+    }
+    state.set_top(base);
+    Ok(Ahead { results, epoch, failed })
 }
 
 /// Adds to `results` what is given for an entry.

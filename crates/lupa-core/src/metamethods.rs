@@ -8,6 +8,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 
+use crate::alive::Alive;
 use crate::arguments::PyArguments;
 use crate::boxes::View;
 use crate::callback::{Callback, Failure, Outcome};
@@ -20,7 +21,7 @@ use crate::quick;
 use crate::restrict::exact_name;
 use crate::runtime::{Entry, Runtime};
 use crate::to_lua::{
-    Mode, Prepared, bytes, prepare, prepare_plain, push, push_method, push_plain, push_protected,
+    Mode, Prepared, Ready, prepare, prepare_plain, push, push_method, push_plain, push_protected,
 };
 
 /// The object and the view of the argument at `index`: a box, or what `python.as_function` made.
@@ -78,12 +79,11 @@ pub(crate) fn push_object<'py, B: LuaBackend>(
     object: &Bound<'py, PyAny>,
     mode: Mode,
 ) -> Outcome {
-    // SAFETY: a live object.
-    if unsafe { quick::push(entry, state, object.as_ptr(), mode) } {
+    if quick::push(entry, state, Alive::of(object), mode) {
         return Ok(1);
     }
-    let (prepared, _owner) = prepare(entry, object, mode)?;
-    push_protected(entry, state, prepared)?;
+    let ready = prepare(entry, object, mode)?;
+    push_protected(entry, state, ready.value())?;
     Ok(1)
 }
 
@@ -106,8 +106,7 @@ pub(crate) fn push_tuple<'py, B: LuaBackend>(
         }
         let mut mode = first;
         let plain = tuple.iter().all(|item| {
-            // SAFETY: the tuple holds its items.
-            let prepared = unsafe { prepare_plain(entry, item.as_ptr(), mode) };
+            let prepared = prepare_plain(entry, Alive::of(&item), mode);
             mode = Mode::Value;
             prepared.is_some_and(|prepared| push_plain(runtime, state, prepared))
         });
@@ -116,14 +115,12 @@ pub(crate) fn push_tuple<'py, B: LuaBackend>(
         }
         state.set_top(base);
     }
+    let items: Vec<_> = tuple.iter().collect();
     let mut values = Vec::with_capacity(tuple.len() + 1);
-    values.extend(before.map(Prepared::Integer));
-    let mut owners = Vec::new();
-    for (index, item) in tuple.iter().enumerate() {
+    values.extend(before.map(|number| Ready::Plain(Prepared::Integer(number))));
+    for (index, item) in items.iter().enumerate() {
         let mode = if index == 0 { first } else { Mode::Value };
-        let (prepared, owner) = prepare(entry, &item, mode)?;
-        values.push(prepared);
-        owners.extend(owner);
+        values.push(prepare(entry, item, mode)?);
     }
     if !runtime.boxes.reserve(values.len()) {
         return Err(Error::Memory.into());
@@ -369,8 +366,7 @@ pub(crate) fn push_text<B: LuaBackend>(
         return push_object(entry, state, text, Mode::Value);
     }
     let encoded = encoding.encode(text)?;
-    // SAFETY: `bytes`, and held.
-    push_protected(entry, state, unsafe { bytes(encoded.as_ptr()) })?;
+    push_protected(entry, state, Prepared::Bytes(encoded.as_bytes()))?;
     Ok(1)
 }
 
@@ -394,7 +390,7 @@ pub(crate) unsafe extern "C-unwind" fn collect<B: LuaBackend>(l: *mut lua_State)
 pub(crate) fn push_box<B: LuaBackend>(
     runtime: &Runtime<B>,
     raising: lua_api::Raising<'_, B>,
-    object: *mut ffi::PyObject,
+    object: Alive<'_>,
     view: View,
 ) {
     push(runtime, raising, Prepared::Object(object, view));

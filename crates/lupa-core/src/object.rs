@@ -12,6 +12,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+use crate::alive::Alive;
 use crate::call::{self, Arguments};
 use crate::error::{Error, Result, type_error};
 use crate::from_lua::from_lua_typed;
@@ -19,7 +20,7 @@ use crate::guard::{guard, guard_int};
 use crate::owner::RuntimeObject;
 use crate::quick;
 use crate::runtime::{Entry, Runtime};
-use crate::to_lua::{Mode, Prepared, prepare, push_plain};
+use crate::to_lua::{Mode, Prepared, Ready, prepare, push_plain};
 use crate::types::{self, slot};
 
 pub(crate) const DOC: &CStr = c"A Lua object that Python has by reference.\n\n\
@@ -220,17 +221,23 @@ pub(crate) unsafe extern "C" fn vectorcall<B: LuaBackend>(
     })
 }
 
-/// # Safety
-/// The arguments are alive.
 #[inline(never)]
-unsafe fn call_prepared<'py, B: LuaBackend>(
+fn call_prepared<'py, B: LuaBackend>(
     entry: &Entry<'py, B>,
     reference: Ref,
-    args: &[*mut ffi::PyObject],
+    args: &[Alive<'_>],
 ) -> Result<Bound<'py, PyAny>> {
-    // SAFETY: as the caller promises.
-    let arguments = unsafe { Arguments::prepare(entry, args)? };
+    let args = hold(entry.py, args)?;
+    let arguments = Arguments::prepare(entry, &args)?;
     call::call(entry, reference, &arguments)
+}
+
+/// References of our own to arguments: for as long as Python code runs that may have their owner let go.
+pub(crate) fn hold<'py>(py: Python<'py>, args: &[Alive<'_>]) -> Result<Vec<Bound<'py, PyAny>>> {
+    let mut held = Vec::new();
+    held.try_reserve_exact(args.len()).map_err(|_| Error::Memory)?;
+    held.extend(args.iter().map(|arg| arg.borrow(py).to_owned()));
+    Ok(held)
 }
 
 /// The arguments of a vectorcall; Lua functions take no keywords.
@@ -241,14 +248,14 @@ pub(crate) unsafe fn positional<'a>(
     args: *const *mut ffi::PyObject,
     nargsf: usize,
     kwnames: *mut ffi::PyObject,
-) -> Result<&'a [*mut ffi::PyObject]> {
+) -> Result<&'a [Alive<'a>]> {
     // SAFETY: as the caller promises.
     unsafe {
         if !kwnames.is_null() && ffi::PyTuple_Size(kwnames) > 0 {
             return Err(type_error("Lua functions take no keyword arguments"));
         }
         let count = ffi::PyVectorcall_NARGS(nargsf as _) as usize;
-        if count == 0 { Ok(&[]) } else { Ok(std::slice::from_raw_parts(args, count)) }
+        Ok(Alive::slice(args, count))
     }
 }
 
@@ -381,16 +388,15 @@ fn to_string<B: LuaBackend>(entry: &Entry<'_, B>, reference: Ref) -> Result<Stri
     }
     let text = match outcome {
         Ok(0) => Ok(plain_repr(entry, reference)),
-        Ok(_) => match state.bytes(-1) {
-            Some(bytes) => {
-                let encoding = match &entry.options.encoding {
-                    crate::encoding::Encoding::Bytes => &crate::encoding::Encoding::Utf8,
-                    encoding => encoding,
-                };
-                Ok(encoding.decode_lossy(entry.py, bytes))
-            }
-            None => Err(type_error("__tostring returned non-string object")),
-        },
+        Ok(_) => {
+            let encoding = match &entry.options.encoding {
+                crate::encoding::Encoding::Bytes => &crate::encoding::Encoding::Utf8,
+                encoding => encoding,
+            };
+            let text = state
+                .with_bytes(-1, |bytes| bytes.map(|bytes| encoding.decode_lossy(entry.py, bytes)));
+            text.ok_or_else(|| type_error("__tostring returned non-string object"))
+        }
         Err(raised) => {
             let origin = crate::error::Origin::Resume;
             Err(crate::error::from_stack(entry, state, raised, origin).into())
@@ -463,19 +469,18 @@ pub(crate) unsafe fn get_attribute<'py, B: LuaBackend>(
     let (runtime, reference) = unsafe { parts::<B>(object) };
     let entry = runtime.enter(py)?;
     // Where strings are UTF-8, an attribute is an item; else there are no strings at hand.
-    // SAFETY: a live object.
-    if let Some(found) = unsafe { get_quick(&entry, reference, name.as_ptr(), Mode::NotNil) } {
+    if let Some(found) = get_quick(&entry, reference, Alive::of(name), Mode::NotNil) {
         return found;
     }
-    let (key, _owner) = attribute_key(&entry, name)?;
-    get(&entry, reference, key, true)
+    let key = attribute_key(&entry, name)?;
+    get(&entry, reference, key.value(), true)
 }
 
 /// The key for an attribute: the name in the source encoding.
-pub(crate) fn attribute_key<'py, B: LuaBackend>(
+pub(crate) fn attribute_key<'a, 'py, B: LuaBackend>(
     entry: &Entry<'py, B>,
-    name: &Bound<'py, PyAny>,
-) -> Result<crate::to_lua::Owned<'py>> {
+    name: &'a Bound<'py, PyAny>,
+) -> Result<Ready<'a, 'py>> {
     if let (crate::encoding::Encoding::Utf8, crate::encoding::Encoding::Utf8) =
         (&entry.options.encoding, &entry.options.source_encoding)
     {
@@ -484,9 +489,7 @@ pub(crate) fn attribute_key<'py, B: LuaBackend>(
     let Ok(text) = name.cast::<PyString>() else {
         return prepare(entry, name, Mode::NotNil);
     };
-    let bytes = entry.options.source_encoding.encode(text)?.into_any();
-    // SAFETY: `bytes`, and held by the second part.
-    Ok((unsafe { crate::to_lua::bytes(bytes.as_ptr()) }, Some(bytes)))
+    Ok(Ready::Bytes(entry.options.source_encoding.encode(text)?))
 }
 
 unsafe extern "C" fn subscript<B: LuaBackend>(
@@ -500,25 +503,23 @@ unsafe extern "C" fn subscript<B: LuaBackend>(
             let entry = runtime.enter(py)?;
             let mode =
                 if ffi::Py_TYPE(object) == types::get().table { Mode::NotNil } else { Mode::Value };
+            let key = Alive::from_ptr(key);
             if let Some(found) = get_quick(&entry, reference, key, mode) {
                 return found;
             }
-            let key = Bound::from_borrowed_ptr(py, key);
-            let (key, _owner) = prepare(&entry, &key, mode)?;
-            get(&entry, reference, key, false)
+            let key = key.borrow(py).to_owned();
+            let key = prepare(&entry, &key, mode)?;
+            get(&entry, reference, key.value(), false)
         }
     })
 }
 
 /// `table[key]` where that takes no metamethod and the key goes the short way.
-///
-/// # Safety
-/// A live key.
 #[inline(always)]
-unsafe fn get_quick<'py, B: LuaBackend>(
+fn get_quick<'py, B: LuaBackend>(
     entry: &Entry<'py, B>,
     reference: Ref,
-    key: *mut ffi::PyObject,
+    key: Alive<'_>,
     mode: Mode,
 ) -> Option<Result<Bound<'py, PyAny>>> {
     let state = entry.state();
@@ -526,7 +527,7 @@ unsafe fn get_quick<'py, B: LuaBackend>(
         state.pop(1);
         return None;
     }
-    // SAFETY: as the caller promises.
+    // SAFETY: a table was pushed.
     let Some(kind) = (unsafe { quick::get(entry, state, key, mode) }) else {
         state.pop(1);
         return None;
@@ -546,7 +547,7 @@ unsafe fn get_quick<'py, B: LuaBackend>(
 fn get<'py, B: LuaBackend>(
     entry: &Entry<'py, B>,
     reference: Ref,
-    key: Prepared,
+    key: Prepared<'_>,
     attribute: bool,
 ) -> Result<Bound<'py, PyAny>> {
     let state = entry.state();
@@ -574,7 +575,7 @@ fn get<'py, B: LuaBackend>(
         }
         _ => state.pop(1),
     }
-    if matches!(key, Prepared::Object(..)) && !runtime.boxes.reserve(1) {
+    if key.needs_box() && !runtime.boxes.reserve(1) {
         return Err(Error::Memory);
     }
     call::run(entry, |raising| {

@@ -1,64 +1,86 @@
 //! Plain data, put into tables in one protected call: values of everyday types, and, where that is
 //! asked for, lists, tuples and dicts of them.
 //!
-//! No Python code runs here but what Lua's finalizers may call. These may change what is being
-//! read, so whatever is read from is held, outside of the protected call, where a Lua error does not
-//! lose it.
+//! No Python code runs here but what Lua's finalizers may call, and these may change what is being read. So an
+//! item that is borrowed from a container borrows [`Calm`] too, and whatever may run a finalizer takes that mutably: an
+//! item is either used before, or held ([`Held`]), outside of the protected call, where a Lua error does not lose it.
 
 use std::cell::{Cell, UnsafeCell};
+use std::marker::PhantomData;
 use std::ptr::null_mut;
 
 use lua_api::{LuaBackend, Raising, Thread};
 use pyo3::ffi;
 
+use crate::alive::Alive;
 use crate::encoding::Encoding;
 use crate::quick;
 use crate::runtime::Entry;
-use crate::to_lua::Mode;
+use crate::to_lua::{Mode, bytes, utf8};
 
 /// How deep containers may be nested; what is deeper goes the long way, which counts in Python.
 const DEEPEST: usize = 100;
 
-/// What is being read from, and kept alive for that time.
-pub(crate) struct Held {
-    containers: UnsafeCell<Vec<*mut ffi::PyObject>>,
-    // A value, while its key is pushed; a string, while it is copied.
-    value: Cell<*mut ffi::PyObject>,
-    string: Cell<*mut ffi::PyObject>,
-}
+/// What is being read from, and kept alive for that time: containers, values whose keys are being pushed, and
+/// strings that are being copied.
+pub(crate) struct Held(UnsafeCell<Vec<*mut ffi::PyObject>>);
 
 impl Held {
-    /// Room for as many containers as there can be; `None` when there is no memory.
+    /// Room for as many objects as there can be; `None` when there is no memory.
     pub(crate) fn new(recursive: bool) -> Option<Self> {
-        let mut containers = Vec::new();
-        if recursive {
-            containers.try_reserve_exact(DEEPEST).ok()?;
-        }
-        Some(Held {
-            containers: UnsafeCell::new(containers),
-            value: Cell::new(null_mut()),
-            string: Cell::new(null_mut()),
-        })
+        let mut objects = Vec::new();
+        // For each level a container and a value, and a string in the end.
+        let levels = if recursive { DEEPEST } else { 0 };
+        objects.try_reserve_exact(2 * (levels + 1) + 1).ok()?;
+        Some(Held(UnsafeCell::new(objects)))
     }
 
-    /// Holds a container; false if there are too many.
-    fn enter(&self, object: *mut ffi::PyObject) -> bool {
-        // SAFETY: attached; borrowed for these lines only. There is room, so nothing allocates.
+    /// Holds an object; `None` if there are too many.
+    #[inline(always)]
+    fn hold(&self, item: Item<'_>) -> Option<Holding<'_>> {
+        // SAFETY: attached; borrowed for these lines only. There is room, so nothing allocates. The item is
+        // alive, as nothing has run since it was read.
         unsafe {
-            let containers = &mut *self.containers.get();
-            if containers.len() == DEEPEST {
-                return false;
+            let objects = &mut *self.0.get();
+            if objects.len() == objects.capacity() {
+                return None;
             }
-            ffi::Py_INCREF(object);
-            containers.push(object);
-            true
+            ffi::Py_INCREF(item.0);
+            objects.push(item.0);
+        }
+        Some(Holding { held: self, object: item.0 })
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        for &object in self.0.get_mut().iter() {
+            // SAFETY: attached; what was held when an error came.
+            unsafe { ffi::Py_DECREF(object) };
         }
     }
+}
 
-    /// Lets go of the last container.
-    fn leave(&self) {
-        // SAFETY: as above; it ends before the object, which may run code, is dropped.
-        let last = unsafe { &mut *self.containers.get() }.pop();
+/// An object that is held. Without a destructor, as Lua errors leave it behind; [`Held`] has one.
+struct Holding<'h> {
+    held: &'h Held,
+    object: *mut ffi::PyObject,
+}
+
+impl Holding<'_> {
+    /// The object, alive until it is released.
+    #[inline(always)]
+    fn object(&self) -> Alive<'_> {
+        // SAFETY: held.
+        unsafe { Alive::from_ptr(self.object) }
+    }
+
+    /// Lets go of the object, which was the last to be held.
+    #[inline(always)]
+    fn release(self) {
+        // SAFETY: attached; the borrow ends before the object, which may run code, is dropped.
+        let last = unsafe { &mut *self.held.0.get() }.pop();
+        debug_assert!(last == Some(self.object));
         if let Some(last) = last {
             // SAFETY: held by the list.
             unsafe { ffi::Py_DECREF(last) };
@@ -66,34 +88,53 @@ impl Held {
     }
 }
 
-impl Drop for Held {
-    fn drop(&mut self) {
-        let places = [self.value.get(), self.string.get()];
-        for &object in self.containers.get_mut().iter().chain(&places) {
-            // SAFETY: attached; what was held when an error came, or null.
-            unsafe { ffi::Py_XDECREF(object) };
-        }
-    }
-}
+/// An object that a container has, borrowed for as long as nothing runs.
+#[derive(Clone, Copy)]
+struct Item<'c>(*mut ffi::PyObject, PhantomData<&'c ()>);
 
-/// Holds an object in a place for the time of `work`, which may raise.
-///
-/// # Safety
-/// Attached; a live object; the place is empty.
-#[inline(always)]
-unsafe fn holding<R>(
-    place: &Cell<*mut ffi::PyObject>,
-    object: *mut ffi::PyObject,
-    work: impl FnOnce() -> R,
-) -> R {
-    // SAFETY: as the caller promises.
-    unsafe {
-        ffi::Py_INCREF(object);
-        place.set(object);
-        let result = work();
-        place.set(null_mut());
-        ffi::Py_DECREF(object);
-        result
+/// A protected call in which, while this is borrowed, nothing runs.
+struct Calm<'f, B: LuaBackend>(Raising<'f, B>);
+
+impl<'f, B: LuaBackend> Calm<'f, B> {
+    /// The operations in which a finalizer may run.
+    #[inline(always)]
+    fn runs(&mut self) -> Raising<'f, B> {
+        self.0
+    }
+
+    /// An item of a list or tuple, if there are so many.
+    ///
+    /// # Safety
+    /// A list or tuple, which no other thread changes.
+    #[inline(always)]
+    unsafe fn item(&self, source: Alive<'_>, index: usize) -> Option<Item<'_>> {
+        // SAFETY: as the caller promises.
+        unsafe { borrowed_item(source.as_ptr(), index) }.map(|item| Item(item, PhantomData))
+    }
+
+    /// The pair of a dict at a position, and the position after it.
+    ///
+    /// # Safety
+    /// A dict, which no other thread changes, and a position that this has given.
+    #[inline(always)]
+    unsafe fn pair(
+        &self,
+        source: Alive<'_>,
+        position: ffi::Py_ssize_t,
+    ) -> Option<(Item<'_>, Item<'_>, ffi::Py_ssize_t)> {
+        let (mut key, mut value, mut after) = (null_mut(), null_mut(), position);
+        // SAFETY: as the caller promises.
+        let more = unsafe {
+            ffi::PyDict_Next(source.as_ptr(), &raw mut after, &raw mut key, &raw mut value)
+        };
+        (more != 0).then_some((Item(key, PhantomData), Item(value, PhantomData), after))
+    }
+
+    /// Pushes an item, if that makes nothing run.
+    #[inline(always)]
+    fn push_known(&self, entry: &Entry<'_, B>, item: Item<'_>, mode: Mode) -> bool {
+        // SAFETY: alive, as nothing has run since it was read.
+        unsafe { quick::push_known(entry, self.0.state(), item.0, mode) }
     }
 }
 
@@ -118,23 +159,28 @@ impl<B: LuaBackend> Plain<'_, '_, B> {
     /// `next` on, up to the first that is not plain; gives their number.
     ///
     /// # Safety
-    /// As for [`borrowed_item`], held by the caller.
+    /// A list or tuple, which no other thread changes.
     pub(crate) unsafe fn items(
         self,
         raising: Raising<'_, B>,
         table: i32,
-        source: *mut ffi::PyObject,
+        source: Alive<'_>,
         start: usize,
         next: i64,
     ) -> usize {
+        let mut calm = Calm(raising);
         let mut done = 0;
-        // SAFETY: as the caller promises; an item is used before anything can change the list.
-        while let Some(item) = unsafe { borrowed_item(source, start + done) } {
-            // SAFETY: as above.
-            if !unsafe { self.push(raising, item, 1) } {
-                break;
+        // SAFETY: as the caller promises.
+        while let Some(item) = unsafe { calm.item(source, start + done) } {
+            if !calm.push_known(self.entry, item, Mode::Value) {
+                let Some(holding) = self.held.hold(item) else { break };
+                let pushed = self.push(calm.runs(), holding.object());
+                holding.release();
+                if !pushed {
+                    break;
+                }
             }
-            raising.raw_seti(table, next + done as i64);
+            calm.runs().raw_seti(table, next + done as i64);
             done += 1;
         }
         done
@@ -144,134 +190,108 @@ impl<B: LuaBackend> Plain<'_, '_, B> {
     /// is not plain, which is at `position` then; gives whether that was all.
     ///
     /// # Safety
-    /// A dict that no other thread changes, held by the caller, and a position that this or
-    /// `PyDict_Next` has given.
+    /// A dict that no other thread changes, and a position that this or `PyDict_Next` has given.
     pub(crate) unsafe fn pairs(
         self,
         raising: Raising<'_, B>,
         table: i32,
-        source: *mut ffi::PyObject,
+        source: Alive<'_>,
         position: &Cell<ffi::Py_ssize_t>,
     ) -> bool {
-        loop {
-            let (mut key, mut value) = (null_mut(), null_mut());
-            let mut after = position.get();
-            // SAFETY: as the caller promises.
-            if unsafe { ffi::PyDict_Next(source, &raw mut after, &raw mut key, &raw mut value) }
-                == 0
-            {
-                return true;
-            }
-            let top = raising.top();
-            // SAFETY: the pair is borrowed. What goes the quick way changes nothing; else, to push
-            // the key may change the dict, so the value is held for that time.
-            let pushed = unsafe {
-                if quick::push(self.entry, raising.state(), key, Mode::NotNil) {
-                    self.push(raising, value, 1)
-                } else {
-                    holding(&self.held.value, value, || {
-                        self.push_string(raising, key) && self.push(raising, value, 2)
-                    })
+        let mut calm = Calm(raising);
+        // SAFETY: as the caller promises.
+        while let Some((key, value, after)) = unsafe { calm.pair(source, position.get()) } {
+            let top = calm.0.top();
+            let known = calm.push_known(self.entry, key, Mode::NotNil);
+            if !known || !calm.push_known(self.entry, value, Mode::Value) {
+                // What pushing the one runs may change the dict, so both are held.
+                let Some(held_value) = self.held.hold(value) else { return false };
+                let key = if known { None } else { self.held.hold(key) };
+                let mut pushed = known;
+                if let Some(key) = key {
+                    pushed = self.push_short(calm.runs(), key.object(), Mode::NotNil)
+                        || self.push_string(calm.runs(), key.object());
+                    key.release();
                 }
-            };
-            if !pushed {
-                raising.set_top(top);
-                return false;
+                pushed = pushed && self.push(calm.runs(), held_value.object());
+                held_value.release();
+                if !pushed {
+                    calm.0.set_top(top);
+                    return false;
+                }
             }
-            raising.raw_set(table);
+            calm.runs().raw_set(table);
             position.set(after);
         }
+        true
     }
 
-    /// Pushes a value, if it is plain; else pushes nothing. `references` is the number of references
-    /// to one that nobody else has.
-    ///
-    /// # Safety
-    /// A live object.
+    /// Pushes a value that is held, if it is plain; else pushes nothing.
     #[inline(always)]
-    unsafe fn push(
-        self,
-        raising: Raising<'_, B>,
-        object: *mut ffi::PyObject,
-        references: isize,
-    ) -> bool {
-        // SAFETY: as the caller promises.
-        unsafe {
-            quick::push(self.entry, raising.state(), object, Mode::Value)
-                || self.push_string(raising, object)
-                || self.recursive && self.push_table(raising, object, references)
-        }
+    fn push(self, raising: Raising<'_, B>, object: Alive<'_>) -> bool {
+        self.push_short(raising, object, Mode::Value)
+            || self.push_string(raising, object)
+            || self.recursive && self.push_table(raising, object)
+    }
+
+    /// Pushes what goes the short way, a string that comes often among it.
+    #[inline(always)]
+    fn push_short(self, raising: Raising<'_, B>, object: Alive<'_>, mode: Mode) -> bool {
+        quick::push_held(self.entry, raising.state(), object, mode)
     }
 
     /// Pushes what becomes a string; `None`, too, which is a key here.
-    ///
-    /// # Safety
-    /// A live object.
-    unsafe fn push_string(self, raising: Raising<'_, B>, object: *mut ffi::PyObject) -> bool {
-        // SAFETY: as the caller promises; exact types are checked. A finalizer may run before the
-        // string is copied, so it is held.
-        unsafe {
-            let (start, len) = if ffi::PyUnicode_CheckExact(object) != 0
+    fn push_string(self, raising: Raising<'_, B>, object: Alive<'_>) -> bool {
+        let pointer = object.as_ptr();
+        // SAFETY: attached, as the entry says; exact types are checked.
+        let text = unsafe {
+            if ffi::PyUnicode_CheckExact(pointer) != 0
                 && matches!(self.entry.options.encoding, Encoding::Utf8)
             {
-                let mut len = 0;
-                let start = ffi::PyUnicode_AsUTF8AndSize(object, &raw mut len);
-                if start.is_null() {
-                    ffi::PyErr_Clear();
-                    return false;
-                }
-                (start, len)
-            } else if ffi::PyBytes_CheckExact(object) != 0 {
-                (ffi::PyBytes_AsString(object).cast_const(), ffi::PyBytes_Size(object))
-            } else if object == ffi::Py_None() {
+                utf8(object)
+            } else if ffi::PyBytes_CheckExact(pointer) != 0 {
+                Some(bytes(object))
+            } else if pointer == ffi::Py_None() {
                 let Some(none) = self.entry.anchors.none.get() else { return false };
                 raising.push_ref(none);
                 return true;
             } else {
-                return false;
-            };
-            let bytes = std::slice::from_raw_parts(start.cast::<u8>(), len as usize);
-            holding(&self.held.string, object, || raising.push_bytes(bytes));
-            true
-        }
+                None
+            }
+        };
+        let Some(text) = text else { return false };
+        raising.push_bytes(text);
+        true
     }
 
-    /// Pushes a table of what is in a list, tuple or dict, if that is plain, and nobody else has it:
-    /// what is shared must become one table, which the long way sees to.
-    ///
-    /// # Safety
-    /// A live object.
+    /// Pushes a table of what is in a list, tuple or dict, if that is plain, and nobody but its container and
+    /// [`Held`] has it: what is shared must become one table, which the long way sees to.
     #[inline(never)]
-    unsafe fn push_table(
-        self,
-        raising: Raising<'_, B>,
-        object: *mut ffi::PyObject,
-        references: isize,
-    ) -> bool {
-        // SAFETY: as the caller promises; exact types are checked. The object is held.
+    fn push_table(self, raising: Raising<'_, B>, object: Alive<'_>) -> bool {
+        let pointer = object.as_ptr();
+        // SAFETY: attached, as the entry says; exact types are checked; the thread is this one. Where others
+        // could change the container, nothing is read.
         unsafe {
-            let is_dict = ffi::PyDict_CheckExact(object) != 0;
+            let is_dict = ffi::PyDict_CheckExact(pointer) != 0;
             let is_sequence =
-                ffi::PyList_CheckExact(object) != 0 || ffi::PyTuple_CheckExact(object) != 0;
+                ffi::PyList_CheckExact(pointer) != 0 || ffi::PyTuple_CheckExact(pointer) != 0;
             if cfg!(any(Py_GIL_DISABLED, PyPy, GraalPy))
                 || !(is_dict || is_sequence)
-                || ffi::Py_REFCNT(object) as isize != references
+                || ffi::Py_REFCNT(pointer) != 2
                 || !Thread::this().as_ref().has_room()
-                || !self.held.enter(object)
             {
                 return false;
             }
             let top = raising.top();
             raising.reserve(lua_api::MIN_ROOM);
             let whole = if is_dict {
-                raising.new_table(0, hint(ffi::PyDict_Size(object)));
+                raising.new_table(0, hint(ffi::PyDict_Size(pointer)));
                 self.pairs(raising, top + 1, object, &Cell::new(0))
             } else {
-                raising.new_table(hint(ffi::PySequence_Size(object)), 0);
+                raising.new_table(hint(ffi::PySequence_Size(pointer)), 0);
                 let done = self.items(raising, top + 1, object, 0, 1);
-                borrowed_item(object, done).is_none()
+                Calm(raising).item(object, done).is_none()
             };
-            self.held.leave();
             if !whole {
                 raising.set_top(top);
             }
@@ -286,7 +306,7 @@ pub(crate) fn hint(length: isize) -> i32 {
     length.clamp(0, 1 << 20) as i32
 }
 
-/// An item of a list or tuple, if there are so many. Borrowed: good until Python code runs.
+/// An item of a list or tuple, if there are so many. Borrowed: good until anything runs.
 ///
 /// # Safety
 /// A live tuple, or, where a GIL keeps other threads from changing it, a live list.
@@ -295,7 +315,7 @@ pub(crate) unsafe fn borrowed_item(
     source: *mut ffi::PyObject,
     index: usize,
 ) -> Option<*mut ffi::PyObject> {
-    let index = index as ffi::Py_ssize_t;
+    let index = ffi::Py_ssize_t::try_from(index).ok()?;
     // SAFETY: as the caller promises; the index is checked against the length of this moment.
     unsafe {
         #[cfg(not(any(Py_LIMITED_API, Py_GIL_DISABLED, PyPy, GraalPy)))]

@@ -3,6 +3,7 @@
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+use crate::alive::Alive;
 use crate::boxes::View;
 
 /// An object with the protocol that Lua shall index it by.
@@ -14,8 +15,8 @@ pub(crate) struct ProtocolWrapper {
 
 impl ProtocolWrapper {
     /// The object and its view.
-    pub(crate) fn parts<'py>(&self, py: Python<'py>) -> (Bound<'py, PyAny>, View) {
-        (self.object.bind(py).clone(), self.view)
+    pub(crate) fn parts(&self) -> (Alive<'_>, View) {
+        (Alive::held(&self.object), self.view)
     }
 }
 

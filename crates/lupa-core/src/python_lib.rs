@@ -7,6 +7,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
+use crate::alive::Alive;
 use crate::arguments::{self, PyArguments};
 use crate::boxes::View;
 use crate::callback::{Callback, Failure, Outcome, outer, push_callback};
@@ -15,7 +16,7 @@ use crate::error::{Error, raised};
 use crate::metamethods::{call, push_object, push_tuple, python_argument};
 use crate::runtime::{Entry, Runtime};
 use crate::sandbox;
-use crate::to_lua::{Mode, Prepared, prepare, push, push_protected};
+use crate::to_lua::{Mode, Prepared, prepare, push_protected};
 
 /// The object of a function that takes exactly one.
 fn only_argument<'py, B: LuaBackend>(
@@ -35,7 +36,7 @@ fn push_view<B: LuaBackend>(
     object: &Bound<'_, PyAny>,
     view: View,
 ) -> Outcome {
-    push_protected(entry, state, Prepared::Object(object.as_ptr(), view))?;
+    push_protected(entry, state, Prepared::Object(Alive::of(object), view))?;
     Ok(1)
 }
 
@@ -132,11 +133,11 @@ fn integer<B: LuaBackend>(state: State<B>, index: i32) -> Result<i64, Failure> {
     if let Some(integer) = state.to_integer(index) {
         return Ok(integer);
     }
-    let number: Option<f64> = match state.bytes(index) {
+    let number: Option<f64> = state.with_bytes(index, |bytes| match bytes {
         Some(bytes) => std::str::from_utf8(bytes).ok().and_then(|text| text.trim().parse().ok()),
         None if state.type_of(index) == value::NUMBER => Some(state.to_number(index)),
         None => None,
-    };
+    });
     match number {
         Some(number) if number.abs() < 9.2e18 && (!B::HAS_INTEGERS || number.fract() == 0.0) => {
             Ok(number as i64)
@@ -190,17 +191,8 @@ pub(crate) unsafe extern "C-unwind" fn next<B: LuaBackend>(l: *mut lua_State) ->
         let runtime = &*raising.instance().host().cast::<Runtime<B>>();
         let state = raising.state();
         let home = state.to_userdata(1);
-        if let Some((one, two)) = runtime.ahead.next(home, runtime.epoch()) {
-            let mut count = 1;
-            if runtime.ahead.counts() {
-                state.push_integer(next_number(state));
-                count += 1;
-            }
-            push(runtime, raising, one);
-            if let Some(two) = two {
-                push(runtime, raising, two);
-                count += 1;
-            }
+        let number = || next_number(state);
+        if let Some(count) = runtime.ahead.push_next(runtime, state, home, number) {
             return count;
         }
     }
@@ -224,16 +216,10 @@ impl<B: LuaBackend> Callback<B> for Next {
         if let Ok(cursor) = iterator.cast_exact::<Cursor>() {
             let home = state.to_userdata(1);
             entry.ahead.read(entry, cursor, home, view);
-            if let Some((one, two)) = entry.ahead.next(home, entry.epoch()) {
-                let base = state.top();
-                if entry.ahead.counts() {
-                    state.push_integer(next_number(state));
-                }
-                push_protected(entry, state, one)?;
-                if let Some(two) = two {
-                    push_protected(entry, state, two)?;
-                }
-                return Ok(state.top() - base);
+            let runtime = entry.runtime();
+            let number = || next_number(state);
+            if let Some(count) = runtime.ahead.push_next(runtime, state, home, number) {
+                return Ok(count);
             }
         }
         // SAFETY: attached; `PyIter_Next` needs an iterator, so that is checked first.
@@ -337,8 +323,8 @@ pub(crate) fn set_overflow_handler<B: LuaBackend>(
     match handler {
         None => state.push_bool(false),
         Some(handler) => {
-            let (prepared, _owner) = prepare(entry, handler, Mode::Value)?;
-            let prepared = match prepared {
+            let ready = prepare(entry, handler, Mode::Value)?;
+            let prepared = match ready.value() {
                 // It is the host's, so also a sandbox may call it.
                 Prepared::Object(object, _) => Prepared::Object(object, View::CALL),
                 other => other,

@@ -1,12 +1,16 @@
 //! The short way for everyday values: objects of exact types that need neither Python code nor an
 //! allocation in Lua, and so no protected call.
 //!
+//! Nothing runs here, but for what [`learn`] may have Lua's finalizers run: it makes the string of a `str` that comes
+//! often. So its caller holds the object, as the type says, and all else that it goes on to use.
+//!
 //! Whoever finds the short way closed (`false`, `None`) has changed nothing, and takes the long one
 //! ([`crate::to_lua`], [`crate::from_lua`]), which knows every type.
 
 use lua_api::{LuaBackend, State, value};
 use pyo3::ffi;
 
+use crate::alive::Alive;
 use crate::compat;
 use crate::encoding::Encoding;
 use crate::object;
@@ -15,24 +19,64 @@ use crate::strings::Strings;
 use crate::to_lua::Mode;
 
 /// Pushes an object, if that can be done the short way.
+#[inline(always)]
+pub(crate) fn push<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    state: State<B>,
+    object: Alive<'_>,
+    mode: Mode,
+) -> bool {
+    // SAFETY: an object that is held.
+    unsafe { push_unless(entry, state, object.as_ptr(), mode, || learn(entry, object, 1)) }
+}
+
+/// As [`push`], of an object to which the caller has made a reference of its own.
+#[inline(always)]
+pub(crate) fn push_held<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    state: State<B>,
+    object: Alive<'_>,
+    mode: Mode,
+) -> bool {
+    // SAFETY: an object that is held.
+    unsafe { push_unless(entry, state, object.as_ptr(), mode, || learn(entry, object, 2)) }
+}
+
+/// As [`push`], but of strings only those that are known already: so nothing runs.
 ///
 /// # Safety
-/// A live object.
+/// A live object, at this moment.
 #[inline(always)]
-pub(crate) unsafe fn push<B: LuaBackend>(
+pub(crate) unsafe fn push_known<B: LuaBackend>(
     entry: &Entry<'_, B>,
     state: State<B>,
     object: *mut ffi::PyObject,
     mode: Mode,
 ) -> bool {
+    // SAFETY: as the caller promises.
+    unsafe { push_unless(entry, state, object, mode, || None) }
+}
+
+/// # Safety
+/// A live object, for as long as `unknown` takes.
+#[inline(always)]
+unsafe fn push_unless<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    state: State<B>,
+    object: *mut ffi::PyObject,
+    mode: Mode,
+    unknown: impl FnOnce() -> Option<lua_api::Ref>,
+) -> bool {
     // SAFETY: attached; exact types are checked before they are used.
     unsafe {
+        let held = Alive::from_ptr(object);
         let kind = ffi::Py_TYPE(object);
         if kind == &raw mut ffi::PyLong_Type {
-            let Some(number) = integer::<B>(object) else { return false };
+            let Some(number) = integer::<B>(held) else { return false };
             state.push_integer(number);
         } else if kind == &raw mut ffi::PyUnicode_Type {
-            let Some(reference) = string(entry, object) else { return false };
+            let known = entry.runtime().strings.sent(object);
+            let Some(reference) = known.or_else(unknown) else { return false };
             state.push_ref(reference);
         } else if kind == &raw mut ffi::PyFloat_Type {
             state.push_number(compat::float_value(object));
@@ -61,43 +105,50 @@ pub(crate) unsafe fn push<B: LuaBackend>(
 /// its type.
 ///
 /// # Safety
-/// A live object; a table on top.
+/// A table on top.
 #[inline(always)]
 pub(crate) unsafe fn get<B: LuaBackend>(
     entry: &Entry<'_, B>,
     state: State<B>,
-    key: *mut ffi::PyObject,
+    key: Alive<'_>,
     mode: Mode,
 ) -> Option<i32> {
-    // SAFETY: as the caller promises.
-    unsafe {
-        if let Some(position) = position::<B>(key) {
-            return Some(state.raw_geti_type(-1, position));
-        }
-        push(entry, state, key, mode).then(|| state.raw_get_type(-2))
+    if let Some(position) = position::<B>(key) {
+        return Some(state.raw_geti_type(-1, position));
     }
+    push(entry, state, key, mode).then(|| state.raw_get_type(-2))
 }
 
 /// Makes `t[key] = value` of the table on top, without metamethods, if the key is in it already and
 /// both go the short way.
 ///
 /// # Safety
-/// Live objects, the value may be null (`nil`); a table on top.
+/// A table on top.
 #[inline(always)]
 pub(crate) unsafe fn replace<B: LuaBackend>(
     entry: &Entry<'_, B>,
     state: State<B>,
-    key: *mut ffi::PyObject,
-    object: *mut ffi::PyObject,
+    key: Alive<'_>,
+    object: Option<Alive<'_>>,
 ) -> bool {
-    // SAFETY: attached.
-    let object = if object.is_null() { unsafe { ffi::Py_None() } } else { object };
-    // SAFETY: as the caller promises; only a key that is present is assigned to.
+    let push_value = || match object {
+        Some(object) => push(entry, state, object, Mode::Value),
+        None => {
+            state.push_nil();
+            true
+        }
+    };
+    // SAFETY: a table, as the caller promises. Only a key that is present is assigned to: it is looked for when
+    // key and value are on the stack, so that nothing runs before the assignment.
     unsafe {
         if let Some(position) = position::<B>(key) {
-            let present = state.raw_geti_type(-1, position) != value::NIL;
+            if !push_value() {
+                return false;
+            }
+            let present = state.raw_geti_type(-2, position) != value::NIL;
             state.pop(1);
-            if !present || !push(entry, state, object, Mode::Value) {
+            if !present {
+                state.pop(1);
                 return false;
             }
             state.raw_seti_present(-2, position);
@@ -106,11 +157,15 @@ pub(crate) unsafe fn replace<B: LuaBackend>(
         if !push(entry, state, key, Mode::NotNil) {
             return false;
         }
-        state.push_value(-1);
-        let present = state.raw_get_type(-3) != value::NIL;
-        state.pop(1);
-        if !present || !push(entry, state, object, Mode::Value) {
+        if !push_value() {
             state.pop(1);
+            return false;
+        }
+        state.push_value(-2);
+        let present = state.raw_get_type(-4) != value::NIL;
+        state.pop(1);
+        if !present {
+            state.pop(2);
             return false;
         }
         state.raw_set_present(-3);
@@ -119,14 +174,11 @@ pub(crate) unsafe fn replace<B: LuaBackend>(
 }
 
 /// The position that an `int` is.
-///
-/// # Safety
-/// A live object.
 #[inline(always)]
-unsafe fn position<B: LuaBackend>(object: *mut ffi::PyObject) -> Option<i64> {
-    // SAFETY: as the caller promises; the exact type is checked.
+fn position<B: LuaBackend>(object: Alive<'_>) -> Option<i64> {
+    // SAFETY: alive; the exact type is checked.
     unsafe {
-        if ffi::Py_TYPE(object) != &raw mut ffi::PyLong_Type {
+        if ffi::Py_TYPE(object.as_ptr()) != &raw mut ffi::PyLong_Type {
             return None;
         }
         let (least, most) = B::POSITION_RANGE;
@@ -137,9 +189,10 @@ unsafe fn position<B: LuaBackend>(object: *mut ffi::PyObject) -> Option<i64> {
 /// The value of an `int` that Lua has room for.
 ///
 /// # Safety
-/// A live `int`.
+/// Attached; an `int`.
 #[inline(always)]
-pub(crate) unsafe fn integer<B: LuaBackend>(object: *mut ffi::PyObject) -> Option<i64> {
+pub(crate) unsafe fn integer<B: LuaBackend>(object: Alive<'_>) -> Option<i64> {
+    let object = object.as_ptr();
     // SAFETY: as the caller promises.
     unsafe {
         if let Some(number) = compat::compact_int(object) {
@@ -152,21 +205,16 @@ pub(crate) unsafe fn integer<B: LuaBackend>(object: *mut ffi::PyObject) -> Optio
     }
 }
 
-/// The Lua string of a `str` that comes often.
-///
-/// # Safety
-/// A live `str`.
+/// Notes that the Lua string of a `str` is not known; makes it if it comes often: not if it has so few references.
 #[inline(always)]
-pub(crate) unsafe fn string<B: LuaBackend>(
+fn learn<B: LuaBackend>(
     entry: &Entry<'_, B>,
-    object: *mut ffi::PyObject,
+    object: Alive<'_>,
+    few: isize,
 ) -> Option<lua_api::Ref> {
-    match entry.runtime().strings.sent(object) {
-        Some(reference) => Some(reference),
-        // SAFETY: as the caller promises.
-        None if matches!(entry.options.encoding, Encoding::Utf8) => unsafe {
-            Strings::learn_sent(entry, object)
-        },
-        None => None,
+    if !matches!(entry.options.encoding, Encoding::Utf8) {
+        return None;
     }
+    // SAFETY: a `str` in a runtime whose encoding is UTF-8.
+    unsafe { Strings::learn_sent(entry, object, few) }
 }

@@ -521,7 +521,7 @@ impl<B: LuaBackend> Drop for Guard<'_, B> {
         let runtime = self.entry.runtime;
         runtime.drop_dead();
         if runtime.ahead.is_held() {
-            runtime.ahead.clear();
+            runtime.ahead.clear(&self.entry);
         }
         if runtime.due.any() {
             runtime.end_due(self.entry.py);

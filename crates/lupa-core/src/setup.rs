@@ -7,6 +7,7 @@ use std::ffi::CStr;
 use lua_api::{LuaBackend, Raising, Ref, Selection};
 use pyo3::prelude::*;
 
+use crate::alive::Alive;
 use crate::boxes::View;
 use crate::callback::{Callback, push_callback};
 use crate::error::{Error, Result, raised};
@@ -48,9 +49,9 @@ pub(crate) fn fill<B: LuaBackend>(
         return Err(Error::Memory);
     }
     let none = entry.py.None().into_bound(entry.py);
-    let none = none.as_ptr();
-    let eval = eval.map(Bound::as_ptr);
-    let builtins = builtins.map(Bound::as_ptr);
+    let none = Alive::of(&none);
+    let eval = eval.map(Alive::of);
+    let builtins = builtins.map(Alive::of);
     keep(entry, &[&anchors.none], |raising| {
         push_box(runtime, raising, none, View::ATTRIBUTES);
         library(raising, sandboxed);
@@ -88,10 +89,10 @@ fn open<B: LuaBackend>(entry: &Entry<'_, B>, libraries: Selection) -> Result<()>
         1
     });
     opened.map_err(|failure| raised(entry, state, failure))?;
-    let name = match state.bytes(-1) {
+    let name = state.with_bytes(-1, |version| match version {
         Some(version) => String::from_utf8_lossy(version).into_owned(),
         None => format!("Lua {}.{}", B::VERSION.0, B::VERSION.1),
-    };
+    });
     state.pop(1);
     // A runtime is filled once.
     let _ = entry.implementation.set(name);

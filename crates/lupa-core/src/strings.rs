@@ -11,7 +11,9 @@ use std::ptr::null_mut;
 use lua_api::{LuaBackend, Ref};
 use pyo3::ffi;
 
+use crate::alive::Alive;
 use crate::runtime::Entry;
+use crate::to_lua::utf8;
 
 /// Places for strings, each way; a power of two.
 const PLACES: usize = 128;
@@ -56,21 +58,24 @@ impl Strings {
         if sent.object == object { sent.reference } else { None }
     }
 
-    /// Notes that a `str` was not kept; keeps it if it is worth that, and gives its Lua string then.
+    /// Notes that a `str` was not kept; keeps it if it is worth that, and gives its Lua string then. One that has no
+    /// more than a `few` references is nobody else's.
     ///
     /// # Safety
-    /// A live `str`, in a runtime whose encoding is UTF-8.
+    /// A `str`, in a runtime whose encoding is UTF-8.
     #[cold]
     pub(crate) unsafe fn learn_sent<B: LuaBackend>(
         entry: &Entry<'_, B>,
-        object: *mut ffi::PyObject,
+        held: Alive<'_>,
+        few: isize,
     ) -> Option<Ref> {
+        let object = held.as_ptr();
         let strings = &entry.runtime().strings;
         let here = place(object as usize);
-        // SAFETY: as for the type; the borrow ends before anything is called. The object is live.
+        // SAFETY: as for the type; the borrow ends before anything is called. The object is held.
         let (bytes, reference) = unsafe {
             // What nobody else holds will not come again.
-            if ffi::Py_REFCNT(object) < 2 {
+            if ffi::Py_REFCNT(object) <= few {
                 return None;
             }
             let list = &mut *strings.sent.get();
@@ -87,16 +92,12 @@ impl Strings {
                 sent.missed = object as usize;
                 return None;
             }
-            let mut len = 0;
-            let start = ffi::PyUnicode_AsUTF8AndSize(object, &raw mut len);
-            if start.is_null() {
-                ffi::PyErr_Clear();
+            let reference = sent.reference;
+            let bytes = utf8(held)?;
+            if bytes.len() > LONGEST {
                 return None;
             }
-            if len as usize > LONGEST {
-                return None;
-            }
-            (std::slice::from_raw_parts(start.cast::<u8>(), len as usize), sent.reference)
+            (bytes, reference)
         };
         let state = entry.state();
         let pushed = state.protect_values(|raising| {

@@ -6,13 +6,14 @@ use lua_api::{LuaBackend, Ref, value};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
+use crate::alive::Alive;
 use crate::error::{Error, Result, raised};
 use crate::guard::{guard, guard_status};
 use crate::iterator::TableIterator;
 use crate::object::{attribute_key, is_own_name, parts};
 use crate::quick;
 use crate::runtime::Entry;
-use crate::to_lua::{Mode, Prepared, prepare, push};
+use crate::to_lua::{Mode, Prepared, Ready, prepare, push};
 use crate::types::slot;
 use crate::walk::Wanted;
 
@@ -58,12 +59,14 @@ unsafe extern "C" fn setattro<B: LuaBackend>(
         unsafe {
             let (runtime, reference) = parts::<B>(object);
             let entry = runtime.enter(py)?;
+            let (name, value) = (Alive::from_ptr(name), optional(value));
             if assign_quick(&entry, reference, name, value) {
                 return Ok(0);
             }
-            let name = Bound::from_borrowed_ptr(py, name);
-            let (key, _owner) = attribute_key(&entry, &name)?;
-            assign(&entry, reference, key, value)
+            let (name, value) =
+                (name.borrow(py).to_owned(), value.map(|v| v.borrow(py).to_owned()));
+            let key = attribute_key(&entry, &name)?;
+            assign(&entry, reference, key.value(), value.as_ref())
         }
     })
 }
@@ -92,59 +95,60 @@ unsafe extern "C" fn ass_subscript<B: LuaBackend>(
         unsafe {
             let (runtime, reference) = parts::<B>(object);
             let entry = runtime.enter(py)?;
+            let (key, value) = (Alive::from_ptr(key), optional(value));
             if assign_quick(&entry, reference, key, value) {
                 return Ok(0);
             }
-            let key = Bound::from_borrowed_ptr(py, key);
-            let (key, _owner) = prepare(&entry, &key, Mode::NotNil)?;
-            assign(&entry, reference, key, value)
+            let (key, value) = (key.borrow(py).to_owned(), value.map(|v| v.borrow(py).to_owned()));
+            let key = prepare(&entry, &key, Mode::NotNil)?;
+            assign(&entry, reference, key.value(), value.as_ref())
         }
     })
 }
 
-/// `table[key] = value` where the key is present, so that no metamethod is asked, and both go the
-/// short way; says whether it was done.
+/// What a slot is given, which is null where something is to be deleted.
 ///
 /// # Safety
-/// Live objects; `value` may be null.
+/// Null, or alive for `'a`.
+unsafe fn optional<'a>(object: *mut ffi::PyObject) -> Option<Alive<'a>> {
+    // SAFETY: as the caller promises.
+    (!object.is_null()).then(|| unsafe { Alive::from_ptr(object) })
+}
+
+/// `table[key] = value` where the key is present, so that no metamethod is asked, and both go the
+/// short way; says whether it was done.
 #[inline(always)]
-unsafe fn assign_quick<B: LuaBackend>(
+fn assign_quick<B: LuaBackend>(
     entry: &Entry<'_, B>,
     reference: Ref,
-    key: *mut ffi::PyObject,
-    value: *mut ffi::PyObject,
+    key: Alive<'_>,
+    value: Option<Alive<'_>>,
 ) -> bool {
     let state = entry.state();
     let is_table = state.push_ref_type(reference) == value::TABLE;
-    // SAFETY: as the caller promises.
+    // SAFETY: a table was pushed.
     let assigned = is_table && unsafe { quick::replace(entry, state, key, value) };
     state.pop(1);
     entry.change();
     assigned
 }
 
-/// `table[key] = value`, as Lua has it.
-///
-/// # Safety
-/// `value` is null or a live object.
+/// `table[key] = value`, as Lua has it; no value is `nil`.
 #[inline(never)]
-unsafe fn assign<B: LuaBackend>(
-    entry: &Entry<'_, B>,
+fn assign<'py, B: LuaBackend>(
+    entry: &Entry<'py, B>,
     reference: Ref,
-    key: Prepared,
-    value: *mut ffi::PyObject,
+    key: Prepared<'_>,
+    value: Option<&Bound<'py, PyAny>>,
 ) -> Result<c_int> {
     let runtime = entry.runtime();
-    let (value, _owner) = if value.is_null() {
-        (Prepared::Nil, None)
-    } else {
-        // SAFETY: as the caller promises.
-        let value = unsafe { Bound::from_borrowed_ptr(entry.py, value) };
-        prepare(entry, &value, Mode::Value)?
+    let ready = match value {
+        None => Ready::Plain(Prepared::Nil),
+        Some(value) => prepare(entry, value, Mode::Value)?,
     };
+    let value = ready.value();
     let state = entry.state();
-    let boxes = usize::from(matches!(key, Prepared::Object(..)))
-        + usize::from(matches!(value, Prepared::Object(..)));
+    let boxes = usize::from(key.needs_box()) + usize::from(value.needs_box());
     if boxes > 0 && !runtime.boxes.reserve(boxes) {
         return Err(Error::Memory);
     }

@@ -15,12 +15,13 @@ use pyo3::sync::PyOnceLock;
 use pyo3::sync::critical_section::with_critical_section;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
+use crate::alive::Alive;
 use crate::callback::too_deep;
 use crate::error::{Error, Result, raised};
 use crate::object;
 use crate::plain::{Held, Plain, borrowed_item, hint};
 use crate::runtime::Entry;
-use crate::to_lua::{Mode, Prepared, prepare, push};
+use crate::to_lua::{Mode, Prepared, Ready, prepare, push};
 use crate::types;
 
 /// How many items go into a table in one protected call.
@@ -118,9 +119,7 @@ fn fill<'py, B: LuaBackend>(
 #[derive(Default)]
 struct Chunk<'py> {
     /// Keys and values in turn; a key that is `Nil` stands for the next index.
-    values: Vec<Prepared>,
-    // What the values are borrowed from.
-    owners: Vec<Bound<'py, PyAny>>,
+    values: Vec<Ready<'static, 'py>>,
     boxes: usize,
 }
 
@@ -220,11 +219,11 @@ impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
         let held = Held::new(recursive).ok_or(Error::Memory)?;
         let plain = Plain { entry: self.entry, held: &held, recursive };
         let state = self.entry.state();
-        let (table, source) = (self.table, dict.as_ptr());
+        let (table, source) = (self.table, Alive::of(dict));
         let put = state.protect(|raising| {
             raising.push_ref(table);
             raising.expect_table(1);
-            // SAFETY: a dict, which the caller holds.
+            // SAFETY: a dict, which no other thread changes: see `dict`.
             unsafe { plain.pairs(raising, 1, source, position) }
         });
         put.map_err(|failure| raised(self.entry, state, failure))
@@ -268,11 +267,11 @@ impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
         let held = Held::new(recursive).ok_or(Error::Memory)?;
         let plain = Plain { entry: self.entry, held: &held, recursive };
         let state = self.entry.state();
-        let (table, first, source) = (self.table, self.next, source.as_ptr());
+        let (table, first, source) = (self.table, self.next, Alive::of(source));
         let put = state.protect(|raising| {
             raising.push_ref(table);
             raising.expect_table(1);
-            // SAFETY: a list or tuple, which the caller holds.
+            // SAFETY: a list or tuple, which no other thread changes: see `sequence`.
             unsafe { plain.items(raising, 1, source, start, first) }
         });
         match put {
@@ -285,7 +284,7 @@ impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
     }
 
     fn item(&mut self, item: &Bound<'py, PyAny>, seen: Option<&mut Seen<'py>>) -> Result<()> {
-        self.put(Prepared::Nil);
+        self.put(Ready::Plain(Prepared::Nil));
         self.value(item, Mode::Value, seen)?;
         self.flush_full()
     }
@@ -310,21 +309,17 @@ impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
         if let Some(seen) = seen
             && let Some(table) = nested(self.entry, object, seen)?
         {
-            self.put(Prepared::Reference(table));
+            self.put(Ready::Plain(Prepared::Reference(table)));
             return Ok(());
         }
-        let (prepared, owner) = prepare(self.entry, object, mode)?;
-        self.chunk.owners.extend(owner);
-        if matches!(prepared, Prepared::Bytes(..) | Prepared::Object(..) | Prepared::Reference(_)) {
-            self.chunk.owners.push(object.clone());
-        }
-        self.put(prepared);
+        let ready = prepare(self.entry, object, mode)?.hold(object);
+        self.put(ready);
         Ok(())
     }
 
-    fn put(&mut self, prepared: Prepared) {
-        self.chunk.boxes += usize::from(matches!(prepared, Prepared::Object(..)));
-        self.chunk.values.push(prepared);
+    fn put(&mut self, ready: Ready<'static, 'py>) {
+        self.chunk.boxes += usize::from(ready.value().needs_box());
+        self.chunk.values.push(ready);
     }
 
     fn flush_full(&mut self) -> Result<()> {
@@ -349,7 +344,7 @@ impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
             let mut next = first;
             let mut index = 0;
             while index + 1 < values.len() {
-                let (key, value) = (values[index], values[index + 1]);
+                let (key, value) = (values[index].value(), values[index + 1].value());
                 if matches!(key, Prepared::Nil) {
                     push(runtime, raising, value);
                     raising.raw_seti(1, next);
@@ -367,7 +362,6 @@ impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
             Ok(next) => {
                 self.next = next;
                 self.chunk.values.clear();
-                self.chunk.owners.clear();
                 self.chunk.boxes = 0;
                 Ok(())
             }

@@ -2,13 +2,15 @@
 //! and gives a plain value; [`push`] puts it on the stack and runs none.
 //!
 //! So no Python code ever runs while a half-made call or table is on the Lua stack, and what may
-//! raise a Lua error owns nothing.
+//! raise a Lua error owns nothing. A plain value cannot outlive the object that it was made from: see [`Prepared`].
 
 use lua_api::{LuaBackend, Raising, Ref, State, value};
 use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString};
 use pyo3::{ffi, intern};
 
+use crate::alive::Alive;
 use crate::boxes::{PyBox, View};
 use crate::encoding::Encoding;
 use crate::error::{Error, Result, raised};
@@ -18,25 +20,85 @@ use crate::protocol::ProtocolWrapper;
 use crate::quick;
 use crate::runtime::{Entry, Runtime};
 
-/// A Python object as a plain value. Pointers are borrowed: from the object that it was made of,
-/// or from the owner that [`prepare`] gives along.
+/// A Python object as a plain value, borrowed from an object that is held for `'a`.
 #[derive(Clone, Copy)]
-pub(crate) enum Prepared {
+pub(crate) enum Prepared<'a> {
     Nil,
     /// `python.none`, where `nil` would be lost.
     PyNone,
     Bool(bool),
     Integer(i64),
     Float(f64),
-    Bytes(*const u8, usize),
+    Bytes(&'a [u8]),
     Reference(Ref),
-    Object(*mut ffi::PyObject, View),
+    Object(Alive<'a>, View),
     /// An object that counts for so many KiB of Lua's memory.
-    Weighty(*mut ffi::PyObject, u16),
+    Weighty(Alive<'a>, u16),
 }
 
-/// A prepared value with what keeps it alive, if that is a new object.
-pub(crate) type Owned<'py> = (Prepared, Option<Bound<'py, PyAny>>);
+impl Prepared<'_> {
+    /// Whether a box is made for it, if there is none yet.
+    #[inline(always)]
+    pub(crate) fn needs_box(&self) -> bool {
+        matches!(self, Prepared::Object(..) | Prepared::Weighty(..))
+    }
+}
+
+/// What [`prepare`] gives: a plain value of the object itself, or an object that was made for the purpose.
+pub(crate) enum Ready<'a, 'py> {
+    Plain(Prepared<'a>),
+    /// A `str` whose UTF-8 form is there.
+    Text(Bound<'py, PyAny>),
+    Bytes(Bound<'py, PyBytes>),
+    Object(Bound<'py, PyAny>, View),
+    /// The reference of a wrapper.
+    Reference(Ref, Bound<'py, PyAny>),
+}
+
+impl<'py> Ready<'_, 'py> {
+    /// What does not depend on the object any more, as it holds it.
+    pub(crate) fn hold(self, object: &Bound<'py, PyAny>) -> Ready<'static, 'py> {
+        let py = object.py();
+        match self {
+            Ready::Plain(prepared) => match prepared {
+                Prepared::Nil => Ready::Plain(Prepared::Nil),
+                Prepared::PyNone => Ready::Plain(Prepared::PyNone),
+                Prepared::Bool(truth) => Ready::Plain(Prepared::Bool(truth)),
+                Prepared::Integer(number) => Ready::Plain(Prepared::Integer(number)),
+                Prepared::Float(number) => Ready::Plain(Prepared::Float(number)),
+                Prepared::Bytes(_) => match object.cast::<PyBytes>() {
+                    Ok(bytes) => Ready::Bytes(bytes.clone()),
+                    Err(_) => Ready::Text(object.clone()),
+                },
+                Prepared::Reference(reference) => Ready::Reference(reference, object.clone()),
+                Prepared::Object(target, view) => Ready::Object(target.borrow(py).to_owned(), view),
+                // Made for one purpose, and never prepared.
+                Prepared::Weighty(target, _) => {
+                    Ready::Object(target.borrow(py).to_owned(), View::ATTRIBUTES)
+                }
+            },
+            Ready::Text(text) => Ready::Text(text),
+            Ready::Bytes(bytes) => Ready::Bytes(bytes),
+            Ready::Object(object, view) => Ready::Object(object, view),
+            Ready::Reference(reference, held) => Ready::Reference(reference, held),
+        }
+    }
+
+    /// The plain value, good as long as this is there.
+    #[inline(always)]
+    pub(crate) fn value(&self) -> Prepared<'_> {
+        match self {
+            Ready::Plain(prepared) => *prepared,
+            // SAFETY: a `str`, which keeps the form that it had when this was made.
+            Ready::Text(text) => unsafe {
+                Prepared::Bytes(utf8(Alive::of(text)).unwrap_or_default())
+            },
+            Ready::Bytes(bytes) => Prepared::Bytes(bytes.as_bytes()),
+            Ready::Object(object, view) => Prepared::Object(Alive::of(object), *view),
+            Ready::Reference(reference, _) => Prepared::Reference(*reference),
+        }
+    }
+}
 
 /// How an object is converted.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -53,45 +115,36 @@ pub(crate) enum Mode {
 /// What the conversion raises: `OverflowError` for an integer that neither fits nor has a handler,
 /// `UnicodeEncodeError`, or whatever Python code of the object raises.
 #[inline]
-pub(crate) fn prepare<'py, B: LuaBackend>(
+pub(crate) fn prepare<'a, 'py, B: LuaBackend>(
     entry: &Entry<'py, B>,
-    object: &Bound<'py, PyAny>,
+    object: &'a Bound<'py, PyAny>,
     mode: Mode,
-) -> Result<Owned<'py>> {
-    // SAFETY: a live object.
-    match unsafe { prepare_plain(entry, object.as_ptr(), mode) } {
-        Some(prepared) => Ok((prepared, None)),
+) -> Result<Ready<'a, 'py>> {
+    match prepare_plain(entry, Alive::of(object), mode) {
+        Some(prepared) => Ok(Ready::Plain(prepared)),
         None => other(entry, object),
     }
 }
 
 /// Prepares an object of one of the everyday types, which takes neither Python code nor an owner;
 /// `None` for the rest.
-///
-/// # Safety
-/// A live object.
 #[inline]
-pub(crate) unsafe fn prepare_plain<B: LuaBackend>(
+pub(crate) fn prepare_plain<'a, B: LuaBackend>(
     entry: &Entry<'_, B>,
-    pointer: *mut ffi::PyObject,
+    object: Alive<'a>,
     mode: Mode,
-) -> Option<Prepared> {
-    // SAFETY: as the caller promises; exact types are checked before they are used.
+) -> Option<Prepared<'a>> {
+    let pointer = object.as_ptr();
+    // SAFETY: attached, as the entry says; alive; exact types are checked before they are used.
     unsafe {
         if ffi::PyLong_CheckExact(pointer) != 0 {
-            return quick::integer::<B>(pointer).map(Prepared::Integer);
+            return quick::integer::<B>(object).map(Prepared::Integer);
         }
         if ffi::PyUnicode_CheckExact(pointer) != 0 {
             if !matches!(entry.options.encoding, Encoding::Utf8) {
                 return None;
             }
-            let mut len = 0;
-            let start = ffi::PyUnicode_AsUTF8AndSize(pointer, &raw mut len);
-            if start.is_null() {
-                ffi::PyErr_Clear();
-                return None;
-            }
-            return Some(Prepared::Bytes(start.cast(), len as usize));
+            return utf8(object).map(Prepared::Bytes);
         }
         if ffi::PyFloat_CheckExact(pointer) != 0 {
             return Some(Prepared::Float(ffi::PyFloat_AsDouble(pointer)));
@@ -108,17 +161,49 @@ pub(crate) unsafe fn prepare_plain<B: LuaBackend>(
                 .map(Prepared::Reference);
         }
         if ffi::PyBytes_CheckExact(pointer) != 0 {
-            return Some(bytes(pointer));
+            return Some(Prepared::Bytes(bytes(object)));
         }
     }
     None
 }
 
+/// The UTF-8 form of a `str`, which lives as long as it does; `None` where there is none, as of lone
+/// surrogates, or no memory for it.
+///
+/// # Safety
+/// Attached; a `str`.
+#[inline(always)]
+pub(crate) unsafe fn utf8(text: Alive<'_>) -> Option<&[u8]> {
+    let mut len = 0;
+    // SAFETY: as the caller promises.
+    unsafe {
+        let start = ffi::PyUnicode_AsUTF8AndSize(text.as_ptr(), &raw mut len);
+        if start.is_null() {
+            ffi::PyErr_Clear();
+            return None;
+        }
+        Some(std::slice::from_raw_parts(start.cast(), len as usize))
+    }
+}
+
+/// The bytes of a `bytes` object.
+///
+/// # Safety
+/// Attached; a `bytes` object.
+#[inline(always)]
+pub(crate) unsafe fn bytes(object: Alive<'_>) -> &[u8] {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let start = ffi::PyBytes_AsString(object.as_ptr());
+        std::slice::from_raw_parts(start.cast(), ffi::PyBytes_Size(object.as_ptr()) as usize)
+    }
+}
+
 #[cold]
-fn other<'py, B: LuaBackend>(
+fn other<'a, 'py, B: LuaBackend>(
     entry: &Entry<'py, B>,
-    object: &Bound<'py, PyAny>,
-) -> Result<Owned<'py>> {
+    object: &'a Bound<'py, PyAny>,
+) -> Result<Ready<'a, 'py>> {
     let pointer = object.as_ptr();
     // SAFETY: attached; the object is alive; types are checked before they are used.
     unsafe {
@@ -129,24 +214,25 @@ fn other<'py, B: LuaBackend>(
             return text(entry.runtime(), object);
         }
         if ffi::PyFloat_Check(pointer) != 0 {
-            return Ok((Prepared::Float(ffi::PyFloat_AsDouble(pointer)), None));
+            return Ok(Ready::Plain(Prepared::Float(ffi::PyFloat_AsDouble(pointer))));
         }
         if object::is_lua_object(pointer) {
             let reference = object::reference_in(pointer, entry.runtime().owner())?;
-            return Ok((Prepared::Reference(reference), None));
+            return Ok(Ready::Plain(Prepared::Reference(reference)));
         }
         if ffi::PyBytes_Check(pointer) != 0 {
-            return Ok((bytes(pointer), None));
+            return Ok(Ready::Plain(Prepared::Bytes(bytes(Alive::of(object)))));
         }
     }
     if let Some(array) = crate::array::prepare(entry, object)? {
         return Ok(array);
     }
     if let Ok(wrapper) = object.cast_exact::<ProtocolWrapper>() {
-        let (target, view) = wrapper.get().parts(entry.py);
-        return Ok((Prepared::Object(target.as_ptr(), view), None));
+        let (target, view) = wrapper.get().parts();
+        return Ok(Ready::Plain(Prepared::Object(target, view)));
     }
-    Ok((Prepared::Object(pointer, default_view(object)?), None))
+    let view = default_view(object)?;
+    Ok(Ready::Plain(Prepared::Object(Alive::of(object), view)))
 }
 
 /// The view that an object gets by itself: items if it has `__getitem__`, else attributes.
@@ -159,13 +245,13 @@ pub(crate) fn default_view(object: &Bound<'_, PyAny>) -> PyResult<View> {
 }
 
 #[inline]
-fn integer<'py, B: LuaBackend>(
+fn integer<'a, 'py, B: LuaBackend>(
     entry: &Entry<'py, B>,
-    object: &Bound<'py, PyAny>,
-) -> Result<Owned<'py>> {
+    object: &'a Bound<'py, PyAny>,
+) -> Result<Ready<'a, 'py>> {
     // SAFETY: attached; an int.
-    if let Some(number) = unsafe { quick::integer::<B>(object.as_ptr()) } {
-        return Ok((Prepared::Integer(number), None));
+    if let Some(number) = unsafe { quick::integer::<B>(Alive::of(object)) } {
+        return Ok(Ready::Plain(Prepared::Integer(number)));
     }
     match overflow_handler(entry, object)? {
         Some(handled) => Ok(handled),
@@ -180,7 +266,7 @@ fn integer<'py, B: LuaBackend>(
 pub(crate) fn overflow_handler<'py, B: LuaBackend>(
     entry: &Entry<'py, B>,
     object: &Bound<'py, PyAny>,
-) -> Result<Option<Owned<'py>>> {
+) -> Result<Option<Ready<'static, 'py>>> {
     let runtime = entry.runtime();
     let state = entry.state();
     let Some(handler) = runtime.anchors.overflow.get() else { return Ok(None) };
@@ -193,7 +279,7 @@ pub(crate) fn overflow_handler<'py, B: LuaBackend>(
     if !runtime.boxes.reserve(1) {
         return Err(Error::Memory);
     }
-    let prepared = Prepared::Object(object.as_ptr(), View::ATTRIBUTES);
+    let prepared = Prepared::Object(Alive::of(object), View::ATTRIBUTES);
     let base = state.top();
     let called = state.protect_values(|raising| {
         raising.push_ref(handler);
@@ -205,15 +291,9 @@ pub(crate) fn overflow_handler<'py, B: LuaBackend>(
         state.set_top(base);
         return if failure.0 == lua_api::ERRMEM { Err(Error::Memory) } else { Ok(None) };
     }
-    let result = match replacement(runtime, entry.py, state) {
-        Ok(result) => result,
-        Err(error) => {
-            state.set_top(base);
-            return Err(error);
-        }
-    };
+    let result = replacement(runtime, entry.py, state);
     state.set_top(base);
-    Ok(Some(result))
+    result.map(Some)
 }
 
 /// The value on top, as something to push again.
@@ -221,74 +301,64 @@ fn replacement<'py, B: LuaBackend>(
     runtime: &Runtime<B>,
     py: Python<'py>,
     state: State<B>,
-) -> Result<Owned<'py>> {
+) -> Result<Ready<'static, 'py>> {
     Ok(match state.type_of(-1) {
-        value::NIL => (Prepared::Nil, None),
-        value::BOOLEAN => (Prepared::Bool(state.to_bool(-1)), None),
+        value::NIL => Ready::Plain(Prepared::Nil),
+        value::BOOLEAN => Ready::Plain(Prepared::Bool(state.to_bool(-1))),
         value::NUMBER => match state.to_integer(-1) {
-            Some(integer) => (Prepared::Integer(integer), None),
-            None => (Prepared::Float(state.to_number(-1)), None),
+            Some(integer) => Ready::Plain(Prepared::Integer(integer)),
+            None => Ready::Plain(Prepared::Float(state.to_number(-1))),
         },
         value::STRING => {
-            let held = Encoding::Bytes.decode(py, state.bytes(-1).unwrap_or_default())?;
-            // SAFETY: `bytes`, and held.
-            (unsafe { bytes(held.as_ptr()) }, Some(held))
+            let held = state
+                .with_bytes(-1, |bytes| Encoding::Bytes.decode(py, bytes.unwrap_or_default()))?;
+            Ready::Bytes(held.cast_into().map_err(PyErr::from)?)
         }
         kind => {
             if kind == value::USERDATA
                 && let Some((_, view)) = live_box(runtime, state, -1)
             {
-                let held = from_lua(runtime, py, state, -1)?;
-                return Ok((Prepared::Object(held.as_ptr(), view), Some(held)));
+                return Ok(Ready::Object(from_lua(runtime, py, state, -1)?, view));
             }
             let held = from_lua(runtime, py, state, -1)?;
             // SAFETY: alive; checked to be a wrapper.
             unsafe {
                 if !object::is_lua_object(held.as_ptr()) {
                     let view = default_view(&held)?;
-                    return Ok((Prepared::Object(held.as_ptr(), view), Some(held)));
+                    return Ok(Ready::Object(held, view));
                 }
                 let reference = object::reference_in(held.as_ptr(), runtime.owner())?;
-                (Prepared::Reference(reference), Some(held))
+                Ready::Reference(reference, held)
             }
         }
     })
 }
 
 #[inline]
-fn text<'py, B: LuaBackend>(
+fn text<'a, 'py, B: LuaBackend>(
     runtime: &Runtime<B>,
-    object: &Bound<'py, PyAny>,
-) -> Result<Owned<'py>> {
-    let py = object.py();
+    object: &'a Bound<'py, PyAny>,
+) -> Result<Ready<'a, 'py>> {
     match &runtime.options.encoding {
         Encoding::Utf8 => {
             let mut len = 0;
             // SAFETY: attached; a `str`, which keeps its UTF-8 form for as long as it lives.
-            let start = unsafe { ffi::PyUnicode_AsUTF8AndSize(object.as_ptr(), &raw mut len) };
-            if start.is_null() {
-                return Err(PyErr::fetch(py).into());
-            }
-            Ok((Prepared::Bytes(start.cast(), len as usize), None))
+            let text = unsafe {
+                let start = ffi::PyUnicode_AsUTF8AndSize(object.as_ptr(), &raw mut len);
+                if start.is_null() {
+                    return Err(PyErr::fetch(object.py()).into());
+                }
+                std::slice::from_raw_parts::<'a, u8>(start.cast(), len as usize)
+            };
+            Ok(Ready::Plain(Prepared::Bytes(text)))
         }
-        Encoding::Bytes => Ok((Prepared::Object(object.as_ptr(), default_view(object)?), None)),
+        Encoding::Bytes => {
+            Ok(Ready::Plain(Prepared::Object(Alive::of(object), default_view(object)?)))
+        }
         encoding @ Encoding::Codec(_) => {
-            let text = object.cast::<pyo3::types::PyString>().map_err(PyErr::from)?;
-            let encoded = encoding.encode(text)?.into_any();
-            // SAFETY: `bytes`, and held.
-            Ok((unsafe { bytes(encoded.as_ptr()) }, Some(encoded)))
+            let text = object.cast::<PyString>().map_err(PyErr::from)?;
+            Ok(Ready::Bytes(encoding.encode(text)?))
         }
-    }
-}
-
-/// # Safety
-/// A live `bytes` object.
-#[inline]
-pub(crate) unsafe fn bytes(object: *mut ffi::PyObject) -> Prepared {
-    // SAFETY: as the caller promises.
-    unsafe {
-        let start = ffi::PyBytes_AsString(object);
-        Prepared::Bytes(start.cast(), ffi::PyBytes_Size(object) as usize)
     }
 }
 
@@ -297,7 +367,7 @@ pub(crate) unsafe fn bytes(object: *mut ffi::PyObject) -> Prepared {
 pub(crate) fn push_plain<B: LuaBackend>(
     runtime: &Runtime<B>,
     state: State<B>,
-    prepared: Prepared,
+    prepared: Prepared<'_>,
 ) -> bool {
     match prepared {
         Prepared::Nil => state.push_nil(),
@@ -320,10 +390,11 @@ pub(crate) fn push_plain<B: LuaBackend>(
 fn push_known<B: LuaBackend>(
     runtime: &Runtime<B>,
     state: State<B>,
-    object: *mut ffi::PyObject,
+    object: Alive<'_>,
     view: View,
 ) -> bool {
-    push_cached(runtime, state, cache_key::<B>(object), view, |found| found == (object, view))
+    let wanted = (object.as_ptr(), view);
+    push_cached(runtime, state, cache_key::<B>(object), view, |found| found == wanted)
 }
 
 /// Pushes the box that the identity cache has under a key, if it is still there and the right one.
@@ -377,7 +448,7 @@ pub(crate) fn push_method<B: LuaBackend>(
     if !runtime.boxes.reserve(1) {
         return Err(Error::Memory);
     }
-    let object = method.as_ptr();
+    let object = Alive::of(method);
     match state.protect_values(|raising| {
         push_new(runtime, raising, object, view, key);
         1
@@ -402,9 +473,9 @@ fn cache<B: LuaBackend>(runtime: &Runtime<B>, view: View) -> Option<Ref> {
 /// or most objects would collide. No two objects are so close that nothing else tells them apart: each has a count
 /// and a type.
 #[inline(always)]
-fn cache_key<B: LuaBackend>(object: *mut ffi::PyObject) -> i64 {
+fn cache_key<B: LuaBackend>(object: Alive<'_>) -> i64 {
     const LEAST: usize = 2 * size_of::<usize>();
-    spread::<B>(object as usize >> LEAST.ilog2())
+    spread::<B>(object.as_ptr() as usize >> LEAST.ilog2())
 }
 
 /// A key below 2^52, so exact also where numbers are floats; another one for each number below that. LuaJIT hashes
@@ -423,17 +494,13 @@ fn spread<B: LuaBackend>(number: usize) -> i64 {
 pub(crate) fn push<B: LuaBackend>(
     runtime: &Runtime<B>,
     raising: Raising<'_, B>,
-    prepared: Prepared,
+    prepared: Prepared<'_>,
 ) {
     if push_plain(runtime, raising.state(), prepared) {
         return;
     }
     match prepared {
-        Prepared::Bytes(start, len) => {
-            // SAFETY: borrowed from an object that the caller of `prepare` keeps alive.
-            let bytes = unsafe { std::slice::from_raw_parts(start, len) };
-            raising.push_bytes(bytes);
-        }
+        Prepared::Bytes(bytes) => raising.push_bytes(bytes),
         Prepared::Object(object, View::ARRAY) => crate::array::push(runtime, raising, object),
         Prepared::Object(object, view) => {
             push_new(runtime, raising, object, view, cache_key::<B>(object));
@@ -450,7 +517,7 @@ pub(crate) fn push<B: LuaBackend>(
 fn push_new<B: LuaBackend>(
     runtime: &Runtime<B>,
     raising: Raising<'_, B>,
-    object: *mut ffi::PyObject,
+    object: Alive<'_>,
     view: View,
     key: i64,
 ) {
@@ -485,7 +552,7 @@ fn push_new<B: LuaBackend>(
 pub(crate) fn push_protected<B: LuaBackend>(
     entry: &Entry<'_, B>,
     state: State<B>,
-    prepared: Prepared,
+    prepared: Prepared<'_>,
 ) -> Result<()> {
     let runtime = entry.runtime();
     if push_plain(runtime, state, prepared) {

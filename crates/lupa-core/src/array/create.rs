@@ -105,12 +105,12 @@ fn kind<B: LuaBackend>(
     index: i32,
     function: &'static str,
 ) -> Result<Kind, Failure> {
-    match state.bytes(index) {
+    state.with_bytes(index, |name| match name {
         Some(name) => Kind::from_name(&String::from_utf8_lossy(name))
             .map_err(|problem| Failure::argument(index, function, problem.into())),
         None if matches!(state.type_of(index), value::NIL | value::NONE) => Ok(Kind::F64),
         None => Err(Failure::argument(index, function, "the name of a dtype expected".into())),
-    }
+    })
 }
 
 /// `python.zeros(shape, dtype)`

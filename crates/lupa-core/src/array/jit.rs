@@ -111,7 +111,7 @@ pub(super) fn number<B: LuaBackend>(
     userdata::ensure(entry)?;
     let base = state.top();
     let count = call(entry, state, c"number", &[index])?;
-    let value = match (count, state.bytes(base + 1)) {
+    let value = state.with_bytes(base + 1, |text| match (count, text) {
         // As the ffi writes 64-bit integers: `-5LL`, `5ULL`.
         (1, Some(text)) => {
             let text = String::from_utf8_lossy(text);
@@ -122,7 +122,7 @@ pub(super) fn number<B: LuaBackend>(
         (1, None) => access::plain_value(state, base + 1),
         (2, _) => Some(Value::Complex(state.to_number(base + 1), state.to_number(base + 2))),
         _ => None,
-    };
+    });
     state.set_top(base);
     Ok(value)
 }
@@ -199,7 +199,8 @@ struct Adopt;
 
 impl<B: LuaBackend> Callback<B> for Adopt {
     fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
-        let name = state.bytes(3).map(String::from_utf8_lossy).unwrap_or_default();
+        let name = state
+            .with_bytes(3, |name| String::from_utf8_lossy(name.unwrap_or_default()).into_owned());
         let Some(kind) = Kind::from_ffi_name(&name) else {
             let message = format!("an array cannot hold elements of the C type '{name}'");
             return Err(PyTypeError::new_err(message).into());

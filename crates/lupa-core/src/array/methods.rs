@@ -38,7 +38,7 @@ pub(super) fn push_text<B: LuaBackend>(
     state: State<B>,
     text: &str,
 ) -> Outcome {
-    push_protected(entry, state, Prepared::Bytes(text.as_ptr(), text.len()))?;
+    push_protected(entry, state, Prepared::Bytes(text.as_bytes()))?;
     Ok(1)
 }
 
@@ -65,8 +65,11 @@ pub(super) struct Index;
 impl<B: LuaBackend> Callback<B> for Index {
     fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
         let (owner, layout) = this(entry, state)?;
-        if let Some(name) = state.bytes(2) {
-            return attribute(entry, state, &owner, &layout, name);
+        // The name stays where it is.
+        let attribute = state
+            .with_bytes(2, |name| name.map(|name| attribute(entry, state, &owner, &layout, name)));
+        if let Some(attribute) = attribute {
+            return attribute;
         }
         let Some(dim) = layout.dims().first() else {
             let message = "an array without dimensions has no a[i], but a:get() and a:set(value)";
@@ -302,8 +305,7 @@ fn range<B: LuaBackend>(
         (first, last) = (first.min(len - 1), last.max(0));
     }
     let distance = if step > 0 { last - first } else { first - last };
-    let count =
-        u64::try_from(distance).map_or(0, |distance| distance / step.unsigned_abs() + 1);
+    let count = u64::try_from(distance).map_or(0, |distance| distance / step.unsigned_abs() + 1);
     // With one element or none the step has no meaning, and might not fit the address space.
     let step = if count < 2 { 1 } else { step };
     Ok(Range { first: first as isize, count: count as isize, step: step as isize })

@@ -32,10 +32,11 @@ pub(crate) use create::library;
 pub(crate) use numpy::as_array;
 pub(crate) use userdata::push;
 
+use crate::alive::Alive;
 use crate::boxes::View;
 use crate::error::Result;
 use crate::runtime::{Entry, Runtime};
-use crate::to_lua::{Owned, Prepared};
+use crate::to_lua::{Prepared, Ready};
 
 /// What a runtime keeps for its arrays; all is empty until the first one.
 #[derive(Default)]
@@ -70,14 +71,14 @@ impl Arrays {
 /// Prepares an object for Lua as an array (or, of NumPy's scalars, as a number), if that is what
 /// it is, and the runtime's options ask for it.
 #[inline]
-pub(crate) fn prepare<'py, B: LuaBackend>(
+pub(crate) fn prepare<'a, 'py, B: LuaBackend>(
     entry: &Entry<'py, B>,
-    object: &Bound<'py, PyAny>,
-) -> Result<Option<Owned<'py>>> {
+    object: &'a Bound<'py, PyAny>,
+) -> Result<Option<Ready<'a, 'py>>> {
     // SAFETY: a live object.
     if unsafe { object::is_array(object.as_ptr()) } {
         userdata::ensure(entry)?;
-        return Ok(Some((Prepared::Object(object.as_ptr(), View::ARRAY), None)));
+        return Ok(Some(Ready::Plain(Prepared::Object(Alive::of(object), View::ARRAY))));
     }
     if !entry.options.convert_arrays {
         return Ok(None);

@@ -15,7 +15,7 @@ use super::userdata;
 use crate::boxes::View;
 use crate::error::Result;
 use crate::runtime::Entry;
-use crate::to_lua::{self, Mode, Owned, Prepared};
+use crate::to_lua::{self, Mode, Prepared, Ready};
 
 /// Classes of NumPy.
 struct Classes {
@@ -56,16 +56,16 @@ fn imported<'py>(py: Python<'py>, name: &str) -> Option<Bound<'py, PyAny>> {
 
 /// With `convert_arrays`: NumPy's arrays are arrays in Lua, and its scalars are numbers and
 /// booleans.
-pub(super) fn prepare<'py, B: LuaBackend>(
+pub(super) fn prepare<'a, 'py, B: LuaBackend>(
     entry: &Entry<'py, B>,
-    object: &Bound<'py, PyAny>,
-) -> Result<Option<Owned<'py>>> {
+    object: &'a Bound<'py, PyAny>,
+) -> Result<Option<Ready<'a, 'py>>> {
     let py = entry.py;
     let Some(classes) = classes(py) else { return Ok(None) };
     if object.is_instance(classes.array.bind(py))? {
         let array = array(object)?;
         userdata::ensure(entry)?;
-        return Ok(Some((Prepared::Object(array.as_ptr(), View::ARRAY), Some(array))));
+        return Ok(Some(Ready::Object(array, View::ARRAY)));
     }
     if object.is_instance(classes.scalar.bind(py))? {
         return scalar(entry, object, classes);
@@ -75,27 +75,26 @@ pub(super) fn prepare<'py, B: LuaBackend>(
 
 /// A number or a boolean of NumPy; others, as dates and complex numbers, stay objects, and so do
 /// floats of more precision than Lua's.
-fn scalar<'py, B: LuaBackend>(
+fn scalar<'a, 'py, B: LuaBackend>(
     entry: &Entry<'py, B>,
-    object: &Bound<'py, PyAny>,
+    object: &'a Bound<'py, PyAny>,
     classes: &Classes,
-) -> Result<Option<Owned<'py>>> {
+) -> Result<Option<Ready<'a, 'py>>> {
     let py = entry.py;
     if object.is_instance(classes.boolean.bind(py))? {
-        return Ok(Some((Prepared::Bool(object.is_truthy()?), None)));
+        return Ok(Some(Ready::Plain(Prepared::Bool(object.is_truthy()?))));
     }
     if object.is_instance(classes.integer.bind(py))? {
         // SAFETY: attached; gives a new reference, or null with an exception.
         let integer =
             unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyNumber_Index(object.as_ptr()))? };
-        let (prepared, owner) = to_lua::prepare(entry, &integer, Mode::Value)?;
-        // What the overflow handler saw may be the integer itself.
-        return Ok(Some((prepared, owner.or(Some(integer)))));
+        // What the overflow handler gives may be the integer itself, which is held then.
+        return Ok(Some(to_lua::prepare(entry, &integer, Mode::Value)?.hold(&integer)));
     }
     if object.is_instance(classes.floating.bind(py))?
         && object.getattr("itemsize")?.extract::<usize>()? <= size_of::<f64>()
     {
-        return Ok(Some((Prepared::Float(object.extract()?), None)));
+        return Ok(Some(Ready::Plain(Prepared::Float(object.extract()?))));
     }
     Ok(None)
 }

@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 
 use super::layout::{Dim, Header, Layout, MAX_DIMS};
 use super::{access, jit, methods, object};
+use crate::alive::Alive;
 use crate::boxes::{PyBox, View};
 use crate::callback::{Callback, outer};
 use crate::error::{Error, Result, raised};
@@ -69,20 +70,16 @@ pub(super) fn parts<'py, B: LuaBackend>(
 }
 
 /// Pushes a `_LuaArray`; see [`crate::to_lua::push`] for what has to be done before.
-pub(crate) fn push<B: LuaBackend>(
-    runtime: &Runtime<B>,
-    raising: Raising<'_, B>,
-    array: *mut ffi::PyObject,
-) {
+pub(crate) fn push<B: LuaBackend>(runtime: &Runtime<B>, raising: Raising<'_, B>, array: Alive<'_>) {
     // SAFETY: prepared by `super::prepare`, so an array, and alive.
-    push_array(runtime, raising, array, unsafe { object::layout(array) });
+    push_array(runtime, raising, array, unsafe { object::layout(array.as_ptr()) });
 }
 
 /// Pushes an array of the memory of `owner`.
 fn push_array<B: LuaBackend>(
     runtime: &Runtime<B>,
     raising: Raising<'_, B>,
-    owner: *mut ffi::PyObject,
+    owner: Alive<'_>,
     layout: &Layout,
 ) {
     let dims = layout.dims();
@@ -120,7 +117,7 @@ pub(super) fn push_protected<B: LuaBackend>(
     if !runtime.boxes.reserve(1) {
         return Err(Error::Memory);
     }
-    let owner = owner.as_ptr();
+    let owner = Alive::of(owner);
     match state.protect_values(|raising| {
         push_array(runtime, raising, owner, layout);
         1

@@ -48,11 +48,11 @@ fn push_large<B: LuaBackend>(
     state: State<B>,
     integer: Bound<'_, PyAny>,
 ) -> Outcome {
-    let Some((prepared, _owner)) = to_lua::overflow_handler(entry, &integer)? else {
+    let Some(ready) = to_lua::overflow_handler(entry, &integer)? else {
         let message = format!("{integer} cannot be a number of this Lua without losing digits");
         return Err(PyOverflowError::new_err(message).into());
     };
-    to_lua::push_protected(entry, state, prepared)?;
+    to_lua::push_protected(entry, state, ready.value())?;
     Ok(1)
 }
 

@@ -17,6 +17,7 @@ use pyo3::types::{PyBool, PyComplex, PyDictItems, PyFloat, PyInt, PyString, PyTu
 use super::exposure::Sandbox;
 use super::rights::Rights;
 use super::routine::is_method_of;
+use crate::alive::Alive;
 use crate::boxes::View;
 use crate::callback::{Callback, Outcome};
 use crate::compat;
@@ -270,7 +271,7 @@ impl<B: LuaBackend> Callback<B> for Index {
         // SAFETY: a live object.
         match unsafe { compat::fresh_method(value.as_ptr()) } {
             Some(method) => push_method(entry, state, &value, View::CALL, method)?,
-            None => push_protected(entry, state, Prepared::Object(value.as_ptr(), View::CALL))?,
+            None => push_protected(entry, state, Prepared::Object(Alive::of(&value), View::CALL))?,
         }
         Ok(1)
     }

@@ -11,6 +11,7 @@ use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 
+use crate::alive::Alive;
 use crate::arguments::PyArguments;
 use crate::error::{Error, Result};
 use crate::runtime::{Entry, Runtime};
@@ -119,7 +120,7 @@ pub(crate) fn push_weighty<B: LuaBackend>(
     }
     let weight = u16::try_from(bytes.div_ceil(UNIT)).unwrap_or(u16::MAX);
     memory.outside().fetch_add(usize::from(weight) * UNIT, Ordering::Relaxed);
-    let pushed = push_protected(entry, state, Prepared::Weighty(object.as_ptr(), weight));
+    let pushed = push_protected(entry, state, Prepared::Weighty(Alive::of(object), weight));
     if pushed.is_err() {
         lift(runtime, weight);
     }

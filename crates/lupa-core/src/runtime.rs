@@ -130,6 +130,8 @@ impl<B: LuaBackend> Runtime<B> {
         let instance: *const Instance<B> = &raw const *self.instance;
         // SAFETY: the calling thread's.
         let before = unsafe { thread.as_ref() }.set_instance(instance.cast());
+        // SAFETY: the calling thread's, which has the lock.
+        unsafe { thread.as_ref().tell_room(self.instance.watch()) };
         let guard = Guard { entry: Entry { runtime: self, py }, thread, before };
         if !self.instance.is_open() {
             return Err(Error::Closed);

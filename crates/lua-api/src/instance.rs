@@ -53,6 +53,10 @@ const STACK_MARGIN: usize = 192 << 10;
 /// What that is at least: most of it is for buffers of 8 KiB, of which a function of Lua's libraries may have two.
 const LEAST_MARGIN: usize = 32 << 10;
 
+/// How much of a stack Lua takes in one go, callbacks not counted; coroutines of LuaJIT take half. On a large stack these
+/// would nest so deep that an error, to which each adds its place, takes minutes to come out.
+const MOST_NESTING: usize = 2 << 20;
+
 impl Thread {
     /// That of the calling thread; good for as long as the thread lives.
     #[inline(always)]
@@ -85,16 +89,21 @@ impl Thread {
         here > self.stack_limit.get()
     }
 
-    /// Tells a Lua, which is about to run, where the stack of this thread ends. It raises its errors where
-    /// [`Thread::has_room`] says no, and keeps half of what is below for handling them.
+    /// Tells a Lua, which is about to run, how far it may go down this thread's stack. It raises errors where
+    /// [`Thread::has_room`] says no, or before, and has half of what is below that for handling them.
     ///
     /// # Safety
     /// The calling thread's, which has that Lua to itself.
     #[inline(always)]
     pub unsafe fn tell_room(&self, watch: &Watch) {
-        let soft = self.stack_limit.get();
+        let here = 0_u8;
+        let limit = self.stack_limit.get();
+        let here = (&raw const here).addr();
+        let soft = limit.max(here.saturating_sub(MOST_NESTING));
+        let coroutines = limit.max(here.saturating_sub(MOST_NESTING / 2));
+        let reserve = limit.saturating_sub(self.stack_end.get()) / 2;
         // SAFETY: as the caller promises.
-        unsafe { watch.set_room(soft, self.stack_end.get().midpoint(soft)) };
+        unsafe { watch.set_room(soft, soft.saturating_sub(reserve), coroutines) };
     }
 
     /// Whether this is the thread that handles signals, if that is known: [`Thread::set_main`].

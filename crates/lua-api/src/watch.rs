@@ -65,6 +65,7 @@ pub struct Room {
     limit: Cell<usize>,
     soft: Cell<usize>,
     hard: Cell<usize>,
+    coroutines: Cell<usize>,
 }
 
 /// The hook that a coroutine had before ours.
@@ -140,20 +141,19 @@ impl Watch {
     }
 
     /// Tells Lua where the stack of this thread ends: `soft` is where it raises an error, `hard` until where
-    /// it may handle that.
+    /// it may handle that; below `coroutines`, LuaJIT resumes no coroutine.
     ///
     /// # Safety
     /// This thread has the Lua to itself.
     #[inline(always)]
-    pub(crate) unsafe fn set_room(&self, soft: usize, hard: usize) {
+    pub(crate) unsafe fn set_room(&self, soft: usize, hard: usize, coroutines: usize) {
         // SAFETY: null, or a field of the global state, which is there until `set_running` forgets it; no other
         // thread runs Lua.
-        if let Some(room) = unsafe { self.room.load(Ordering::Relaxed).as_ref() }
-            && room.soft.get() != soft
-        {
+        if let Some(room) = unsafe { self.room.load(Ordering::Relaxed).as_ref() } {
             room.limit.set(soft);
             room.soft.set(soft);
             room.hard.set(hard);
+            room.coroutines.set(coroutines);
         }
     }
 

@@ -12,6 +12,7 @@ struct lupa_room {
   size_t limit;  /* nothing nests below this address; it is one of the two below */
   size_t soft;   /* where the error is raised */
   size_t hard;   /* until where its message handler, and functions in C, may go on */
+  size_t coroutines;  /* where LuaJIT resumes none: it takes little for one, so there would be too many */
 };
 
 #if defined(__GNUC__)

@@ -16,7 +16,7 @@ pub(crate) const ROOM: &[Fix] = &[
     Fix {
         file: "lstate.c",
         place: "  g->frealloc = f;",
-        before: "  g->room.limit = g->room.soft = g->room.hard = 0;\n",
+        before: "  g->room.limit = g->room.soft = g->room.hard = g->room.coroutines = 0;\n",
     },
     Fix {
         file: "lstrlib.c",
@@ -145,20 +145,26 @@ pub(crate) const ROOM_OF_LUAJIT: &[Fix] = &[
         before: "  if (lupa_full(ls->L)) lupa_overflow(ls->L);\n",
     },
     Fix {
+        file: "src/lj_cparse.c",
+        place: "  cp_expr_unary(cp, k);\n  cp_expr_infix(cp, k, pri);",
+        before: "  if (lupa_full(cp->L)) cp_err(cp, LJ_ERR_XLEVELS);\n",
+    },
+    Fix {
         file: "src/lj_ccallback.c",
         place: "  lj_state_checkstack(L, LUA_MINSTACK);  /* May throw. */",
         before: "  if (lupa_full(L)) lupa_overflow(L);\n",
     },
 ];
 
-/// A coroutine that is resumed nests, too. The assembler code asks this function where there is no room.
+/// A coroutine that is resumed nests, too, with a limit of its own. The assembler code asks this function
+/// where there is no room.
 macro_rules! resumption {
     ($two:literal) => {
         Fix {
             file: "src/lib_base.c",
             place: "  if (co->cframe != NULL || co->status > LUA_YIELD ||",
             before: concat!(
-                "  if (lupa_full(L)) {\n",
+                "  if (lupa_here() < G(L)->room.coroutines) {\n",
                 "    if (wrap) lj_err_caller(L, LJ_ERR_STKOV);\n",
                 "    setboolV(L->base-1-",
                 $two,
@@ -175,9 +181,9 @@ const RESUMPTION_ON_X86: Fix = Fix {
     file: "src/vm_x86.dasc",
     place: "  |  cmp aword L:RB->cframe, 0; jne ->fff_fallback",
     before: "  |.if X64\n  \
-             |  cmp rsp, qword [DISPATCH+DISPATCH_GL(room.limit)]; jb ->fff_fallback\n  \
+             |  cmp rsp, qword [DISPATCH+DISPATCH_GL(room.coroutines)]; jb ->fff_fallback\n  \
              |.else\n  \
-             |  cmp esp, dword [DISPATCH+DISPATCH_GL(room.limit)]; jb ->fff_fallback\n  \
+             |  cmp esp, dword [DISPATCH+DISPATCH_GL(room.coroutines)]; jb ->fff_fallback\n  \
              |.endif\n",
 };
 pub(crate) const RESUMPTION_OF_20: &[Fix] = &[resumption!("0"), RESUMPTION_ON_X86];
@@ -187,12 +193,12 @@ pub(crate) const RESUMPTION_OF_21: &[Fix] = &[
     Fix {
         file: "src/vm_x64.dasc",
         place: "  |  cmp aword L:RB->cframe, 0; jne ->fff_fallback",
-        before: "  |  cmp rsp, [DISPATCH+DISPATCH_GL(room.limit)]; jb ->fff_fallback\n",
+        before: "  |  cmp rsp, [DISPATCH+DISPATCH_GL(room.coroutines)]; jb ->fff_fallback\n",
     },
     Fix {
         file: "src/vm_arm64.dasc",
         place: "  |   ldr PC, [BASE, FRAME_PC]\n  |     str BASE, L->base\n  |  ldp RB, CARG2, L:CARG1->base",
-        before: "  |  ldr TMP0, GL->room.limit\n  \
+        before: "  |  ldr TMP0, GL->room.coroutines\n  \
                  |  mov TMP1, sp\n  \
                  |  cmp TMP1, TMP0\n  \
                  |  blo ->fff_fallback\n",

@@ -1,0 +1,256 @@
+"""The system's stack has an end, and whatever recurses through C code finds it: with an error, in any thread.
+
+``RECURSIONS`` is the list of what calls back from C code, with the Luas where it does: programs that call ``f``
+in them without end.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+ALL = "lua51 lua52 lua53 lua54 lua55 luajit20 luajit21"
+SINCE_52 = "lua52 lua53 lua54 lua55"
+SINCE_53 = "lua53 lua54 lua55"
+SINCE_54 = "lua54 lua55"
+JIT = "luajit20 luajit21"
+OLD = f"lua51 {JIT}"
+
+
+def metamethod(event: str, use: str, luas: str = ALL) -> tuple[str, str]:
+    """A recursion through a metamethod, where ``x`` and ``y`` have it."""
+    return luas, f"x = setmetatable({{}}, {{__{event} = f}}) y = setmetatable({{}}, getmetatable(x)) {use}"
+
+
+# What `f` does.  Its results are those of the innermost call, and count for nothing.
+RECURSIONS = {
+    # The basic library.
+    "pcall": (ALL, "assert(pcall(f))"),
+    "xpcall": (ALL, "assert(xpcall(f, print))"),
+    "the handler of xpcall": (ALL, "xpcall(error, f)"),
+    "xpcall in its handler": (ALL, "xpcall(error, function() xpcall(f, print) end)"),
+    "tostring": metamethod("tostring", "tostring(x)"),
+    "print": metamethod("tostring", "print(x)"),
+    "error": metamethod("tostring", "error(x)"),
+    "load": (SINCE_52 + " " + JIT, "assert(load(f))"),
+    "load, which goes on": (ALL, "local n = 0 load(function() n = n + 1 if n == 2 then f() end return n < 3 and ' ' or nil end)"),
+    "the code that is loaded": (ALL, "(loadstring or load)('f()')()"),
+    "require": (ALL, "name = (name or 0) + 1 package.preload['m' .. name] = f require('m' .. name)"),
+    "a searcher": (
+        ALL,
+        "local list = package.searchers or package.loaders list[1] = f name = (name or 0) + 1 require('n' .. name)",
+    ),
+    "dofile": (ALL, "dofile(FILE)"),
+    "loadfile": (ALL, "loadfile(FILE)()"),
+    "pairs": metamethod("pairs", "pairs(x)", SINCE_52),
+    "ipairs": metamethod("index", "for _ in ipairs(x) do end", SINCE_53),
+    "__ipairs": metamethod("ipairs", "ipairs(x)", "lua52 lua53"),
+    "select": metamethod("index", "select('#', x.y)"),
+    "the collector": (
+        ALL,
+        "if newproxy then getmetatable(newproxy(true)).__gc = f else setmetatable({}, {__gc = f}) end "
+        "for i = 1, 2 do collectgarbage() end",
+    ),
+    "warn": (SINCE_54, "warn(tostring(setmetatable({}, {__tostring = f})))"),
+    # Tables.
+    "table.sort": (ALL, "table.sort({3, 2, 1}, f)"),
+    "table.sort, __lt": metamethod("lt", "table.sort({x, y, x})"),
+    "table.foreach": (OLD, "table.foreach({1}, f)"),
+    "table.foreachi": (OLD, "table.foreachi({1}, f)"),
+    "table.concat": (SINCE_53, "table.concat(setmetatable({}, {__index = f, __len = function() return 3 end}))"),
+    "table.unpack": metamethod("index", "table.unpack(x, 1, 2)", SINCE_53),
+    "table.insert": (SINCE_53, "table.insert(setmetatable({}, {__newindex = f}), 1)"),
+    "table.remove": (SINCE_53, "table.remove(setmetatable({}, {__index = f, __len = function() return 3 end}))"),
+    "table.move": metamethod("index", "table.move(x, 1, 2, 3)", SINCE_53),
+    "#": metamethod("len", "table.insert(x, 1)", SINCE_53),
+    # Strings.
+    "string.gsub": (ALL, "string.gsub('x', 'x', f)"),
+    "string.gsub, __index": metamethod("index", "string.gsub('x', 'x', x)"),
+    "string.format": metamethod("tostring", "string.format('%s', x)", SINCE_52 + " " + JIT),
+    "string.format, many": metamethod("tostring", "('%s%s%s'):format(x, 1, y)", SINCE_52 + " " + JIT),
+    "string.format, as a function": (ALL, "string.format('%s', string.gsub('x', '.', f))"),
+    "arithmetic of strings": metamethod("add", "return '10' + x"),
+    "the iterator of string.gmatch": (ALL, "for w in string.gmatch('x', 'x') do f() end"),
+    "a buffer of strings": metamethod("tostring", "require('string.buffer').new():put(x)", "luajit21"),
+    # Numbers, the system, debugging.
+    "math.max": metamethod("lt", "math.max(1, x)", ""),
+    "os.time": metamethod("index", "os.time(x)"),
+    "io.lines": (ALL, "for line in io.lines(FILE) do f() end"),
+    "a hook": (ALL, "coroutine.wrap(function() debug.sethook(f, '', 1) for i = 1, 10 do end end)()"),
+    "debug.setmetatable": (ALL, "debug.setmetatable(1, {__index = f}) local one = 1 return one.x"),
+    # Coroutines.
+    "coroutine.resume": (ALL, "assert(coroutine.resume(coroutine.create(f)))"),
+    "coroutine.wrap": (ALL, "coroutine.wrap(f)()"),
+    "coroutine.wrap in a loop": (ALL, "for i in coroutine.wrap(f) do end"),
+    "pcall in coroutines": (ALL, "assert(pcall(coroutine.wrap(function() assert(pcall(f)) end)))"),
+    "resume of what has yielded": (
+        ALL,
+        "local co = coroutine.wrap(function() coroutine.yield() f() end) co() co()",
+    ),
+    "gsub in coroutines": (ALL, "coroutine.wrap(function() string.gsub('x', 'x', f) end)()"),
+    "coroutine.close": (
+        SINCE_54,
+        "local co = coroutine.create(function() local x <close> = setmetatable({}, {__close = f}) "
+        "coroutine.yield() end) coroutine.resume(co) assert(coroutine.close(co))",
+    ),
+    # Metamethods.
+    "__index": metamethod("index", "return x.y"),
+    "__newindex": metamethod("newindex", "x.y = 1"),
+    "__call": metamethod("call", "x()"),
+    "__add": metamethod("add", "return x + 1"),
+    "__unm": metamethod("unm", "return -x"),
+    "__concat": metamethod("concat", "return x .. 'a' .. 'b'"),
+    "__eq": metamethod("eq", "return x == y"),
+    "__lt": metamethod("lt", "return x < y"),
+    "__le": metamethod("le", "return x <= y"),
+    "__len": metamethod("len", "return #x", SINCE_52),
+    "__close": (SINCE_54, "local x <close> = setmetatable({}, {__close = f})"),
+    "__close after an error": (SINCE_54, "local x <close> = setmetatable({}, {__close = f}) error('e')"),
+    # LuaJIT's own.
+    "a metatype": (
+        JIT,
+        "ffi = ffi or require('ffi') "
+        "T = T or ffi.metatype('struct { int x; }', {__index = function() return f() end, __tostring = "
+        "function() return f() end}) return tostring(T()), T().y",
+    ),
+    "ffi.gc": (JIT, "(function() require('ffi').gc(require('ffi').new('int[1]'), f) end)() collectgarbage()"),
+    "a callback": (
+        JIT,
+        "ffi = ffi or require('ffi') cb = cb or ffi.cast('int (*)(void)', function() f() return 1 end) cb()",
+    ),
+    "a message of the compiler": (JIT, "jit.attach(f, 'trace') for i = 1, 100 do end"),
+    # Through Python.
+    "Python": (ALL, "call(f)"),
+    "Python, gsub": (ALL, "string.gsub('x', 'x', function() call(f) end)"),
+    "Python, coroutines": (ALL, "send(f)"),
+    "Python, iteration": (ALL, "for i in python.iter(generate(f)) do end"),
+    "Python, map": (ALL, "for i in python.iter(python.builtins.map(f, python.builtins.range(1))) do end"),
+    "Python, sorted": (ALL, "sort(f)"),
+    "Python, attributes": (ALL, "attribute(f).x = 1"),
+    "Python, repr": (ALL, "tostring(attribute(f))"),
+    "Python, a runtime each": (ALL, "another(f)"),
+}
+
+# Each of these is one expression or statement that Lua's own C code recurses in.
+DEEP = {
+    "optional items": (ALL, "return ('x'):rep(300000):find(('x?'):rep(300000) .. 'y')"),
+    "optional items, gsub": (ALL, "return ('x'):rep(300000):gsub(('.-'):rep(300000) .. 'y', 'z')"),
+    "captures": (ALL, "return ('x'):rep(300000):match(('()'):rep(30) .. ('x?'):rep(300000))"),
+    "long repetitions": (ALL, "return ('x'):rep(300000):find(('x-'):rep(1000) .. '$')"),
+    "frontiers": (ALL, "return ('x'):rep(1000):gmatch(('%f[x]x?'):rep(100000))()"),
+    "parentheses": (ALL, "return assert(load_('return ' .. ('('):rep(100000) .. 1 .. (')'):rep(100000)))"),
+    "braces": (ALL, "return assert(load_('return ' .. ('{'):rep(100000) .. ('}'):rep(100000)))"),
+    "calls": (ALL, "return assert(load_('return ' .. ('f('):rep(100000) .. (')'):rep(100000)))"),
+    "signs": (ALL, "return assert(load_('return ' .. ('- '):rep(100000) .. 1))"),
+    "nots": (ALL, "return assert(load_('return ' .. ('not '):rep(100000) .. 1))"),
+    "concatenations": (ALL, "return assert(load_('return ' .. ('a .. '):rep(100000) .. 'a'))"),
+    "powers": (ALL, "return assert(load_('return ' .. ('a ^ '):rep(100000) .. 'a'))"),
+    "functions": (ALL, "return assert(load_(('return function() '):rep(100000) .. ('end '):rep(100000)))"),
+    "blocks": (ALL, "return assert(load_(('do '):rep(100000) .. ('end '):rep(100000)))"),
+    "loops": (ALL, "return assert(load_(('while x do '):rep(100000) .. ('end '):rep(100000)))"),
+    "targets": (ALL, "return assert(load_(('a, '):rep(100000) .. 'a = 1'))"),
+    "conditions": (ALL, "return assert(load_(('if x then else'):rep(5000) .. (' end '):rep(1)))"),
+    "190 blocks": (ALL, "return load_(('do '):rep(190) .. ('end '):rep(190))"),
+    "190 functions": (ALL, "return load_(('return function() '):rep(190) .. ('end '):rep(190))"),
+    "190 braces": (ALL, "return load_('return ' .. ('{'):rep(190) .. ('}'):rep(190))"),
+    "190 items": (ALL, "return ('x'):rep(190):find(('x?'):rep(190))"),
+    "an error as long as it gets": (ALL, "error(('x'):rep(1000000))"),
+    "a number": (ALL, "return ('%99.99f'):format(-1e308)"),
+    "a traceback": (ALL, "local function deep(n) if n == 0 then error('e') end deep(n - 1) end deep(150)"),
+    "a loop that is compiled": (ALL, "local s = 0 for i = 1, 1e5 do s = s + math.sin(i) .. '' end return s"),
+    "a method": (JIT, "return require('ffi').cdef('typedef int ' .. ('('):rep(5000) .. 'x' .. (')'):rep(5000) .. ';')"),
+    "an array": (JIT, "return require('ffi').typeof('int [' .. ('('):rep(50000) .. '1' .. (')'):rep(50000) .. ']')"),
+    "signs in C": (JIT, "return require('ffi').typeof('int [' .. ('- '):rep(50000) .. '1' .. ']')"),
+    "pointers": (JIT, "return tostring(require('ffi').typeof('int ' .. ('*'):rep(50000)))"),
+    "conditions in C": (JIT, "return require('ffi').typeof('int [' .. ('1 ? 1 : '):rep(50000) .. '1' .. ']')"),
+}
+
+# Runs each program in a runtime of its own, on the main thread or on one with so large a stack.
+HARNESS = """
+import json, os, sys, tempfile, threading
+size, inside, cases = int(sys.argv[1]), sys.argv[2] == "inside", json.loads(sys.argv[3])
+folder = tempfile.mkdtemp()
+path = os.path.join(folder, "again.lua")
+with open(path, "w") as file:
+    file.write("f()\\nf()\\n")
+
+def sort(f): [2, 1].sort(key=lambda value: f())
+def generate(f): yield f()
+def send(f): return f.coroutine().send(None)
+def another(f):
+    other = lupa.LuaRuntime()
+    other.globals().f = f
+    return other.execute("return pcall(f)")
+
+class Attribute:
+    def __init__(self, f): self.__dict__["f"] = f
+    def __setattr__(self, name, value): self.f()
+    def __repr__(self): return str(self.f())
+
+def new():
+    lua = lupa.LuaRuntime()
+    names = lua.globals()
+    names.FILE, names.sort, names.generate, names.send = path, sort, generate, send
+    names.another, names.attribute, names.call = another, Attribute, lambda f: f()
+    names.load_ = lua.eval("loadstring or load")
+    return lua
+
+ENDS = (lupa.LuaError, RecursionError, MemoryError)
+sys.unraisablehook = lambda problem: None
+
+def run(lua, code):
+    if inside:
+        code = "local co = coroutine.create(function(...) " + code + " end) assert(coroutine.resume(co))"
+    try:
+        lua.execute(code)
+    except ENDS as error:
+        print("   ", type(error).__name__, str(error)[:60].replace("\\n", " "), flush=True)
+    try:
+        assert lua.eval("1 + 1") == 2
+    except RecursionError:
+        assert 0 < size < 100_000
+
+for name, code in cases:
+    print(name, flush=True)
+    lua = new()
+    if size:
+        threading.stack_size(size)
+        failures = []
+        def work():
+            try:
+                run(lua, code)
+            except BaseException as error:
+                failures.append(error)
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        threading.stack_size(0)
+        if failures:
+            raise failures[0]
+    else:
+        run(lua, code)
+    assert lua.eval("1 + 1") == 2
+print("all of them")
+"""
+
+SIZES = [0, 1 << 20, 256 << 10, 64 << 10]
+
+
+def programs(backend, cases, shape="{}"):
+    """Those of the cases that this Lua can do."""
+    return json.dumps([(name, shape.format(code)) for name, (luas, code) in cases.items() if backend in luas.split()])
+
+
+@pytest.mark.parametrize("inside", ["directly", "inside"])
+@pytest.mark.parametrize("size", SIZES)
+def test_recursion_through_c_functions_ends_in_an_error(backend, isolated, size, inside):
+    cases = programs(backend, RECURSIONS, "function f(...) {} end f()")
+    assert isolated(HARNESS, str(size), inside, cases).endswith("all of them\n")
+
+
+@pytest.mark.parametrize("inside", ["directly", "inside"])
+@pytest.mark.parametrize("size", SIZES)
+def test_deep_nesting_ends(backend, isolated, size, inside):
+    cases = programs(backend, DEEP)
+    assert isolated(HARNESS, str(size), inside, cases).endswith("all of them\n")

@@ -24,6 +24,7 @@ use crate::restrict::Restrictions;
 use crate::sandbox::Sandbox;
 use crate::stop::{Due, Stops, due};
 use crate::strings::Strings;
+use crate::types::drop_object;
 
 /// What a `LuaRuntime` was created with.
 pub(crate) struct Options {
@@ -306,7 +307,7 @@ impl<B: LuaBackend> Runtime<B> {
         while self.boxes.has_dead() {
             if let Some(object) = self.boxes.take_dead() {
                 // SAFETY: attached; the reference came from the slot.
-                unsafe { ffi::Py_DECREF(object) };
+                unsafe { drop_object(object) };
             }
         }
     }
@@ -370,7 +371,7 @@ impl<B: LuaBackend> Runtime<B> {
         self.chunks.clear();
         for object in self.boxes.take_all() {
             // SAFETY: attached; the references came from the slots.
-            unsafe { ffi::Py_DECREF(object) };
+            unsafe { drop_object(object) };
         }
     }
 }

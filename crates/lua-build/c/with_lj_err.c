@@ -23,11 +23,21 @@ void lupa_overflow(lua_State *L)
   lj_err_msg(L, LJ_ERR_STKOV);
 }
 
-/* A function that is not in Lua may not go far: whether there is the room that is left for those. */
+/*
+** A function that is not in Lua may not go far, so it gets the room that is left; and so does a message
+** handler, with all that it calls, until its error is thrown.
+*/
 static int may_call(lua_State *L, TValue *base)
 {
+  struct lupa_room *room = &G(L)->room;
   TValue *func = base-1-LJ_FR2;
-  return tvisfunc(func) && !isluafunc(funcV(func)) && lupa_here() > G(L)->room.hard;
+  if (lupa_here() <= room->hard)
+    return 0;
+  if (L->status == LUA_ERRERR)
+    room->limit = room->hard;
+  else if (!tvisfunc(func) || isluafunc(funcV(func)))
+    return 0;
+  return 1;
 }
 
 /* Calls where there is no room. */

@@ -21,7 +21,7 @@ pub(crate) const ROOM: &[Fix] = &[
     Fix {
         file: "lstrlib.c",
         place: "  init: /* using goto",
-        before: "  if (lupa_full(ms->L)) luaL_error(ms->L, \"pattern too complex\");\n",
+        before: "  if (lupa_full(ms->L)) lupa_overflow(ms->L, NULL);\n",
     },
 ];
 
@@ -137,7 +137,7 @@ pub(crate) const ROOM_OF_LUAJIT: &[Fix] = &[
     Fix {
         file: "src/lib_string.c",
         place: "  init: /* using goto",
-        before: "  if (lupa_full(ms->L)) lj_err_caller(ms->L, LJ_ERR_STRPATX);\n",
+        before: "  if (lupa_full(ms->L)) lupa_overflow(ms->L);\n",
     },
     Fix {
         file: "src/lj_parse.c",

@@ -33,7 +33,10 @@ RECURSIONS = {
     "print": metamethod("tostring", "print(x)"),
     "error": metamethod("tostring", "error(x)"),
     "load": (SINCE_52 + " " + JIT, "assert(load(f))"),
-    "load, which goes on": (ALL, "local n = 0 load(function() n = n + 1 if n == 2 then f() end return n < 3 and ' ' or nil end)"),
+    "load, which goes on": (
+        ALL,
+        "local n = 0 load(function() n = n + 1 if n == 2 then f() end return n < 3 and ' ' or nil end)",
+    ),
     "the code that is loaded": (ALL, "(loadstring or load)('f()')()"),
     "require": (ALL, "name = (name or 0) + 1 package.preload['m' .. name] = f require('m' .. name)"),
     "a searcher": (
@@ -242,6 +245,13 @@ print("all of them")
 SIZES = [0, 1 << 20, 256 << 10, 64 << 10]
 
 
+@pytest.fixture
+def _looks_itself(lupa):
+    """Only a Lua that was compiled for it looks at the stack where its own functions nest."""
+    if lupa._INSTALLED_LUA:
+        pytest.skip("an installed Lua does not look")
+
+
 def programs(backend, cases, shape="{}"):
     """Those of the cases that this Lua can do, and whether they end in an error."""
     silent = SILENT_IN_LUAJIT if backend in JIT else SILENT
@@ -254,6 +264,7 @@ def programs(backend, cases, shape="{}"):
     )
 
 
+@pytest.mark.usefixtures("_looks_itself")
 @pytest.mark.parametrize("inside", ["directly", "inside"])
 @pytest.mark.parametrize("size", SIZES)
 def test_recursion_through_c_functions_ends_in_an_error(backend, isolated, size, inside):
@@ -261,6 +272,7 @@ def test_recursion_through_c_functions_ends_in_an_error(backend, isolated, size,
     assert isolated(HARNESS, str(size), inside, cases).endswith("all of them\n")
 
 
+@pytest.mark.usefixtures("_looks_itself")
 @pytest.mark.parametrize("inside", ["directly", "inside"])
 @pytest.mark.parametrize("size", SIZES)
 def test_deep_nesting_ends(backend, isolated, size, inside):
@@ -268,6 +280,7 @@ def test_deep_nesting_ends(backend, isolated, size, inside):
     assert isolated(HARNESS, str(size), inside, cases).endswith("all of them\n")
 
 
+@pytest.mark.usefixtures("_looks_itself")
 def test_the_error_is_lua_s_own_and_its_handler_has_room(lua):
     recursion = "function f() return (string.gsub('x', 'x', f)) end "
     said = lua.execute(recursion + "return select(2, xpcall(f, function(e) return 'handled: ' .. e end))")
@@ -280,6 +293,7 @@ def test_coroutines_nest_as_deep_as_programs_need(lua):
     assert lua.execute(nested) == 150
 
 
+@pytest.mark.usefixtures("_looks_itself")
 def test_callbacks_after_an_overflow_find_all_the_room(lua):
     lua.globals().call = lambda f, n: f(n)
     lua.execute("""
@@ -364,6 +378,7 @@ def test_finalizers_that_use_the_runtime_do_not_nest(isolated):
     """)
 
 
+@pytest.mark.usefixtures("_looks_itself")
 @pytest.mark.parametrize("digits", ["-2^31", "2^31 - 1", "-2^31 + 1", "2^31", "-8", "0"])
 def test_digits_of_bit_tohex_have_an_end(backend, isolated, digits):
     if backend in JIT:

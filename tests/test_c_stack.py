@@ -37,14 +37,12 @@ RECURSIONS = {
         ALL,
         "local n = 0 load(function() n = n + 1 if n == 2 then f() end return n < 3 and ' ' or nil end)",
     ),
-    "the code that is loaded": (ALL, "(loadstring or load)('f()')()"),
     "require": (ALL, "name = (name or 0) + 1 package.preload['m' .. name] = f require('m' .. name)"),
     "a searcher": (
         ALL,
         "local list = package.searchers or package.loaders list[1] = f name = (name or 0) + 1 require('n' .. name)",
     ),
     "dofile": (ALL, "dofile(FILE)"),
-    "loadfile": (ALL, "loadfile(FILE)()"),
     "pairs": metamethod("pairs", "pairs(x)", SINCE_52),
     "ipairs": metamethod("index", "for _ in ipairs(x) do end", SINCE_53),
     "__ipairs": metamethod("ipairs", "ipairs(x)", "lua52"),
@@ -242,7 +240,18 @@ for name, code, must_fail in cases:
 print("all of them")
 """
 
-SIZES = [0, 1 << 20, 256 << 10, 64 << 10]
+# The stack of the thread, 0 for the main one, and whether a coroutine runs what recurses.
+PLACES = pytest.mark.parametrize(
+    ("size", "inside"),
+    [
+        (0, "directly"),
+        (0, "inside"),
+        (1 << 20, "directly"),
+        (256 << 10, "inside"),
+        (64 << 10, "directly"),
+        (64 << 10, "inside"),
+    ],
+)
 
 
 @pytest.fixture
@@ -265,16 +274,14 @@ def programs(backend, cases, shape="{}"):
 
 
 @pytest.mark.usefixtures("_looks_itself")
-@pytest.mark.parametrize("inside", ["directly", "inside"])
-@pytest.mark.parametrize("size", SIZES)
+@PLACES
 def test_recursion_through_c_functions_ends_in_an_error(backend, isolated, size, inside):
     cases = programs(backend, RECURSIONS, "function f(...) {} end f()")
     assert isolated(HARNESS, str(size), inside, cases).endswith("all of them\n")
 
 
 @pytest.mark.usefixtures("_looks_itself")
-@pytest.mark.parametrize("inside", ["directly", "inside"])
-@pytest.mark.parametrize("size", SIZES)
+@PLACES
 def test_deep_nesting_ends(backend, isolated, size, inside):
     cases = programs(backend, DEEP)
     assert isolated(HARNESS, str(size), inside, cases).endswith("all of them\n")
@@ -351,7 +358,7 @@ assert lua.eval("1 + 1") == 2
 @pytest.mark.parametrize("size", [0, 64 << 10])
 def test_a_chain_of_any_length_is_dropped(isolated, size, chain):
     first, step = CHAINS[chain]
-    count = 100_000 if "lua" not in step else 20_000
+    count = 50_000 if "lua" not in step else 20_000
     isolated(DROPPING, str(size), first, step, str(count))
 
 
@@ -383,3 +390,20 @@ def test_finalizers_that_use_the_runtime_do_not_nest(isolated):
 def test_digits_of_bit_tohex_have_an_end(backend, isolated, digits):
     if backend in JIT:
         isolated(f"assert len(lua.eval('require(\"bit\").tohex(1, {digits})')) <= 254")
+
+
+CLOSING = """
+import sys, threading
+sys.unraisablehook = lambda problem: None
+lua.execute("function f() return (string.gsub('x', 'x', f)) end " + sys.argv[1])
+thread = threading.Thread(target=lua.close)
+threading.stack_size(64 << 10)
+thread.start()
+thread.join()
+"""
+
+
+@pytest.mark.usefixtures("_looks_itself")
+def test_finalizers_recurse_while_a_thread_with_a_small_stack_closes_lua(isolated):
+    make = "if newproxy then getmetatable(newproxy(true)).__gc = f else setmetatable({}, {__gc = f}) end"
+    isolated(CLOSING, make)

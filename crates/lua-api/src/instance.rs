@@ -53,6 +53,9 @@ const STACK_MARGIN: usize = 192 << 10;
 /// What that is at least: most of it is for buffers of 8 KiB, of which a function of Lua's libraries may have two.
 const LEAST_MARGIN: usize = 32 << 10;
 
+/// What the compiler takes at most, for 200 levels.
+const MOST_TO_COMPILE: usize = 256 << 10;
+
 /// How much of a stack Lua takes in one go, callbacks not counted; coroutines of LuaJIT take half. On a large stack these
 /// would nest so deep that an error, to which each adds its place, takes minutes to come out.
 const MOST_NESTING: usize = 2 << 20;
@@ -75,6 +78,12 @@ impl Thread {
             return self.find_limit(here);
         }
         here > limit
+    }
+
+    /// Whether there is room for code that is as deep as Lua allows, so that not to compile it is the code's fault.
+    pub fn has_room_to_compile(&self) -> bool {
+        let here = 0_u8;
+        self.has_room() && (&raw const here).addr() - self.stack_limit.get() > MOST_TO_COMPILE
     }
 
     #[cold]

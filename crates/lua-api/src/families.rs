@@ -401,6 +401,8 @@ macro_rules! hooks {
                 fn now(l: *mut lua_State, hook: lua_Hook, count: c_int);
                 #[link_name = "lupa_hook_allow"]
                 fn allow(l: *mut lua_State);
+                #[link_name = "lupa_room"]
+                fn room(l: *mut lua_State) -> *mut $crate::Room;
                 #[link_name = "lupa_hook_count"]
                 fn left(l: *mut lua_State) -> c_int;
             }
@@ -427,7 +429,7 @@ macro_rules! hooks {
                 mask: $bindings::lua_gethookmask,
                 count: $bindings::lua_gethookcount,
                 #[cfg(lupa_bundled)]
-                outside: Some($crate::Outside { now, allow, left, hand_on: $hand_on }),
+                outside: Some($crate::Outside { now, allow, left, room, hand_on: $hand_on }),
                 #[cfg(not(lupa_bundled))]
                 outside: None,
             }

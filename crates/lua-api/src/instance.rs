@@ -29,6 +29,8 @@ pub struct Thread {
     instance: Cell<*const ()>,
     // Below this address the stack is for what does not recurse; 0 until it is asked for.
     stack_limit: Cell<usize>,
+    // Its last address.
+    stack_end: Cell<usize>,
     // Whether this is the main thread of Python.
     main: Cell<Option<bool>>,
 }
@@ -39,6 +41,7 @@ thread_local! {
             Thread {
                 instance: Cell::new(null()),
                 stack_limit: Cell::new(0),
+                stack_end: Cell::new(0),
                 main: Cell::new(None),
             }
         };
@@ -46,6 +49,16 @@ thread_local! {
 
 /// How much of a thread's stack is left to whatever does not ask for it, in bytes: at most.
 const STACK_MARGIN: usize = 192 << 10;
+
+/// What that is at least: most of it is for buffers of 8 KiB, of which a function of Lua's libraries may have two.
+const LEAST_MARGIN: usize = 32 << 10;
+
+/// What the compiler takes at most, for 200 levels.
+const MOST_TO_COMPILE: usize = 256 << 10;
+
+/// How much of a stack Lua takes in one go, callbacks not counted; coroutines of LuaJIT take half. On a large stack these
+/// would nest so deep that an error, to which each adds its place, takes minutes to come out.
+const MOST_NESTING: usize = 2 << 20;
 
 impl Thread {
     /// That of the calling thread; good for as long as the thread lives.
@@ -67,14 +80,39 @@ impl Thread {
         here > limit
     }
 
+    /// Whether there is room for code that is as deep as Lua allows, so that not to compile it is the code's fault.
+    pub fn has_room_to_compile(&self) -> bool {
+        let here = 0_u8;
+        self.has_room() && (&raw const here).addr() - self.stack_limit.get() > MOST_TO_COMPILE
+    }
+
     #[cold]
     #[inline(never)]
     fn find_limit(&self, here: usize) -> bool {
         // Where the system does not tell, there is no limit.
         let left = stacker::remaining_stack().unwrap_or(here);
-        let limit = here.saturating_sub(left);
-        self.stack_limit.set(limit.saturating_add((left / 4).min(STACK_MARGIN)).max(1));
+        let end = here.saturating_sub(left);
+        let margin = (left / 4).clamp(LEAST_MARGIN, STACK_MARGIN);
+        self.stack_end.set(end);
+        self.stack_limit.set(end.saturating_add(margin).max(1));
         here > self.stack_limit.get()
+    }
+
+    /// Tells a Lua, which is about to run, how far it may go down this thread's stack. It raises errors where
+    /// [`Thread::has_room`] says no, or before, and has half of what is below that for handling them.
+    ///
+    /// # Safety
+    /// The calling thread's, which has that Lua to itself.
+    #[inline(always)]
+    pub unsafe fn tell_room(&self, watch: &Watch) {
+        let here = 0_u8;
+        let limit = self.stack_limit.get();
+        let here = (&raw const here).addr();
+        let soft = limit.max(here.saturating_sub(MOST_NESTING));
+        let coroutines = limit.max(here.saturating_sub(MOST_NESTING / 2));
+        let reserve = limit.saturating_sub(self.stack_end.get()) / 2;
+        // SAFETY: as the caller promises.
+        unsafe { watch.set_room(soft, soft.saturating_sub(reserve), coroutines) };
     }
 
     /// Whether this is the thread that handles signals, if that is known: [`Thread::set_main`].
@@ -421,6 +459,9 @@ impl<B: LuaBackend> Instance<B> {
         // SAFETY: the calling thread's.
         let thread = unsafe { Thread::this().as_ref() };
         let before = thread.set_instance((&raw const *self).cast());
+        thread.has_room();
+        // SAFETY: the calling thread's, and nobody else uses what is closed.
+        unsafe { thread.tell_room(&self.watch) };
         // SAFETY: the state is live; the finalizers that run may still use this instance, which
         // counts as open until they are done.
         unsafe {

@@ -50,7 +50,7 @@ pub use instance::{Instance, Reentered, Ref, Thread};
 pub use libraries::{Library, Opening, Selection};
 pub use state::State;
 pub use warn::{Warnings, warn};
-pub use watch::{Hooks, Outside, RUN_NOTHING, WAIT, Watch};
+pub use watch::{Hooks, Outside, RUN_NOTHING, Room, WAIT, Watch};
 
 /// Free stack slots that a C function starts with (`LUA_MINSTACK`, 20), less what this crate uses
 /// itself for one operation.

@@ -16,7 +16,7 @@
 //!
 //! With an installed Lua ([`Hooks::outside`] is `None`) hooks are set by the thread that runs Lua only.
 
-use core::cell::UnsafeCell;
+use core::cell::{Cell, UnsafeCell};
 use core::ffi::{c_int, c_void};
 use core::hint::spin_loop;
 use core::ptr::null_mut;
@@ -51,8 +51,21 @@ pub struct Outside {
     pub allow: unsafe extern "C-unwind" fn(*mut lua_State),
     /// Instructions left until the hook.
     pub left: unsafe extern "C-unwind" fn(*mut lua_State) -> c_int,
+    /// Where the global state says how much of the system's stack there is.
+    pub room: unsafe extern "C-unwind" fn(*mut lua_State) -> *mut Room,
     /// Hands hook and count on from one coroutine to another; `None` where all have one (LuaJIT).
     pub hand_on: Option<unsafe extern "C-unwind" fn(*mut lua_State, *mut lua_State)>,
+}
+
+/// The end of the system's stack, as Lua itself looks at it where its C functions nest: `struct lupa_room`
+/// of `lua-build/c/room.h`.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Room {
+    limit: Cell<usize>,
+    soft: Cell<usize>,
+    hard: Cell<usize>,
+    coroutines: Cell<usize>,
 }
 
 /// The hook that a coroutine had before ours.
@@ -90,6 +103,7 @@ pub struct Watch {
     hands_on: AtomicBool,
     hooks: &'static Hooks,
     hook: lua_Hook,
+    room: AtomicPtr<Room>,
     held: AtomicBool,
     guarded: UnsafeCell<Guarded>,
     counting: AtomicBool,
@@ -107,6 +121,7 @@ impl Watch {
             hands_on: AtomicBool::new(false),
             hooks,
             hook,
+            room: AtomicPtr::new(null_mut()),
             held: AtomicBool::new(false),
             guarded: UnsafeCell::default(),
             counting: AtomicBool::new(false),
@@ -116,6 +131,12 @@ impl Watch {
 
     /// Notes which state runs first, or, with null, that there is none any more.
     pub(crate) fn set_running(&self, state: *mut lua_State) {
+        let room = match &self.hooks.outside {
+            // SAFETY: the state is live; gives the address of a field.
+            Some(outside) if !state.is_null() => unsafe { (outside.room)(state) },
+            _ => null_mut(),
+        };
+        self.room.store(room, Ordering::Relaxed);
         self.locked(|_| self.running.store(state, Ordering::Release));
     }
 
@@ -124,6 +145,23 @@ impl Watch {
         match &self.hooks.outside {
             Some(outside) if outside.hand_on.is_some() => self.running.load(Ordering::Relaxed),
             _ => null_mut(),
+        }
+    }
+
+    /// Tells Lua where the stack of this thread ends: `soft` is where it raises an error, `hard` until where
+    /// it may handle that; below `coroutines`, LuaJIT resumes no coroutine.
+    ///
+    /// # Safety
+    /// This thread has the Lua to itself.
+    #[inline(always)]
+    pub(crate) unsafe fn set_room(&self, soft: usize, hard: usize, coroutines: usize) {
+        // SAFETY: null, or a field of the global state, which is there until `set_running` forgets it; no other
+        // thread runs Lua.
+        if let Some(room) = unsafe { self.room.load(Ordering::Relaxed).as_ref() } {
+            room.limit.set(soft);
+            room.soft.set(soft);
+            room.hard.set(hard);
+            room.coroutines.set(coroutines);
         }
     }
 

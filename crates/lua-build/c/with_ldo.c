@@ -1,10 +1,44 @@
-/* Lua's ldo.c, and a `lua_resume` that notes which coroutine runs. */
+/* Lua's ldo.c, what is done at the end of the stack, and a `lua_resume` that notes which coroutine runs. */
 
 #define lua_resume lupa_raw_resume
 #include "ldo.c"
 #undef lua_resume
 
 #include "stop.h"
+
+#if LUA_VERSION_NUM >= 504
+#define is_in_c(func) (ttislcf(s2v((StkId)(func))) || ttisCclosure(s2v((StkId)(func))))
+#elif LUA_VERSION_NUM >= 502
+#define is_in_c(func) (ttislcf((StkId)(func)) || ttisCclosure((StkId)(func)))
+#else
+#define is_in_c(func) iscfunction((StkId)(func))
+#endif
+
+struct lupa_room *lupa_room (lua_State *L) {
+  return &G(L)->room;
+}
+
+/*
+** There is no room: raises, unless `func` is a function in C, which may not go far, and there is room left for
+** those. While a message handler has what is left for it, the error is one in error handling.
+*/
+void lupa_overflow (lua_State *L, const void *func) {
+  struct lupa_room *room = &G(L)->room;
+  if (func != NULL && is_in_c(func) && lupa_here() > room->hard)
+    return;
+#if LUA_VERSION_NUM >= 504
+  luaD_checkstack(L, 1);  /* a call may have used what is there for errors */
+#endif
+  if (room->limit != room->soft) {
+#if LUA_VERSION_NUM >= 504
+    luaD_errerr(L);
+#else
+    luaD_throw(L, LUA_ERRERR);
+#endif
+  }
+  room->limit = room->hard;
+  luaG_runerror(L, "C stack overflow");
+}
 
 #if LUA_VERSION_NUM == 504
 

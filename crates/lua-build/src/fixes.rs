@@ -410,6 +410,10 @@ pub(crate) const SEARCHES_OF_20: &[Fix] = &[Fix {
     before: search!("l2 > 63", "s1, l1, s2, l2"),
 }];
 
+/// In LuaJIT 2.0, `bit.tohex(1, -2^31)` has no end: that number is its own negative.
+pub(crate) const DIGITS_OF_20: &[Fix] =
+    &[Fix { file: "src/lib_bit.c", place: "  if (n > 8) n = 8;", before: "  if (n < 0) n = 8;\n" }];
+
 /// In LuaJIT 2.0, an allocation that fails inside of an instruction leaves the error message at an old
 /// stack top, and the process crashes. LuaJIT 2.1 sets the top first, so we do.
 pub(crate) const ALLOCATIONS_OF_20: &[Fix] = &[Fix {

@@ -17,6 +17,7 @@ mod link;
 mod luajit;
 mod probe;
 mod puc;
+mod stack;
 mod system;
 pub mod version;
 

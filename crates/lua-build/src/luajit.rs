@@ -91,7 +91,8 @@ fn make_stoppable(sources: &Path) {
     add("lj_dispatch.c", "#define lua_sethook lupa_their_sethook\n", rename_update);
     add("lj_state.c", "#define lj_gc_freeall lupa_gc_freeall\n", |theirs| theirs);
     add("lj_api.c", "", |theirs| theirs);
-    for name in ["entries.h", "lj_move.h", "read_entries.h", "stop.h", "wait.h"] {
+    add("lj_err.c", "", |theirs| theirs);
+    for name in ["entries.h", "lj_move.h", "read_entries.h", "room.h", "stop.h", "wait.h"] {
         fs::copy(ours.join(name), sources.join(name)).expect("ours can be copied");
     }
 }

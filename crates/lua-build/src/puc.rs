@@ -1,11 +1,12 @@
 //! Compiling the reference implementation.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::{env, fs};
 
 use crate::link::Library;
 use crate::version::Version;
-use crate::{additions, out_dir, target};
+use crate::{additions, copy_tree, out_dir, target};
 
 /// Files that are compiled by way of ours (`with_ldo.c`), which include them; see `lua_api::watch`.
 const ADDED_TO: [&str; 3] = ["ldo.c", "lstate.c", "ldebug.c"];
@@ -53,9 +54,16 @@ pub(crate) fn compile(version: &Version, source: &Path) -> Library {
     let name = format!("lupa_{}", version.name);
     let mut build = cc::Build::new();
     build.warnings(false).opt_level(3).pic(true).cargo_metadata(false);
-    // The folder of mended copies first: files of ours include what is there.
     let ours = additions();
-    build.include(out_dir()).include(source).include(&ours);
+    // All files are copied: who includes a header that is mended has to find that one.
+    let copy = out_dir().join("lua");
+    let _ = fs::remove_dir_all(&copy);
+    copy_tree(source, &copy).expect("the sources of Lua can be copied");
+    let mended: BTreeSet<_> = version.fixes().map(|fix| fix.file).collect();
+    for file in mended {
+        version.mend(&copy.join(file));
+    }
+    build.include(&copy).include(&ours);
     build.flag_if_supported("-fno-math-errno").flag_if_supported("-fno-plt");
     let unix = target("FAMILY").split(',').any(|family| family == "unix");
     if unix {
@@ -86,21 +94,14 @@ pub(crate) fn compile(version: &Version, source: &Path) -> Library {
             loader.define(function, format!("lupa_{function}").as_str());
         }
     }
-    let mut files: Vec<_> = fs::read_dir(source)
-        .unwrap_or_else(|error| panic!("no Lua sources in {}: {error}", source.display()))
+    let mut files: Vec<_> = fs::read_dir(&copy)
+        .unwrap_or_else(|error| panic!("no Lua sources in {}: {error}", copy.display()))
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
         .filter(|path| path.extension().is_some_and(|extension| extension == "c"))
         .collect();
     files.sort();
     for path in &files {
         let stem = path.file_name().unwrap_or_default();
-        let mut path = path.clone();
-        if version.fixes().any(|fix| stem == fix.file) {
-            let copy = out_dir().join(stem);
-            fs::copy(&path, &copy).expect("a source file can be copied");
-            version.mend(&copy);
-            path = copy;
-        }
         let part = if HOT.iter().any(|name| stem == *name) { &mut hot } else { &mut build };
         if ADDED_TO.iter().any(|name| stem == *name) {
             part.file(ours.join(format!("with_{}", stem.display())));

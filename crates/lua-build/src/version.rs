@@ -1,6 +1,7 @@
 //! The table of versions: one row for each Lua.
 
 use crate::fixes::{self, Fix};
+use crate::stack;
 
 /// How a Lua is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +56,10 @@ pub const TABLE: &[Version] = &[
             fixes::COMPILING,
             fixes::REINSERTION_OF_51,
             fixes::GROWTH,
+            stack::ROOM,
+            stack::CALLS_OF_51,
+            stack::COMPILER_OF_51,
+            stack::COROUTINES_OF_51,
         ],
     },
     Version {
@@ -75,6 +80,11 @@ pub const TABLE: &[Version] = &[
             fixes::REINSERTION_OF_52,
             fixes::GROWTH,
             fixes::WEAK_KEYS,
+            stack::ROOM,
+            stack::CALLS_OF_52,
+            stack::COMPILER_OF_52,
+            stack::COROUTINES,
+            stack::FUNCTIONS_OF_52,
         ],
     },
     Version {
@@ -97,6 +107,11 @@ pub const TABLE: &[Version] = &[
             fixes::REINSERTION_OF_52,
             fixes::WEAK_KEYS,
             fixes::FINALIZERS_OF_53,
+            stack::ROOM,
+            stack::CALLS_OF_52,
+            stack::COMPILER_OF_52,
+            stack::COROUTINES,
+            stack::FUNCTIONS_OF_53,
         ],
     },
     Version {
@@ -120,6 +135,11 @@ pub const TABLE: &[Version] = &[
             fixes::CALLS,
             fixes::REINSERTION_OF_54,
             fixes::WEAK_KEYS,
+            stack::ROOM,
+            stack::CALLS_OF_54,
+            stack::COMPILER_OF_54,
+            stack::COROUTINES,
+            stack::FUNCTIONS_OF_54,
         ],
     },
     Version {
@@ -140,6 +160,11 @@ pub const TABLE: &[Version] = &[
             fixes::TABLES,
             fixes::COMPILING,
             fixes::WEAK_KEYS,
+            stack::ROOM,
+            stack::CALLS_OF_54,
+            stack::COMPILER_OF_54,
+            stack::COROUTINES,
+            stack::FUNCTIONS_OF_54,
         ],
     },
     Version {
@@ -157,6 +182,9 @@ pub const TABLE: &[Version] = &[
             fixes::TABLES_OF_20,
             fixes::SEARCHES_OF_20,
             fixes::ALLOCATIONS_OF_20,
+            fixes::DIGITS_OF_20,
+            stack::ROOM_OF_LUAJIT,
+            stack::RESUMPTION_OF_20,
         ],
     },
     Version {
@@ -173,6 +201,8 @@ pub const TABLE: &[Version] = &[
             fixes::GROWTH_OF_LUAJIT,
             fixes::ARGUMENTS_OF_21,
             fixes::SEARCHES_OF_21,
+            stack::ROOM_OF_LUAJIT,
+            stack::RESUMPTION_OF_21,
         ],
     },
 ];

@@ -8,13 +8,14 @@ use pyo3::types::{PyBool, PyBytes, PyDict, PyInt, PyString, PyTuple};
 
 use crate::error::Result;
 use crate::runtime::Entry;
+use crate::types::Link;
 use crate::walk::{self, Batch, Walk, Wanted};
 
 /// Arguments on their way from Lua to a Python callable: what `python.args` gives.
 #[pyclass(name = "_PyArguments", module = "lupa", frozen)]
 pub(crate) struct PyArguments {
-    pub(crate) args: Py<PyTuple>,
-    pub(crate) kwargs: Py<PyDict>,
+    pub(crate) args: Link<PyTuple>,
+    pub(crate) kwargs: Link<PyDict>,
     /// What it counts for in a sandbox, with all that is in it; bytes.
     pub(crate) weight: usize,
 }
@@ -25,8 +26,8 @@ impl PyArguments {
         &self,
         visit: pyo3::PyVisit<'_>,
     ) -> std::result::Result<(), pyo3::PyTraverseError> {
-        visit.call(&self.args)?;
-        visit.call(&self.kwargs)
+        visit.call(&*self.args)?;
+        visit.call(&*self.kwargs)
     }
 }
 

@@ -136,7 +136,7 @@ unsafe extern "C" fn clear(object: *mut ffi::PyObject) -> c_int {
     unsafe {
         let coroutine = object.cast::<Coroutine>();
         let arguments = std::mem::replace(&mut (*coroutine).arguments, null_mut());
-        ffi::Py_XDECREF(arguments);
+        types::drop_object(arguments);
     }
     0
 }

@@ -22,6 +22,7 @@ use crate::boxes::View;
 use crate::compat;
 use crate::runtime::{Entry, Runtime};
 use crate::to_lua::{Mode, Prepared, prepare_plain, push};
+use crate::types::Link;
 
 /// The most steps that are read ahead.
 const MOST: usize = 64;
@@ -29,9 +30,9 @@ const MOST: usize = 64;
 /// What a cursor goes over.
 enum Source {
     /// A list or tuple.
-    Sequence(Py<PyAny>),
+    Sequence(Link),
     Dict {
-        dict: Py<PyDict>,
+        dict: Link<PyDict>,
         part: compat::DictPart,
         length: usize,
     },
@@ -59,10 +60,10 @@ impl Cursor {
         let source = if object.is_exact_instance_of::<PyList>()
             || object.is_exact_instance_of::<PyTuple>()
         {
-            Source::Sequence(object.clone().unbind())
+            Source::Sequence(object.clone().unbind().into())
         } else {
             let (dict, part) = compat::dict_part(object)?;
-            Source::Dict { length: dict.len(), dict: dict.unbind(), part }
+            Source::Dict { length: dict.len(), dict: dict.unbind().into(), part }
         };
         Some(Cursor { source, position: AtomicIsize::new(0) })
     }
@@ -135,8 +136,8 @@ impl Cursor {
         visit: pyo3::PyVisit<'_>,
     ) -> std::result::Result<(), pyo3::PyTraverseError> {
         match &self.source {
-            Source::Sequence(sequence) => visit.call(sequence),
-            Source::Dict { dict, .. } => visit.call(dict),
+            Source::Sequence(sequence) => visit.call(&**sequence),
+            Source::Dict { dict, .. } => visit.call(&**dict),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Errors: one enum inside, Python exceptions at the edge; and what an error of Lua becomes.
 
-use lua_api::{ERRMEM, Gc, LuaBackend, Raised, State, value};
+use lua_api::{ERRMEM, ERRSYNTAX, Gc, LuaBackend, Raised, State, Thread, value};
 use pyo3::exceptions::{
     PyException, PyMemoryError, PyPermissionError, PyTimeoutError, PyTypeError,
 };
@@ -9,6 +9,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyTuple, PyType};
 use pyo3::{ffi, intern};
 
+use crate::callback::too_deep;
 use crate::from_lua::from_lua;
 use crate::runtime::Entry;
 
@@ -230,6 +231,15 @@ pub(crate) fn from_stack<B: LuaBackend>(
         state.pop(1);
         recover_memory(state);
         return Error::Memory.into();
+    }
+    if matches!(origin, Origin::Load | Origin::Compile)
+        && status != ERRSYNTAX
+        && state.with_bytes(-1, |text| text.is_some_and(|text| text.ends_with(b"stack overflow")))
+        // SAFETY: the calling thread's.
+        && !unsafe { Thread::this().as_ref() }.has_room_to_compile()
+    {
+        state.pop(1);
+        return too_deep();
     }
     let value = match from_lua(entry.runtime(), py, state, -1) {
         Ok(value) => value,

@@ -150,10 +150,10 @@ impl TableIterator {
                     walk.end(object::parts::<B>(table).0);
                 }
                 for object in progress.take_rest() {
-                    ffi::Py_DECREF(object);
+                    types::drop_object(object);
                 }
-                ffi::Py_XDECREF((*iterator).pair);
-                ffi::Py_DECREF(table);
+                types::drop_object((*iterator).pair);
+                types::drop_object(table);
             }
             types::free(object);
         }

@@ -174,7 +174,7 @@ pub(crate) unsafe fn release<B: LuaBackend>(object: *mut ffi::PyObject) {
         let owner = std::mem::replace(&mut (*wrapper).owner, null_mut());
         if !owner.is_null() {
             RuntimeObject::<B>::runtime(owner).drop_ref((*wrapper).reference);
-            ffi::Py_DECREF(owner);
+            types::drop_object(owner);
         }
     }
 }

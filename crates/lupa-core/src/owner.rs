@@ -135,7 +135,7 @@ impl<B: LuaBackend> RuntimeObject<B> {
             if !runtime.is_null() {
                 let runtime = &*runtime;
                 for held in runtime.boxes.take_all() {
-                    ffi::Py_DECREF(held);
+                    types::drop_object(held);
                 }
                 if runtime.instance.is_open() && !runtime.arrays.are_pinned() {
                     runtime.close_guarded();

@@ -5,11 +5,12 @@ use pyo3::types::PyString;
 
 use crate::alive::Alive;
 use crate::boxes::View;
+use crate::types::Link;
 
 /// An object with the protocol that Lua shall index it by.
 #[pyclass(name = "_PyProtocolWrapper", module = "lupa", frozen)]
 pub(crate) struct ProtocolWrapper {
-    object: Py<PyAny>,
+    object: Link,
     view: View,
 }
 
@@ -26,7 +27,7 @@ impl ProtocolWrapper {
         &self,
         visit: pyo3::PyVisit<'_>,
     ) -> std::result::Result<(), pyo3::PyTraverseError> {
-        visit.call(&self.object)
+        visit.call(&*self.object)
     }
 }
 
@@ -38,7 +39,7 @@ impl ProtocolWrapper {
 /// 'an item'
 #[pyfunction]
 pub(crate) fn as_attrgetter(obj: Py<PyAny>) -> ProtocolWrapper {
-    ProtocolWrapper { object: obj, view: View::ATTRIBUTES }
+    ProtocolWrapper { object: obj.into(), view: View::ATTRIBUTES }
 }
 
 /// Wrap an object for Lua so that indexing it reads and writes its items.
@@ -49,7 +50,7 @@ pub(crate) fn as_attrgetter(obj: Py<PyAny>) -> ProtocolWrapper {
 /// 'an item'
 #[pyfunction]
 pub(crate) fn as_itemgetter(obj: Py<PyAny>) -> ProtocolWrapper {
-    ProtocolWrapper { object: obj, view: View::ITEMS }
+    ProtocolWrapper { object: obj.into(), view: View::ITEMS }
 }
 
 /// The name of the Lua type of a wrapped Lua object, as Lua's own ``type()`` gives it; None for

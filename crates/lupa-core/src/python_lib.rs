@@ -278,7 +278,8 @@ impl<B: LuaBackend> Callback<B> for Args {
         let (args, kwargs) = unpacked?;
         let sandboxed = entry.options.sandbox.is_some();
         let weight = if sandboxed { sandbox::weight_of_arguments(&args, &kwargs) } else { 0 };
-        let object = PyArguments { args: args.unbind(), kwargs: kwargs.unbind(), weight };
+        let object =
+            PyArguments { args: args.unbind().into(), kwargs: kwargs.unbind().into(), weight };
         let object = Bound::new(entry.py, object)?;
         if sandboxed {
             sandbox::push_weighty(entry, state, object.as_any(), weight)?;

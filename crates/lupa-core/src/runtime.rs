@@ -24,6 +24,7 @@ use crate::restrict::Restrictions;
 use crate::sandbox::Sandbox;
 use crate::stop::{Due, Stops, due};
 use crate::strings::Strings;
+use crate::types::drop_object;
 
 /// What a `LuaRuntime` was created with.
 pub(crate) struct Options {
@@ -130,6 +131,8 @@ impl<B: LuaBackend> Runtime<B> {
         let instance: *const Instance<B> = &raw const *self.instance;
         // SAFETY: the calling thread's.
         let before = unsafe { thread.as_ref() }.set_instance(instance.cast());
+        // SAFETY: the calling thread's, which has the lock.
+        unsafe { thread.as_ref().tell_room(self.instance.watch()) };
         let below = self.gil.take_out();
         let mut guard = Guard { entry: Entry { runtime: self, py }, thread, before, below: None };
         if !below.is_null() {
@@ -318,7 +321,7 @@ impl<B: LuaBackend> Runtime<B> {
         while self.boxes.has_dead() {
             if let Some(object) = self.boxes.take_dead() {
                 // SAFETY: attached; the reference came from the slot.
-                unsafe { ffi::Py_DECREF(object) };
+                unsafe { drop_object(object) };
             }
         }
     }
@@ -382,7 +385,7 @@ impl<B: LuaBackend> Runtime<B> {
         self.chunks.clear();
         for object in self.boxes.take_all() {
             // SAFETY: attached; the references came from the slots.
-            unsafe { ffi::Py_DECREF(object) };
+            unsafe { drop_object(object) };
         }
     }
 }

@@ -4,10 +4,11 @@
 //! which saves a tuple for each call. This file knows how such a type is made; what its slots do is
 //! written beside the struct that it describes.
 
+use std::cell::Cell;
 use std::ffi::{CStr, CString, c_int, c_uint, c_void};
 use std::sync::OnceLock;
 
-use lua_api::LuaBackend;
+use lua_api::{LuaBackend, Thread};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
@@ -258,6 +259,106 @@ pub(crate) unsafe fn visit_type(
 ) -> c_int {
     // SAFETY: a live object.
     unsafe { visit(ffi::Py_TYPE(object).cast(), arg) }
+}
+
+/// How deep objects of ours may be dropped within each other.
+const MOST_DROPS: usize = 4;
+
+/// What one thread is about to drop.
+struct Drops {
+    depth: Cell<usize>,
+    later: Cell<Vec<*mut ffi::PyObject>>,
+}
+
+thread_local! {
+    static DROPS: Drops =
+        const { Drops { depth: Cell::new(0), later: Cell::new(Vec::new()) } };
+}
+
+/// Gives up what a wrapper or a runtime holds; for null there is nothing to do. Such objects can hold each other
+/// in a chain of any length, and each frees the next one inside of its own `tp_dealloc`. So where that goes deep,
+/// or the stack is nearly full, the outermost of them does it, when it has done its own.
+///
+/// # Safety
+/// Attached; the reference is the caller's.
+#[inline(always)]
+pub(crate) unsafe fn drop_object(object: *mut ffi::PyObject) {
+    // SAFETY: as the caller promises. Where others have the object too, nothing is freed.
+    unsafe {
+        if !object.is_null() && ffi::Py_REFCNT(object) > 1 {
+            ffi::Py_DECREF(object);
+        } else if !object.is_null() {
+            drop_last(object);
+        }
+    }
+}
+
+/// [`drop_object`] for what seems to be the last reference.
+///
+/// # Safety
+/// As for that.
+unsafe fn drop_last(object: *mut ffi::PyObject) {
+    let dropped = DROPS.try_with(|drops| {
+        let depth = drops.depth.get();
+        // SAFETY: the calling thread's.
+        let deep = depth >= MOST_DROPS || !unsafe { Thread::this().as_ref() }.has_room();
+        if depth > 0 && deep {
+            let mut later = drops.later.take();
+            later.push(object);
+            drops.later.set(later);
+            return;
+        }
+        drops.depth.set(depth + 1);
+        let mut next = Some(object);
+        while let Some(object) = next {
+            // SAFETY: as the caller promises, or as a caller above has promised.
+            unsafe { ffi::Py_DECREF(object) };
+            // Counted, not put back: greenlets end in any order.
+            next = if drops.depth.get() > 1 { None } else { drops.next() };
+        }
+        drops.depth.set(drops.depth.get() - 1);
+    });
+    if dropped.is_err() {
+        // The thread is at its end.
+        // SAFETY: as the caller promises.
+        unsafe { ffi::Py_DECREF(object) };
+    }
+}
+
+impl Drops {
+    fn next(&self) -> Option<*mut ffi::PyObject> {
+        let mut later = self.later.take();
+        let next = later.pop();
+        // What is dropped may come back here only after this.
+        self.later.set(later);
+        next
+    }
+}
+
+/// The reference of a `#[pyclass]` to an object that may hold another one of its kind: see [`drop_object`].
+pub(crate) struct Link<T = PyAny>(Option<Py<T>>);
+
+impl<T> From<Py<T>> for Link<T> {
+    fn from(object: Py<T>) -> Self {
+        Link(Some(object))
+    }
+}
+
+impl<T> std::ops::Deref for Link<T> {
+    type Target = Py<T>;
+
+    fn deref(&self) -> &Py<T> {
+        self.0.as_ref().expect("it is there until it is dropped")
+    }
+}
+
+impl<T> Drop for Link<T> {
+    fn drop(&mut self) {
+        if let Some(object) = self.0.take() {
+            // SAFETY: attached, as whoever frees an object of Python is.
+            unsafe { drop_object(object.into_ptr()) };
+        }
+    }
 }
 
 /// An exception that is on its way while a destructor runs Python code.

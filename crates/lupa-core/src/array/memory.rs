@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 
 use super::dtype::Kind;
 use super::layout::{Dim, Header, Layout};
+use crate::types::drop_object;
 
 /// A block of zeros from the system's allocator, counted in the account of the runtime that it was
 /// made for. It outlives that runtime if it has to.
@@ -122,8 +123,13 @@ impl Export {
 
 impl Drop for Export {
     fn drop(&mut self) {
-        // SAFETY: attached; the buffer was given, and is released once.
-        unsafe { ffi::PyBuffer_Release(&raw mut *self.0) };
+        // SAFETY: attached; the buffer was given, and is released once. Its exporter is dropped after that.
+        unsafe {
+            let exporter = self.0.obj;
+            ffi::Py_XINCREF(exporter);
+            ffi::PyBuffer_Release(&raw mut *self.0);
+            drop_object(exporter);
+        }
     }
 }
 
@@ -164,7 +170,7 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         // SAFETY: attached; the reference is ours.
-        unsafe { ffi::Py_DECREF(self.0.as_ptr()) };
+        unsafe { drop_object(self.0.as_ptr()) };
     }
 }
 

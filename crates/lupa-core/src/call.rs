@@ -5,6 +5,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 use crate::error::{Error, Origin, Result, from_stack};
+use crate::fallible;
 use crate::from_lua::from_lua;
 use crate::quick;
 use crate::runtime::{Entry, Runtime};
@@ -38,7 +39,7 @@ impl<'py> Arguments<'py> {
             _owners: Vec::new(),
         };
         if objects.len() > FEW {
-            arguments.many.try_reserve_exact(objects.len()).map_err(|_| Error::Memory)?;
+            arguments.many = fallible::with_room(objects.len())?;
         }
         let mut boxes = 0;
         for (index, &object) in objects.iter().enumerate() {
@@ -51,7 +52,9 @@ impl<'py> Arguments<'py> {
             } else {
                 arguments.few[index] = prepared;
             }
-            arguments._owners.extend(owner);
+            if let Some(owner) = owner {
+                fallible::push(&mut arguments._owners, owner)?;
+            }
         }
         if boxes > 0 && !entry.boxes.reserve(boxes) {
             return Err(Error::Memory);

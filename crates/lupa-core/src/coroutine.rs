@@ -10,6 +10,7 @@ use pyo3::types::PyTuple;
 
 use crate::call::{self, Arguments, push_all};
 use crate::error::{Error, Origin, Result, classes, from_stack, raised};
+use crate::fallible;
 use crate::guard::{guard_next, guard_status};
 use crate::object::{self, LuaObject};
 use crate::runtime::{Entry, Runtime};
@@ -194,7 +195,8 @@ unsafe fn resume_with<'py, B: LuaBackend>(
     object: *mut ffi::PyObject,
     arguments: &Bound<'py, PyTuple>,
 ) -> Result<Option<Bound<'py, PyAny>>> {
-    let objects: Vec<_> = arguments.iter().map(|object| object.as_ptr()).collect();
+    let mut objects = fallible::with_room(arguments.len())?;
+    objects.extend(arguments.iter().map(|object| object.as_ptr()));
     // SAFETY: as the caller promises; the tuple keeps the objects alive.
     unsafe { resume(entry, object, &objects) }
 }

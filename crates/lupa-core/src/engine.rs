@@ -1,5 +1,6 @@
 //! [`Engine`]: what `LuaRuntime`, which is one concrete class, asks of the backend, which is a type.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::sync::OnceLock;
@@ -12,7 +13,8 @@ use pyo3::types::PyTuple;
 
 use crate::call::{self, Arguments};
 use crate::chunks::{Chunks, Source};
-use crate::error::{Error, Origin, Result, classes, from_stack, raised};
+use crate::error::{Error, LuaError, Origin, Result, from_stack, raised};
+use crate::fallible;
 use crate::from_lua::from_lua;
 use crate::limits::{Seconds, Wanted};
 use crate::owner::RuntimeObject;
@@ -144,7 +146,7 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
         creation: Creation<'py>,
     ) -> Result<Bound<'py, PyAny>> {
         let instance = Instance::<B>::open(creation.seed, creation.count_memory, Some(hook::<B>))
-            .map_err(|error| failed(py, &error.to_string()))?;
+            .map_err(|error| failed(error.to_string()))?;
         let object = RuntimeObject::create(py, Box::new(Runtime::new(instance, options)))?;
         let runtime = handle::<B>(&object);
         let entry = runtime.enter(py)?;
@@ -191,7 +193,7 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
         }
         // SAFETY: the tuple keeps the objects alive.
         unsafe {
-            let objects = tuple_items(args);
+            let objects = tuple_items(args)?;
             if call::push_quick(&entry, stack, &objects) {
                 return call::end(&entry, stack, base, objects.len());
             }
@@ -255,7 +257,7 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
             call::detached_call(runtime, raising, count);
             raising.top() - 1
         })?;
-        if defined.get() { Ok(result) } else { Err(failed(py, "require is not defined")) }
+        if defined.get() { Ok(result) } else { Err(failed("require is not defined")) }
     }
 
     fn globals<'py>(&self, state: &Bound<'py, PyAny>) -> Result<Bound<'py, PyAny>> {
@@ -461,10 +463,12 @@ impl<B: LuaBackend> Drop for Timeout<'_, B> {
 }
 
 /// The items of a tuple, borrowed from it; no allocation when there are none.
-fn tuple_items(tuple: &Bound<'_, PyTuple>) -> Vec<*mut ffi::PyObject> {
-    if tuple.is_empty() { Vec::new() } else { tuple.iter().map(|item| item.as_ptr()).collect() }
+fn tuple_items(tuple: &Bound<'_, PyTuple>) -> Result<Vec<*mut ffi::PyObject>> {
+    let mut items = fallible::with_room(tuple.len())?;
+    items.extend(tuple.iter().map(|item| item.as_ptr()));
+    Ok(items)
 }
 
-fn failed(py: Python<'_>, message: &str) -> Error {
-    PyErr::from_type(classes(py).error.bind(py).clone(), message.to_owned()).into()
+fn failed(message: impl Into<Cow<'static, str>>) -> Error {
+    fallible::error::<LuaError>(message).into()
 }

@@ -9,6 +9,7 @@ use pyo3::types::PyTuple;
 
 use crate::coroutine;
 use crate::error::{Result, raised, type_error};
+use crate::fallible;
 use crate::guard::guard;
 use crate::object::{parts, positional};
 use crate::types::slot;
@@ -42,8 +43,8 @@ pub(crate) unsafe extern "C" fn start<B: LuaBackend>(
         // SAFETY: called by Python; the arguments are alive for the time of the call.
         unsafe {
             let args = positional(args, nargsf, kwnames)?;
-            let args: Vec<_> = args.iter().map(|&a| Bound::from_borrowed_ptr(py, a)).collect();
-            new_coroutine::<B>(py, object, PyTuple::new(py, args)?)
+            let args = args.iter().map(|&a| Bound::from_borrowed_ptr(py, a));
+            new_coroutine::<B>(py, object, fallible::tuple(py, args)?)
         }
     })
 }

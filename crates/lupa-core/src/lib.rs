@@ -23,6 +23,7 @@ mod cursor;
 mod encoding;
 mod engine;
 mod error;
+mod fallible;
 mod fast_rlock;
 mod from_lua;
 mod function;
@@ -108,7 +109,6 @@ pub fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> {
     #[cfg(unix)]
     lua_api::dl::register(B::lua_pushnil_address());
     error::init(module)?;
-    gil::init();
     gil::init();
     monitor::init(py)?;
     types::init::<B>(module)?;

@@ -2,7 +2,6 @@
 
 use lua_api::Gc;
 use pyo3::exceptions::{PyTypeError, PyValueError};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyString, PyTuple, PyType};
@@ -10,6 +9,7 @@ use pyo3::types::{PyBytes, PyDict, PyString, PyTuple, PyType};
 use crate::chunks::Source;
 use crate::encoding::Encoding;
 use crate::engine::{self, Creation};
+use crate::fallible;
 use crate::limits::{LuaLimits, Seconds};
 use crate::nogc::LuaNoGc;
 use crate::parameters::{Bytes, Default, Flag, Truth, callable, handlers, libraries};
@@ -106,18 +106,18 @@ impl LuaRuntime {
         let filter = callable(attribute_filter, "attribute_filter must be callable")?;
         let (getter, setter) = handlers(attribute_handlers.as_ref())?;
         if filter.is_some() && (getter.is_some() || setter.is_some()) {
-            return Err(PyValueError::new_err(
+            return Err(fallible::error::<PyValueError>(
                 "attribute_filter and attribute_handlers are mutually exclusive",
             ));
         }
         if !(0..=1).contains(&array_base) {
-            return Err(PyValueError::new_err("array_base must be 0 or 1"));
+            return Err(fallible::error::<PyValueError>("array_base must be 0 or 1"));
         }
         let sandboxed = sandbox.0;
         let (eval_asked, builtins_asked) =
             (register_eval.is_asked_for(), register_builtins.is_asked_for());
         if sandboxed && (eval_asked || builtins_asked) {
-            return Err(PyValueError::new_err(
+            return Err(fallible::error::<PyValueError>(
                 "a sandbox has neither python.eval nor python.builtins",
             ));
         }
@@ -136,7 +136,7 @@ impl LuaRuntime {
         };
         let options = Options {
             restrictions,
-            sandbox: sandboxed.then(|| Sandbox::new(py)),
+            sandbox: sandboxed.then(|| Sandbox::new(py)).transpose()?,
             encoding,
             source_encoding,
             attribute_filter: filter.map(Bound::unbind),
@@ -151,7 +151,7 @@ impl LuaRuntime {
             libraries,
             sandbox: kept,
             eval: (register_eval.is_on() && !sandboxed)
-                .then(|| builtins.getattr(intern!(py, "eval")))
+                .then(|| builtins.getattr(fallible::name(py, c"eval")?))
                 .transpose()?,
             builtins: (register_builtins.is_on() && !sandboxed).then(|| builtins.clone()),
             overflow_handler,
@@ -245,7 +245,7 @@ impl LuaRuntime {
             return Ok(engine::get().require(state, name.as_any())?);
         }
         if !modulename.is_instance_of::<PyBytes>() {
-            return Err(PyTypeError::new_err("modulename must be a string"));
+            return Err(fallible::error::<PyTypeError>("modulename must be a string"));
         }
         Ok(engine::get().require(state, modulename)?)
     }
@@ -274,11 +274,11 @@ impl LuaRuntime {
     ) -> PyResult<Bound<'py, PyAny>> {
         let state = self.state.bind(py);
         let fields = match kwargs {
-            None => PyDict::new(py),
+            None => fallible::dict(py)?,
             Some(kwargs) => {
                 // Names are text whatever the encoding of strings.
                 let encoding = engine::get().source_encoding(state);
-                let fields = PyDict::new(py);
+                let fields = fallible::dict(py)?;
                 for (name, value) in kwargs.iter() {
                     fields.set_item(encoding.encode(name.cast::<PyString>()?)?, value)?;
                 }
@@ -308,7 +308,8 @@ impl LuaRuntime {
         args: &Bound<'py, PyTuple>,
         recursive: Truth,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let sources: Vec<_> = args.iter().collect();
+        let mut sources = fallible::with_room(args.len())?;
+        sources.extend(args.iter());
         Ok(engine::get().table_from(self.state.bind(py), &sources, recursive.0)?)
     }
 

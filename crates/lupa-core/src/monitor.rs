@@ -232,7 +232,7 @@ pub(crate) fn init(py: Python<'_>) -> PyResult<()> {
     };
     let before = PyCFunction::new_closure(py, None, None, |_, _| pause())?;
     let after = PyCFunction::new_closure(py, None, None, |_, _| resume())?;
-    let arguments = pyo3::types::PyDict::new(py);
+    let arguments = crate::fallible::dict(py)?;
     arguments.set_item("before", before)?;
     arguments.set_item("after_in_parent", &after)?;
     arguments.set_item("after_in_child", after)?;

@@ -14,6 +14,7 @@ use pyo3::types::PyString;
 
 use crate::call::{self, Arguments};
 use crate::error::{Error, Result, type_error};
+use crate::fallible;
 use crate::from_lua::from_lua_typed;
 use crate::guard::{guard, guard_int};
 use crate::owner::RuntimeObject;
@@ -318,7 +319,7 @@ unsafe extern "C" fn repr<B: LuaBackend>(object: *mut ffi::PyObject) -> *mut ffi
         // SAFETY: called by Python with a live wrapper.
         let (runtime, reference) = unsafe { parts::<B>(object) };
         let entry = runtime.enter(py)?;
-        Ok(PyString::new(py, &plain_repr(&entry, reference)).into_any())
+        Ok(fallible::string(py, &plain_repr(&entry, reference))?.into_any())
     })
 }
 
@@ -341,19 +342,22 @@ unsafe extern "C" fn str<B: LuaBackend>(object: *mut ffi::PyObject) -> *mut ffi:
         // SAFETY: called by Python with a live wrapper.
         let (runtime, reference) = unsafe { parts::<B>(object) };
         let entry = runtime.enter(py)?;
-        let text = to_string(&entry, reference)?;
-        Ok(PyString::new(py, &text).into_any())
+        Ok(to_string(&entry, reference)?.into_any())
     })
 }
 
 /// What `__tostring` gives; without that, the plain representation.
-fn to_string<B: LuaBackend>(entry: &Entry<'_, B>, reference: Ref) -> Result<String> {
+fn to_string<'py, B: LuaBackend>(
+    entry: &Entry<'py, B>,
+    reference: Ref,
+) -> Result<Bound<'py, PyString>> {
+    let plain = || Ok(fallible::string(entry.py, &plain_repr(entry, reference))?);
     let state = entry.state();
     state.push_ref(reference);
     let has_metatable = state.push_metatable(-1);
     state.pop(1 + c_int::from(has_metatable));
     if !has_metatable {
-        return Ok(plain_repr(entry, reference));
+        return plain();
     }
     let runtime = entry.runtime();
     let base = state.top();
@@ -380,14 +384,14 @@ fn to_string<B: LuaBackend>(entry: &Entry<'_, B>, reference: Ref) -> Result<Stri
         return Err(stop);
     }
     let text = match outcome {
-        Ok(0) => Ok(plain_repr(entry, reference)),
+        Ok(0) => plain(),
         Ok(_) => match state.bytes(-1) {
             Some(bytes) => {
                 let encoding = match &entry.options.encoding {
                     crate::encoding::Encoding::Bytes => &crate::encoding::Encoding::Utf8,
                     encoding => encoding,
                 };
-                Ok(encoding.decode_lossy(entry.py, bytes))
+                encoding.decode_lossy(entry.py, bytes).map_err(Error::from)
             }
             None => Err(type_error("__tostring returned non-string object")),
         },

@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use crate::callback::{Callback, Failure, Outcome, push_callback};
 use crate::error::Result;
 use crate::from_lua::from_lua;
+use crate::guard::settled;
 use crate::runtime::Entry;
 use crate::setup::step;
 use crate::stop::leave;
@@ -23,7 +24,7 @@ impl<B: LuaBackend> Callback<B> for Exit {
             _ => return Err(expected_number()),
         };
         // As in Lua, where nothing runs after it.
-        let exit = PySystemExit::new_err(code);
+        let exit = settled(entry.py, PySystemExit::new_err(code));
         leave(entry, state, exit.clone_ref(entry.py));
         Err(exit.into())
     }

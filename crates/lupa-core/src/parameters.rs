@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyFloat, PyString};
 
 use crate::engine;
+use crate::fallible;
 
 /// A parameter that may be left out, given as None, or given.
 pub(crate) enum Default<'py> {
@@ -96,7 +97,7 @@ pub(crate) fn callable<'py>(
     message: &'static str,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
     match object {
-        Some(object) if !object.is_callable() => Err(PyValueError::new_err(message)),
+        Some(object) if !object.is_callable() => Err(fallible::error::<PyValueError>(message)),
         object => Ok(object),
     }
 }
@@ -111,7 +112,9 @@ pub(crate) fn libraries(
 ) -> PyResult<(Selection, Option<Vec<&'static str>>)> {
     let names = match names {
         Some(names) if names.is_instance_of::<PyString>() => {
-            return Err(PyTypeError::new_err("libs must be a list of names, not a string"));
+            return Err(fallible::error::<PyTypeError>(
+                "libs must be a list of names, not a string",
+            ));
         }
         Some(names) => {
             Some(names.try_iter()?.map(|name| name?.extract()).collect::<PyResult<Vec<String>>>()?)
@@ -147,7 +150,7 @@ pub(crate) fn handlers<'py>(pair: Option<&Bound<'py, PyAny>>) -> PyResult<Handle
     let wrong = |error: PyErr| {
         let py = pair.py();
         if error.is_instance_of::<PyTypeError>(py) || error.is_instance_of::<PyValueError>(py) {
-            PyValueError::new_err(MESSAGE)
+            fallible::error::<PyValueError>(MESSAGE)
         } else {
             error
         }
@@ -155,7 +158,7 @@ pub(crate) fn handlers<'py>(pair: Option<&Bound<'py, PyAny>>) -> PyResult<Handle
     let items: Vec<Bound<'py, PyAny>> =
         pair.try_iter().and_then(|items| items.take(3).collect()).map_err(wrong)?;
     let Ok([getter, setter]) = <[_; 2]>::try_from(items) else {
-        return Err(PyValueError::new_err(MESSAGE));
+        return Err(fallible::error::<PyValueError>(MESSAGE));
     };
     let optional = |object: Bound<'py, PyAny>| {
         if object.is_none() { Ok(None) } else { callable(Some(object), MESSAGE) }

@@ -4,6 +4,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use crate::boxes::View;
+use crate::fallible;
 
 /// An object with the protocol that Lua shall index it by.
 #[pyclass(name = "_PyProtocolWrapper", module = "lupa", frozen)]
@@ -64,5 +65,5 @@ pub(crate) fn lua_type<'py>(obj: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'p
         return Ok(None);
     }
     let name = crate::engine::get().type_name(obj)?;
-    Ok(Some(PyString::new(obj.py(), name)))
+    Ok(Some(fallible::string(obj.py(), name)?))
 }

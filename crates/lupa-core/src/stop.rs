@@ -18,6 +18,8 @@ use pyo3::types::PyType;
 
 use crate::callback::{Callback, Outcome, call_inner};
 use crate::error::{Result, classes, place};
+use crate::fallible;
+use crate::guard::settled;
 use crate::limits::{Limits, Over};
 use crate::monitor::NEVER;
 use crate::runtime::{Entry, Runtime};
@@ -230,11 +232,9 @@ struct Signals;
 impl<B: LuaBackend> Callback<B> for Signals {
     fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
         // Whatever Python code runs here may be where a handler is called.
-        let heard = entry.hears(entry.py).and_then(|hears| match hears {
-            true => entry.py.check_signals(),
-            false => Ok(()),
-        });
-        if let Err(exception) = heard {
+        if entry.hears(entry.py)
+            && let Err(exception) = entry.py.check_signals()
+        {
             leave(entry, state, exception.clone_ref(entry.py));
             return Err(exception.into());
         }
@@ -257,7 +257,8 @@ impl<B: LuaBackend> Callback<B> for Stop {
         // In a C function, the place is where it was called.
         let at = |level| Some(place(state, level)).filter(|place| !place.is_empty());
         let text = at(0).or_else(|| at(1)).unwrap_or_default() + &text;
-        let exception = PyErr::from_type(class(classes(py)).bind(py).clone(), text);
+        let class = class(classes(py)).bind(py).clone();
+        let exception = settled(py, fallible::error_of(class, text));
         leave(entry, state, exception.clone_ref(py));
         Err(exception.into())
     }
@@ -272,6 +273,13 @@ pub(crate) fn leave<B: LuaBackend>(entry: &Entry<'_, B>, state: State<B>, except
     entry.due.set(due::STOP);
 }
 
+/// Whether this is the thread that Python handles signals in, as Python says.
+fn is_main_thread(py: Python<'_>) -> PyResult<bool> {
+    let threading = py.import("threading")?;
+    let main = threading.call_method0("main_thread")?.getattr("ident")?;
+    main.eq(threading.call_method0("get_ident")?)
+}
+
 impl<B: LuaBackend> Runtime<B> {
     /// Whether signals may be for this thread.
     fn listens(&self) -> bool {
@@ -280,23 +288,24 @@ impl<B: LuaBackend> Runtime<B> {
     }
 
     /// Whether this is the thread that Python handles signals in.
-    fn hears(&self, py: Python<'_>) -> PyResult<bool> {
+    fn hears(&self, py: Python<'_>) -> bool {
         // SAFETY: the calling thread's.
         let thread = unsafe { Thread::this().as_ref() };
         let main = match thread.is_main() {
             Some(main) => main,
-            None => {
-                let threading = py.import("threading")?;
-                let main = threading.call_method0("main_thread")?.getattr("ident")?;
-                let main = main.eq(threading.call_method0("get_ident")?)?;
-                thread.set_main(main);
-                main
-            }
+            None => match is_main_thread(py) {
+                Ok(main) => {
+                    thread.set_main(main);
+                    main
+                }
+                // Where nothing can be imported any more, Python itself knows.
+                Err(_) => true,
+            },
         };
         if !main {
             self.stops.deaf.store(self.epoch(), Ordering::Relaxed);
         }
-        Ok(main)
+        main
     }
 
     /// In the hook: accounts for the instructions that have run, and goes on counting.

@@ -17,6 +17,7 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
 use crate::callback::too_deep;
 use crate::error::{Error, Result, raised};
+use crate::fallible;
 use crate::object;
 use crate::plain::{Held, Plain, borrowed_item, hint};
 use crate::runtime::Entry;
@@ -165,7 +166,7 @@ impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
         }
         // Some at a time, and nothing is on the Lua stack while the iterator runs.
         loop {
-            let items = PyList::empty(source.py());
+            let items = fallible::list(source.py())?;
             for item in iterator.by_ref().take(CHUNK) {
                 items.append(item?)?;
             }

@@ -14,6 +14,7 @@ use super::object::{create, is_array};
 use super::userdata;
 use crate::boxes::View;
 use crate::error::Result;
+use crate::fallible;
 use crate::runtime::Entry;
 use crate::to_lua::{self, Mode, Owned, Prepared};
 
@@ -131,7 +132,7 @@ fn explain(object: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
     }
     // NumPy, of a dtype that has no format: dates, and others.
     let dtype = object.getattr("dtype").map(|dtype| dtype.to_string()).unwrap_or_default();
-    let explained = PyTypeError::new_err(format!(
+    let explained = fallible::error::<PyTypeError>(format!(
         "a Lua array cannot hold elements of the dtype {dtype}; pass the object itself, with \
          as_itemgetter(obj) or as_attrgetter(obj)"
     ));
@@ -151,7 +152,7 @@ fn refuse_masked(object: &Bound<'_, PyAny>) -> PyResult<()> {
     let Some(masked) = imported(py, "numpy.ma") else { return Ok(()) };
     if object.is_instance(&masked.getattr("MaskedArray")?)? {
         let message = "a Lua array cannot hold a mask; pass array.filled() or array.data";
-        return Err(PyTypeError::new_err(message));
+        return Err(fallible::error::<PyTypeError>(message));
     }
     Ok(())
 }
@@ -162,7 +163,7 @@ fn through_numpy<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>>
     let described = object.hasattr("__array_interface__")? || object.hasattr("__array_struct__")?;
     if !described && !object.hasattr("__dlpack__")? {
         let kind = object.get_type().name()?;
-        return Err(PyTypeError::new_err(format!(
+        return Err(fallible::error::<PyTypeError>(format!(
             "'{kind}' object cannot be a Lua array: it has neither the buffer protocol nor \
              __array_interface__ nor __dlpack__"
         )));
@@ -170,7 +171,7 @@ fn through_numpy<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>>
     let numpy = py.import("numpy").map_err(|error| {
         let message = "numpy is needed for an object with __array_interface__ or __dlpack__ \
                        (pip install lupa[numpy])";
-        let explained = PyImportError::new_err(message);
+        let explained = fallible::error::<PyImportError>(message);
         explained.set_cause(py, Some(error));
         explained
     })?;

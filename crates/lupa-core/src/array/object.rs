@@ -7,12 +7,12 @@ use std::ptr::null_mut;
 
 use pyo3::exceptions::{PyBufferError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
 use pyo3::{IntoPyObjectExt, ffi};
 
 use super::layout::Layout;
 use super::memory::{Held, Source};
 use crate::error::Result;
+use crate::fallible;
 use crate::guard::{guard, guard_int, guard_status};
 use crate::types::{self, slot};
 
@@ -167,7 +167,7 @@ unsafe extern "C" fn repr(object: *mut ffi::PyObject) -> *mut ffi::PyObject {
     guard(|py| {
         // SAFETY: called by Python with a live array.
         let layout = unsafe { layout(object) };
-        Ok(pyo3::types::PyString::new(py, &format!("<Lua {}>", describe(layout))).into_any())
+        Ok(fallible::string(py, &format!("<Lua {}>", describe(layout)))?.into_any())
     })
 }
 
@@ -234,16 +234,28 @@ fn getters() -> *mut ffi::PyGetSetDef {
 }
 
 fn shape<'py>(py: Python<'py>, layout: &Layout) -> PyResult<Bound<'py, PyAny>> {
-    Ok(PyTuple::new(py, layout.dims().iter().map(|dim| dim.len))?.into_any())
+    numbers(py, layout, |dim| dim.len)
 }
 
 fn strides<'py>(py: Python<'py>, layout: &Layout) -> PyResult<Bound<'py, PyAny>> {
-    Ok(PyTuple::new(py, layout.dims().iter().map(|dim| dim.stride))?.into_any())
+    numbers(py, layout, |dim| dim.stride)
+}
+
+fn numbers<'py>(
+    py: Python<'py>,
+    layout: &Layout,
+    number: fn(&crate::array::layout::Dim) -> isize,
+) -> PyResult<Bound<'py, PyAny>> {
+    let mut numbers = fallible::with_room(layout.dims().len())?;
+    for dim in layout.dims() {
+        numbers.push(fallible::integer(py, number(dim))?);
+    }
+    Ok(fallible::tuple(py, numbers)?.into_any())
 }
 
 fn interface<'py>(py: Python<'py>, layout: &Layout) -> PyResult<Bound<'py, PyAny>> {
     let header = layout.header;
-    let result = PyDict::new(py);
+    let result = fallible::dict(py)?;
     result.set_item("shape", shape(py, layout)?)?;
     result.set_item("strides", strides(py, layout)?)?;
     result.set_item("typestr", header.kind.type_string(header.swapped))?;

@@ -13,6 +13,8 @@ use pyo3::{PyTraverseError, PyVisit};
 
 use super::rights::Rights;
 
+use crate::fallible;
+
 /// How many exposures there may be before those of dead objects are looked for.
 const FEW: usize = 64;
 
@@ -63,13 +65,13 @@ pub(crate) struct Sandbox {
 }
 
 impl Sandbox {
-    pub(crate) fn new(py: Python<'_>) -> Self {
-        Sandbox {
-            objects: PyDict::new(py).unbind(),
-            classes: PyDict::new(py).unbind(),
-            known: PyDict::new(py).unbind(),
+    pub(crate) fn new(py: Python<'_>) -> PyResult<Self> {
+        Ok(Sandbox {
+            objects: fallible::dict(py)?.unbind(),
+            classes: fallible::dict(py)?.unbind(),
+            known: fallible::dict(py)?.unbind(),
             enough: AtomicUsize::new(FEW),
-        }
+        })
     }
 
     /// What the collector has to know of, for the object that owns this.

@@ -5,9 +5,11 @@ use std::collections::HashSet;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyFunction, PyString, PyTuple, PyType};
+use pyo3::types::{PyDict, PyFunction, PyString, PyType};
 
 use super::routine::is_routine;
+
+use crate::fallible;
 
 /// The attribute in which `exposed` leaves its mark: of functions their `id()`, else None, and the
 /// keyword arguments. The modules of all Luas know each other's.
@@ -40,7 +42,7 @@ impl Rights {
         let mut rights = Rights::default();
         let Some(options) = options.filter(|options| !options.is_empty()) else {
             if !is_routine(object) {
-                return Err(PyTypeError::new_err(
+                return Err(fallible::error::<PyTypeError>(
                     "say what Lua code may do with this object, as in attributes=['name']; \
                      only functions have a default, call=True",
                 ));
@@ -66,13 +68,13 @@ impl Rights {
                 "construct" => &mut rights.construct,
                 name => {
                     let message = format!("'{name}' is no option of what can be exposed");
-                    return Err(PyTypeError::new_err(message));
+                    return Err(fallible::error::<PyTypeError>(message));
                 }
             };
             *flag = value.is_truthy()?;
         }
         if rights.construct && !object.is_instance_of::<PyType>() {
-            return Err(PyTypeError::new_err("construct=True is for classes"));
+            return Err(fallible::error::<PyTypeError>("construct=True is for classes"));
         }
         Ok(rights)
     }
@@ -95,9 +97,13 @@ impl Rights {
 
     /// As keyword arguments again.
     fn to_options<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let options = PyDict::new(py);
+        let options = fallible::dict(py)?;
         for (name, names) in [("attributes", &self.attributes), ("writable", &self.writable)] {
-            options.set_item(name, PyTuple::new(py, names)?)?;
+            let mut list = fallible::with_room(names.len())?;
+            for name in names {
+                list.push(fallible::string(py, name)?.into_any());
+            }
+            options.set_item(name, fallible::tuple(py, list)?)?;
         }
         let flags = [
             ("call", self.call),
@@ -118,14 +124,14 @@ impl Rights {
 fn names(parameter: &str, value: &Bound<'_, PyAny>) -> PyResult<HashSet<String>> {
     if value.is_instance_of::<PyString>() {
         let message = format!("{parameter} must be a list of names, not a string");
-        return Err(PyTypeError::new_err(message));
+        return Err(fallible::error::<PyTypeError>(message));
     }
     let mut names = HashSet::new();
     for name in value.try_iter()? {
         let name: String = name?.extract()?;
         if name.starts_with("__") && name.ends_with("__") {
             let message = format!("{parameter}: {name} is Python's own, and cannot be exposed");
-            return Err(PyValueError::new_err(message));
+            return Err(fallible::error::<PyValueError>(message));
         }
         names.insert(name);
     }
@@ -164,7 +170,7 @@ pub(crate) fn exposed<'py>(
         None
     } else {
         let message = "exposed() marks classes and Python functions; lua.expose() takes any object";
-        return Err(PyTypeError::new_err(message));
+        return Err(fallible::error::<PyTypeError>(message));
     };
     let options = Rights::parse(&obj, rights)?.to_options(module.py())?;
     obj.setattr(MARK, (id, options))?;

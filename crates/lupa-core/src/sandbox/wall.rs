@@ -12,7 +12,7 @@ use lua_api::{LuaBackend, Raising, State};
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyComplex, PyDictItems, PyFloat, PyInt, PyString, PyTuple, PyType};
+use pyo3::types::{PyBool, PyComplex, PyDictItems, PyFloat, PyInt, PyString, PyType};
 
 use super::exposure::Sandbox;
 use super::rights::Rights;
@@ -21,6 +21,7 @@ use crate::boxes::View;
 use crate::callback::{Callback, Outcome};
 use crate::compat;
 use crate::error::classes;
+use crate::fallible;
 use crate::from_lua::from_lua;
 use crate::metamethods::{self, attribute_name, push_object, push_text, python_argument};
 use crate::restrict::exact_name;
@@ -112,7 +113,7 @@ pub(crate) fn may_unpack<B: LuaBackend>(
     if object.is_exact_instance_of::<PyDictItems>() {
         return Ok(true);
     }
-    let tuple = PyTuple::empty(entry.py);
+    let tuple = fallible::tuple(entry.py, [])?;
     Ok(sandbox.rights(&tuple)?.is_some_and(|rights| rights.iterate))
 }
 
@@ -328,6 +329,6 @@ impl<B: LuaBackend> Callback<B> for ToString {
         } else {
             format!("<{kind} object>")
         };
-        push_text(entry, state, &PyString::new(entry.py, &text))
+        push_text(entry, state, &fallible::string(entry.py, &text)?)
     }
 }

@@ -14,6 +14,7 @@ use pyo3::prelude::*;
 
 use crate::boxes::View;
 use crate::error::{Error, place};
+use crate::fallible;
 use crate::guard::{panicked, settled};
 use crate::runtime::{Entry, Runtime};
 use crate::stop::leave;
@@ -87,7 +88,9 @@ impl<B: LuaBackend> Callback<B> for TooDeep {
 /// `RecursionError`, where it is the system's stack that has an end.
 #[cold]
 pub(crate) fn too_deep() -> PyErr {
-    PyRecursionError::new_err("maximum recursion depth exceeded: the stack of this thread is full")
+    fallible::error::<PyRecursionError>(
+        "maximum recursion depth exceeded: the stack of this thread is full",
+    )
 }
 
 /// The inner layer alone, for a function of Lua's that is no C function: a hook. Negative when the

@@ -31,9 +31,9 @@ impl Encoding {
         if plain == b"utf8" {
             return Ok(Encoding::Utf8);
         }
-        CString::new(name)
-            .map(Encoding::Codec)
-            .map_err(|_| PyValueError::new_err("the name of an encoding cannot contain NUL"))
+        CString::new(name).map(Encoding::Codec).map_err(|_| {
+            fallible::error::<PyValueError>("the name of an encoding cannot contain NUL")
+        })
     }
 
     fn codec(&self) -> &CStr {
@@ -110,7 +110,10 @@ impl Encoding {
             let bytes = bytes.py().get_type::<PyBytes>().call1((bytes,))?;
             Ok(Cow::Owned(fallible::copy(bytes.cast::<PyBytes>()?.as_bytes())?))
         } else {
-            Err(PyTypeError::new_err(format!("Expected string, got {}", code.get_type().repr()?)))
+            Err(fallible::error::<PyTypeError>(format!(
+                "Expected string, got {}",
+                code.get_type().repr()?
+            )))
         }
     }
 }
@@ -124,7 +127,7 @@ pub(crate) fn ascii(name: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     } else if let Ok(bytes) = name.cast::<PyByteArray>() {
         bytes.to_vec()
     } else {
-        return Err(PyValueError::new_err(format!(
+        return Err(fallible::error::<PyValueError>(format!(
             "expected string, got {}",
             name.get_type().repr()?
         )));
@@ -132,6 +135,8 @@ pub(crate) fn ascii(name: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     if bytes.is_ascii() {
         Ok(bytes)
     } else {
-        Err(PyValueError::new_err("byte string input has unknown encoding, only ASCII is allowed"))
+        Err(fallible::error::<PyValueError>(
+            "byte string input has unknown encoding, only ASCII is allowed",
+        ))
     }
 }

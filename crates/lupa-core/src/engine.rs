@@ -340,7 +340,7 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
         if !runtime.instance.watch().reaches_from_outside() && !runtime.due.has(due::LIMITS) {
             let message =
                 "with a Lua of the system, only code that has a time limit can be stopped";
-            return Err(PyRuntimeError::new_err(message).into());
+            return Err(fallible::error::<PyRuntimeError>(message).into());
         }
         Ok(runtime.interrupt())
     }
@@ -371,7 +371,7 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
         let memory = runtime.instance.memory();
         if !memory.is_counted() {
             let message = "max_memory must be set on LuaRuntime creation";
-            return Err(PyRuntimeError::new_err(message).into());
+            return Err(fallible::error::<PyRuntimeError>(message).into());
         }
         memory.set_limit(limit);
         Ok(())
@@ -382,7 +382,7 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
         let memory = runtime.instance.memory();
         if !memory.is_counted() {
             let message = "max_memory must be set on LuaRuntime creation";
-            return Err(PyRuntimeError::new_err(message).into());
+            return Err(fallible::error::<PyRuntimeError>(message).into());
         }
         memory.fail_after(after);
         Ok(())

@@ -120,7 +120,7 @@ unsafe extern "C" fn getattr<B: LuaBackend>(
                 && text.starts_with("__")
                 && text.ends_with("__")
             {
-                return Err(PyAttributeError::new_err(text).into());
+                return Err(fallible::error::<PyAttributeError>(text).into());
             }
             object::get_attribute::<B>(py, this, &name)
         }

@@ -571,9 +571,9 @@ fn get<'py, B: LuaBackend>(
             state.pop(1);
             let message = "item/attribute access not supported on functions";
             return Err(if attribute {
-                PyAttributeError::new_err(message).into()
+                fallible::error::<PyAttributeError>(message).into()
             } else {
-                PyTypeError::new_err(message).into()
+                fallible::error::<PyTypeError>(message).into()
             });
         }
         _ => state.pop(1),

@@ -124,11 +124,11 @@ pub(crate) fn libraries(
     let engine = engine::get();
     if sandboxed {
         let safe = engine.select_safe_libraries(names.as_deref());
-        let (wanted, opened) = safe.map_err(PyValueError::new_err)?;
+        let (wanted, opened) = safe.map_err(fallible::error::<PyValueError>)?;
         return Ok((opened, Some(wanted)));
     }
     let selection = match names {
-        Some(names) => engine.select_libraries(&names).map_err(PyValueError::new_err)?,
+        Some(names) => engine.select_libraries(&names).map_err(fallible::error::<PyValueError>)?,
         None => Selection::ALL,
     };
     Ok((selection, None))

@@ -206,7 +206,7 @@ impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
             self.pair(&key, &value, seen.as_deref_mut())?;
             if dict.len() != length {
                 let message = "dictionary changed size during iteration";
-                return Err(PyRuntimeError::new_err(message).into());
+                return Err(fallible::error::<PyRuntimeError>(message).into());
             }
         }
     }

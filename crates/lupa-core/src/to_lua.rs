@@ -12,6 +12,7 @@ use pyo3::{ffi, intern};
 use crate::boxes::{PyBox, View};
 use crate::encoding::Encoding;
 use crate::error::{Error, Result, raised};
+use crate::fallible;
 use crate::from_lua::{from_lua, live_box};
 use crate::object;
 use crate::protocol::ProtocolWrapper;
@@ -169,9 +170,10 @@ fn integer<'py, B: LuaBackend>(
     }
     match overflow_handler(entry, object)? {
         Some(handled) => Ok(handled),
-        None => {
-            Err(PyOverflowError::new_err("Python int too large to convert to a Lua integer").into())
-        }
+        None => Err(fallible::error::<PyOverflowError>(
+            "Python int too large to convert to a Lua integer",
+        )
+        .into()),
     }
 }
 

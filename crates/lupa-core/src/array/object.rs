@@ -175,7 +175,9 @@ unsafe extern "C" fn length(object: *mut ffi::PyObject) -> ffi::Py_ssize_t {
     // SAFETY: called by Python with a live array.
     guard_int(|_| match unsafe { layout(object) }.dims().first() {
         Some(dim) => Ok(dim.len),
-        None => Err(PyTypeError::new_err("an array without dimensions has no length").into()),
+        None => {
+            Err(fallible::error::<PyTypeError>("an array without dimensions has no length").into())
+        }
     })
 }
 
@@ -325,7 +327,7 @@ fn refuse(layout: &Layout, flags: c_int) -> PyResult<()> {
     } else {
         return Ok(());
     };
-    Err(PyBufferError::new_err(problem))
+    Err(fallible::error::<PyBufferError>(problem))
 }
 
 unsafe extern "C" fn release_buffer(object: *mut ffi::PyObject, view: *mut ffi::Py_buffer) {

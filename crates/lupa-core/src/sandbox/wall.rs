@@ -160,7 +160,9 @@ pub(crate) fn check_number<B: LuaBackend>(
         return Ok(());
     }
     let kind = type_name(object);
-    Err(PyTypeError::new_err(format!("an array element cannot be a '{kind}' object in a sandbox")))
+    Err(fallible::error::<PyTypeError>(format!(
+        "an array element cannot be a '{kind}' object in a sandbox"
+    )))
 }
 
 /// How many characters of a name an error shows.

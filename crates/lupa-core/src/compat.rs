@@ -4,11 +4,10 @@ use std::ffi::c_int;
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-#[cfg(any(Py_LIMITED_API, PyPy, GraalPy, windows))]
-use pyo3::sync::PyOnceLock;
-#[cfg(any(Py_LIMITED_API, PyPy, GraalPy, windows))]
-use pyo3::types::PyType;
 use pyo3::types::{PyDict, PyString};
+
+#[cfg(any(Py_LIMITED_API, PyPy, GraalPy, windows))]
+use crate::imported::{Imported, Name};
 
 /// The type code of `__vectorcalloffset__`; the name is public from 3.12 on.
 pub(crate) const T_PYSSIZET: c_int = 19;
@@ -344,17 +343,21 @@ pub(crate) unsafe fn bound_method(
             }
             (!found.is_null()).then_some(found)
         };
-        let function = part(pyo3::intern!(py, "__func__").as_ptr())?;
-        Some((function, part(pyo3::intern!(py, "__self__").as_ptr())?))
+        let function = part(FUNCTION.get(py).ok()?.as_ptr())?;
+        Some((function, part(INSTANCE.get(py).ok()?.as_ptr())?))
     }
 }
+
+#[cfg(any(Py_LIMITED_API, PyPy, GraalPy, windows))]
+static FUNCTION: Name = Name::new(c"__func__");
+#[cfg(any(Py_LIMITED_API, PyPy, GraalPy, windows))]
+static INSTANCE: Name = Name::new(c"__self__");
 
 /// The type of bound methods.
 #[cfg(any(Py_LIMITED_API, PyPy, GraalPy, windows))]
 fn method_type(py: Python<'_>) -> Option<*mut ffi::PyTypeObject> {
-    static TYPE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    let found = TYPE.import(py, "types", "MethodType");
-    found.ok().map(|found| found.as_type_ptr())
+    static TYPE: Imported = Imported::new(c"types", c"MethodType");
+    TYPE.get(py).ok().map(|found| found.as_ptr().cast())
 }
 
 /// The function and the instance of a method that was just made and that nobody else has: one that is

@@ -88,10 +88,22 @@ pub(crate) fn name<'py>(py: Python<'py>, text: &std::ffi::CStr) -> PyResult<Boun
     unsafe { made(py, ffi::PyUnicode_InternFromString(text.as_ptr())) }
 }
 
+/// A module.
+pub(crate) fn import<'py>(py: Python<'py>, name: &std::ffi::CStr) -> PyResult<Bound<'py, PyAny>> {
+    // SAFETY: attached; zero-terminated.
+    unsafe { made(py, ffi::PyImport_ImportModule(name.as_ptr())) }
+}
+
 /// An `int`.
 pub(crate) fn integer(py: Python<'_>, number: isize) -> PyResult<Bound<'_, PyAny>> {
     // SAFETY: attached.
     unsafe { made(py, ffi::PyLong_FromSsize_t(number)) }
+}
+
+/// An `int`: a size, or an address.
+pub(crate) fn unsigned(py: Python<'_>, number: usize) -> PyResult<Bound<'_, PyAny>> {
+    // SAFETY: attached.
+    unsafe { made(py, ffi::PyLong_FromSize_t(number)) }
 }
 
 /// An empty vector with room for so many.

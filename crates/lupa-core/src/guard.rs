@@ -83,6 +83,9 @@ pub(crate) fn settled(py: Python<'_>, error: PyErr) -> PyErr {
     PyErr::fetch(py)
 }
 
+/// What PyO3 panics with where Python has given it no object.
+const NO_OBJECT: &str = "PyObject pointer is null";
+
 /// The exception for a panic, which is a bug.
 #[cold]
 pub(crate) fn panicked(payload: &(dyn std::any::Any + Send)) -> PyErr {
@@ -91,6 +94,10 @@ pub(crate) fn panicked(payload: &(dyn std::any::Any + Send)) -> PyErr {
         .map(String::as_str)
         .or_else(|| payload.downcast_ref::<&str>().copied())
         .unwrap_or("a panic without a message");
+    if message == NO_OBJECT {
+        // In a corner of PyO3 that we have no other way around.
+        return no_memory();
+    }
     fallible::error::<PanicException>(format!("lupa: {message}; this is a bug in lupa"))
 }
 

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyTuple};
+use pyo3::types::{PyBool, PyInt, PyTuple};
 
 use crate::engine;
 use crate::fallible;
@@ -190,7 +190,9 @@ fn positive(object: Option<&Bound<'_, PyAny>>, what: &str) -> PyResult<Option<i6
     let number = match object.extract::<i64>() {
         Ok(number) if !object.is_instance_of::<PyBool>() => number,
         // What is larger is as good as the largest.
-        _ if object.extract::<u128>().is_ok() => i64::MAX,
+        _ if object.is_instance_of::<PyInt>() && !object.is_instance_of::<PyBool>() => {
+            if object.gt(0)? { i64::MAX } else { 0 }
+        }
         _ => return Err(fallible::error::<PyTypeError>(format!("{what} must be an integer"))),
     };
     if number > 0 {

@@ -3,13 +3,13 @@
 use lua_api::Gc;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyString, PyTuple, PyType};
 
 use crate::chunks::Source;
 use crate::encoding::Encoding;
 use crate::engine::{self, Creation};
 use crate::fallible;
+use crate::imported::Imported;
 use crate::limits::{LuaLimits, Seconds};
 use crate::nogc::LuaNoGc;
 use crate::parameters::{Bytes, Default, Flag, Truth, callable, handlers, libraries};
@@ -146,7 +146,9 @@ impl LuaRuntime {
             convert_arrays: convert_arrays.0,
             array_base,
         };
-        let builtins = builtins(py)?;
+        // To import it takes longer than to open some libraries.
+        static BUILTINS: Imported = Imported::module(c"builtins");
+        let builtins = BUILTINS.get(py)?;
         let creation = Creation {
             libraries,
             sandbox: kept,
@@ -383,7 +385,7 @@ impl LuaRuntime {
         rights: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let Some(obj) = obj else {
-            return sandbox::partial(&this.getattr("expose")?, rights);
+            return sandbox::partial(&this.getattr(fallible::name(this.py(), c"expose")?)?, rights);
         };
         let rights = Rights::parse(&obj, rights)?;
         let state = this.get().state.bind(this.py());
@@ -540,7 +542,9 @@ impl LuaRuntime {
         cls: &Bound<'py, PyType>,
         item: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        cls.py().import("types")?.getattr("GenericAlias")?.call1((cls, item))
+        let py = cls.py();
+        let types = fallible::import(py, c"types")?;
+        types.getattr(fallible::name(py, c"GenericAlias")?)?.call1((cls, item))
     }
 
     fn __traverse__(
@@ -562,11 +566,4 @@ impl LuaRuntime {
         };
         Ok(engine::get().set_memory_limit(state, limit)?)
     }
-}
-
-/// Python's module of builtins, which each runtime gets; to import it takes longer than to open some libraries.
-fn builtins(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
-    static MODULE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let import = || Ok::<_, PyErr>(py.import("builtins")?.into_any().unbind());
-    Ok(MODULE.get_or_try_init(py, import)?.bind(py))
 }

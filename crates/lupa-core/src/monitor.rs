@@ -225,7 +225,7 @@ fn resume() {
 
 /// Has Python call [`pause`] and [`resume`] around its forks.
 pub(crate) fn init(py: Python<'_>) -> PyResult<()> {
-    let os = py.import("os")?;
+    let os = crate::fallible::import(py, c"os")?;
     let Ok(register) = os.getattr("register_at_fork") else {
         // A system without fork.
         return Ok(());

@@ -36,7 +36,7 @@ fn status<B: LuaBackend>(
     state: State<B>,
 ) -> std::result::Result<i32, Failure> {
     let number = from_lua(entry.runtime(), entry.py, state, 1)?;
-    let builtin = entry.py.import("builtins")?.getattr("float")?;
+    let builtin = entry.py.get_type::<pyo3::types::PyFloat>();
     let Ok(number) = builtin.call1((number,)).and_then(|number| number.extract::<f64>()) else {
         return Err(expected_number());
     };

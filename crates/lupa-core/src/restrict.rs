@@ -65,7 +65,7 @@ impl Restrictions {
     }
 
     fn list(py: Python<'_>, never: bool, eval: bool, builtins: bool) -> PyResult<Self> {
-        let module = py.import("builtins")?;
+        let module = fallible::import(py, c"builtins")?;
         let mut known = Vec::new();
         let mut add = |function: Bound<'_, PyAny>, kind| {
             // SAFETY: a live object.
@@ -75,17 +75,18 @@ impl Restrictions {
             known.push(Known { function: function.unbind(), kind, code });
         };
         for (name, kind) in ACCESS {
-            add(module.getattr(name)?, kind);
+            add(module.getattr(fallible::string(py, name)?)?, kind);
         }
         for name in CODE {
             let asked_for = builtins || (eval && name == "eval");
             if !asked_for {
-                add(module.getattr(name)?, Kind::Code);
+                add(module.getattr(fallible::string(py, name)?)?, Kind::Code);
             }
         }
         for name in ["format", "format_map"] {
-            add(py.get_type::<PyString>().getattr(name)?, Kind::Format);
-            add(fallible::string(py, "")?.getattr(name)?, Kind::Format);
+            let name = fallible::string(py, name)?;
+            add(py.get_type::<PyString>().getattr(&name)?, Kind::Format);
+            add(fallible::string(py, "")?.getattr(&name)?, Kind::Format);
         }
         Ok(Restrictions(known))
     }
@@ -173,7 +174,9 @@ impl Restricted {
             Kind::Format => {
                 let template = match args.get_item(0) {
                     Ok(first) if is_descriptor(function) => first,
-                    _ => function.getattr("__self__").unwrap_or_else(|_| function.clone()),
+                    _ => fallible::name(py, c"__self__")
+                        .and_then(|name| function.getattr(name))
+                        .unwrap_or_else(|_| function.clone()),
                 };
                 if let Ok(template) = template.cast::<PyString>()
                     && reaches_attributes(template.to_string_lossy().as_bytes())

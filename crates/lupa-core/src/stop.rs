@@ -275,9 +275,10 @@ pub(crate) fn leave<B: LuaBackend>(entry: &Entry<'_, B>, state: State<B>, except
 
 /// Whether this is the thread that Python handles signals in, as Python says.
 fn is_main_thread(py: Python<'_>) -> PyResult<bool> {
-    let threading = py.import("threading")?;
-    let main = threading.call_method0("main_thread")?.getattr("ident")?;
-    main.eq(threading.call_method0("get_ident")?)
+    let threading = fallible::import(py, c"threading")?;
+    let main = threading.call_method0(fallible::name(py, c"main_thread")?)?;
+    let main = main.getattr(fallible::name(py, c"ident")?)?;
+    main.eq(threading.call_method0(fallible::name(py, c"get_ident")?)?)
 }
 
 impl<B: LuaBackend> Runtime<B> {

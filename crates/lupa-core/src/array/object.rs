@@ -195,9 +195,6 @@ unsafe extern "C" fn get(object: *mut ffi::PyObject, read: *mut c_void) -> *mut 
 }
 
 fn getters() -> *mut ffi::PyGetSetDef {
-    fn any<'py, T: IntoPyObjectExt<'py>>(py: Python<'py>, value: T) -> PyResult<Bound<'py, PyAny>> {
-        value.into_bound_py_any(py)
-    }
     const READERS: [(&CStr, Read, &CStr); 8] = [
         (c"shape", |py, l| shape(py, l), c"The number of elements in each dimension."),
         (
@@ -205,13 +202,21 @@ fn getters() -> *mut ffi::PyGetSetDef {
             |py, l| strides(py, l),
             c"The bytes from one element to the next in each dimension.",
         ),
-        (c"dtype", |py, l| any(py, dtype_name(l)), c"The name of the element type, as NumPy's."),
-        (c"ndim", |py, l| any(py, l.dims().len()), c"The number of dimensions."),
-        (c"size", |py, l| any(py, l.count()), c"The number of elements."),
-        (c"nbytes", |py, l| any(py, l.bytes()), c"The bytes that the elements take."),
+        (
+            c"dtype",
+            |py, l| Ok(fallible::string(py, &dtype_name(l))?.into_any()),
+            c"The name of the element type, as NumPy's.",
+        ),
+        (c"ndim", |py, l| fallible::unsigned(py, l.dims().len()), c"The number of dimensions."),
+        (c"size", |py, l| fallible::unsigned(py, l.count()), c"The number of elements."),
+        (
+            c"nbytes",
+            |py, l| fallible::unsigned(py, l.bytes()),
+            c"The bytes that the elements take.",
+        ),
         (
             c"readonly",
-            |py, l| any(py, l.header.readonly),
+            |py, l| l.header.readonly.into_bound_py_any(py),
             c"Whether the memory may not be written.",
         ),
         (
@@ -258,11 +263,14 @@ fn numbers<'py>(
 fn interface<'py>(py: Python<'py>, layout: &Layout) -> PyResult<Bound<'py, PyAny>> {
     let header = layout.header;
     let result = fallible::dict(py)?;
-    result.set_item("shape", shape(py, layout)?)?;
-    result.set_item("strides", strides(py, layout)?)?;
-    result.set_item("typestr", header.kind.type_string(header.swapped))?;
-    result.set_item("data", (header.data as usize, header.readonly))?;
-    result.set_item("version", 3)?;
+    let name = |name| fallible::name(py, name);
+    result.set_item(name(c"shape")?, shape(py, layout)?)?;
+    result.set_item(name(c"strides")?, strides(py, layout)?)?;
+    let typestr = header.kind.type_string(header.swapped);
+    result.set_item(name(c"typestr")?, fallible::string(py, &typestr)?)?;
+    let address = fallible::unsigned(py, header.data as usize)?;
+    result.set_item(name(c"data")?, (address, header.readonly))?;
+    result.set_item(name(c"version")?, 3)?;
     Ok(result.into_any())
 }
 

@@ -92,7 +92,7 @@ pub(super) fn from_python(object: &Bound<'_, PyAny>) -> PyResult<Value> {
     if let Ok(complex) = object.cast::<PyComplex>() {
         return Ok(Value::Complex(complex.real(), complex.imag()));
     }
-    if object.hasattr("__index__")? {
+    if object.hasattr(fallible::name(object.py(), c"__index__")?)? {
         return match object.extract::<i64>() {
             Ok(integer) => Ok(Value::Integer(integer)),
             Err(_) => object.extract::<u64>().map(Value::Large),

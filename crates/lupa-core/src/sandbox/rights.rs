@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFunction, PyString, PyType};
 
@@ -13,7 +12,7 @@ use crate::fallible;
 
 /// The attribute in which `exposed` leaves its mark: of functions their `id()`, else None, and the
 /// keyword arguments. The modules of all Luas know each other's.
-const MARK: &str = "__lupa_exposed__";
+const MARK: &std::ffi::CStr = c"__lupa_exposed__";
 
 /// What Lua code may do with an object.
 #[derive(Debug, Default)]
@@ -83,8 +82,8 @@ impl Rights {
     pub(super) fn of_mark(object: &Bound<'_, PyAny>) -> PyResult<Option<Self>> {
         let py = object.py();
         // Not what an attribute would find: a subclass, or a metaclass, has it for itself.
-        let own = object.getattr(intern!(py, "__dict__"))?;
-        let mark = own.call_method1(intern!(py, "get"), (intern!(py, MARK),))?;
+        let own = object.getattr(fallible::name(py, c"__dict__")?)?;
+        let mark = own.call_method1(fallible::name(py, c"get")?, (fallible::name(py, MARK)?,))?;
         let Ok((id, options)) = mark.extract::<(Option<usize>, Bound<'_, PyDict>)>() else {
             return Ok(None);
         };
@@ -103,7 +102,7 @@ impl Rights {
             for name in names {
                 list.push(fallible::string(py, name)?.into_any());
             }
-            options.set_item(name, fallible::tuple(py, list)?)?;
+            options.set_item(fallible::string(py, name)?, fallible::tuple(py, list)?)?;
         }
         let flags = [
             ("call", self.call),
@@ -114,7 +113,7 @@ impl Rights {
             ("construct", self.construct),
         ];
         for (name, flag) in flags {
-            options.set_item(name, flag)?;
+            options.set_item(fallible::string(py, name)?, flag)?;
         }
         Ok(options)
     }
@@ -162,7 +161,7 @@ pub(crate) fn exposed<'py>(
     rights: Option<&Bound<'py, PyDict>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let Some(obj) = obj else {
-        return partial(&module.getattr("exposed")?, rights);
+        return partial(&module.getattr(fallible::name(module.py(), c"exposed")?)?, rights);
     };
     let id = if obj.is_exact_instance_of::<PyFunction>() {
         Some(obj.as_ptr() as usize)
@@ -173,7 +172,13 @@ pub(crate) fn exposed<'py>(
         return Err(fallible::error::<PyTypeError>(message));
     };
     let options = Rights::parse(&obj, rights)?.to_options(module.py())?;
-    obj.setattr(MARK, (id, options))?;
+    let py = module.py();
+    let id = match id {
+        Some(address) => fallible::unsigned(py, address)?,
+        None => py.None().into_bound(py),
+    };
+    let mark = fallible::tuple(py, [id, options.into_any()])?;
+    obj.setattr(fallible::name(py, MARK)?, mark)?;
     Ok(obj)
 }
 
@@ -182,5 +187,7 @@ pub(crate) fn partial<'py>(
     function: &Bound<'py, PyAny>,
     options: Option<&Bound<'py, PyDict>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    function.py().import("functools")?.getattr("partial")?.call((function,), options)
+    let py = function.py();
+    let functools = fallible::import(py, c"functools")?;
+    functools.getattr(fallible::name(py, c"partial")?)?.call((function,), options)
 }

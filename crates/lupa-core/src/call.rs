@@ -76,7 +76,8 @@ pub(crate) fn push_all<B: LuaBackend>(
     raising: Raising<'_, B>,
     values: &[Prepared],
 ) -> i32 {
-    let count = values.len() as i32;
+    // More than any stack has room for are refused below.
+    let count = i32::try_from(values.len()).unwrap_or(i32::MAX);
     raising.reserve(count.saturating_add(lua_api::MIN_ROOM));
     for &value in values {
         push(runtime, raising, value);

@@ -77,6 +77,10 @@ pub(crate) trait Engine: Send + Sync {
         recursive: bool,
     ) -> Result<Bound<'py, PyAny>>;
     fn gc(&self, state: &Bound<'_, PyAny>, command: Gc) -> Result<()>;
+    /// Stops the collector, at the beginning of a block.
+    fn stop_gc(&self, state: &Bound<'_, PyAny>) -> Result<()>;
+    /// Starts it again, unless there are other blocks; `begun` if this one has stopped it.
+    fn restart_gc(&self, state: &Bound<'_, PyAny>, begun: bool) -> Result<()>;
     fn set_overflow_handler(
         &self,
         state: &Bound<'_, PyAny>,
@@ -294,6 +298,25 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
             Ok(_) => entry.check_stop(),
             Err(failure) => Err(raised(&entry, stack, failure)),
         }
+    }
+
+    fn stop_gc(&self, state: &Bound<'_, PyAny>) -> Result<()> {
+        let runtime = handle::<B>(state);
+        let entry = runtime.enter(state.py())?;
+        self.gc(state, Gc::Stop)?;
+        runtime.without_gc.set(runtime.without_gc.get().saturating_add(1));
+        drop(entry);
+        Ok(())
+    }
+
+    fn restart_gc(&self, state: &Bound<'_, PyAny>, begun: bool) -> Result<()> {
+        let runtime = handle::<B>(state);
+        let entry = runtime.enter(state.py())?;
+        let blocks = runtime.without_gc.get().saturating_sub(u32::from(begun));
+        runtime.without_gc.set(blocks);
+        let result = if blocks == 0 { self.gc(state, Gc::Restart) } else { Ok(()) };
+        drop(entry);
+        result
     }
 
     fn set_overflow_handler(

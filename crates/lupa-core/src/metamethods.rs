@@ -161,7 +161,7 @@ pub(crate) fn call<'py, B: LuaBackend>(
             &restricted
         }
     };
-    let count = (state.top() - first + 1) as usize;
+    let count = usize::try_from(state.top() - first + 1).unwrap_or(0);
     let result = if count <= FEW {
         let mut places = [null_mut(); FEW + 1];
         call_in(entry, state, callable, first, &mut places[..=count])?

@@ -7,10 +7,10 @@ use std::ffi::{CStr, c_int, c_void};
 use std::ptr::null_mut;
 
 use lua_api::{LuaBackend, Ref, State, value};
-use pyo3::exceptions::{PyAttributeError, PyTypeError};
+use pyo3::exceptions::{PyAttributeError, PyOverflowError, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyBool, PyInt, PyString};
 
 use crate::call::{self, Arguments};
 use crate::error::{Error, Result, type_error};
@@ -289,7 +289,7 @@ fn length_of<B: LuaBackend>(entry: &Entry<'_, B>, reference: Ref) -> Result<ffi:
     if !asks || !state.push_metatable(-1) {
         let length = state.raw_len(-1);
         state.set_top(base);
-        return Ok(length as ffi::Py_ssize_t);
+        return Ok(ffi::Py_ssize_t::try_from(length).map_err(|_| too_long())?);
     }
     state.set_top(base);
     let runtime = entry.runtime();
@@ -299,19 +299,34 @@ fn length_of<B: LuaBackend>(entry: &Entry<'_, B>, reference: Ref) -> Result<ffi:
         raising.push_bytes(b"__len");
         raising.raw_get(-2);
         if raising.type_of(-1) == value::NIL {
-            raising.push_integer(raising.raw_len(1) as i64);
+            raising.push_integer(i64::try_from(raising.raw_len(1)).unwrap_or(i64::MAX));
         } else {
             raising.push_ref(reference);
+            // As Lua itself calls it: with the operand twice from 5.2 on.
+            if B::TABLE_HAS_LEN {
+                raising.push_ref(reference);
+            } else {
+                raising.push_nil();
+            }
             runtime.detach();
-            raising.call(1, 1);
+            raising.call(2, 1);
             runtime.attach();
         }
         1
     })?;
-    if !result.is_instance_of::<pyo3::types::PyInt>() {
+    if !result.is_instance_of::<PyInt>() || result.is_instance_of::<PyBool>() {
         return Err(type_error("object length is not an integer"));
     }
-    Ok(result.extract::<ffi::Py_ssize_t>()?)
+    // What Python says to a `__len__` of its own.
+    if result.lt(0)? {
+        return Err(fallible::error::<PyValueError>("__len__() should return >= 0").into());
+    }
+    Ok(result.extract::<ffi::Py_ssize_t>().map_err(|_| too_long())?)
+}
+
+#[cold]
+fn too_long() -> PyErr {
+    fallible::error::<PyOverflowError>("cannot fit 'int' into an index-sized integer")
 }
 
 unsafe extern "C" fn repr<B: LuaBackend>(object: *mut ffi::PyObject) -> *mut ffi::PyObject {

@@ -9,10 +9,12 @@
 
 use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use lua_api::raw::lua_State;
 use lua_api::{LuaBackend, MIN_ROOM, RUN_NOTHING, Raising, State, Thread, WAIT};
+use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
@@ -59,12 +61,10 @@ impl Due {
 }
 
 /// What a runtime is to be stopped for.
+#[derive(Default)]
 pub(crate) struct Stops {
-    /// When the time is up, in nanoseconds of [`crate::monitor::now`].
-    deadline: AtomicU64,
-    interrupted: AtomicBool,
-    // With this beat, signals are not for the thread that runs Lua.
-    deaf: AtomicU64,
+    /// What the monitor looks at.
+    pub(crate) alarm: Arc<Alarm>,
     // What Lua is being stopped with. Only the lock's owner uses these.
     exception: RefCell<Option<PyErr>>,
     pub(crate) limits: RefCell<Limits>,
@@ -72,20 +72,26 @@ pub(crate) struct Stops {
     compiled: Cell<bool>,
 }
 
-impl Default for Stops {
+/// When Lua is to look whether it has to stop.
+pub(crate) struct Alarm {
+    /// When the time is up, in nanoseconds of [`crate::monitor::now`].
+    deadline: AtomicU64,
+    interrupted: AtomicBool,
+    // With this beat, signals are not for the thread that runs Lua.
+    deaf: AtomicU64,
+}
+
+impl Default for Alarm {
     fn default() -> Self {
-        Stops {
+        Alarm {
             deadline: AtomicU64::new(NEVER),
             interrupted: AtomicBool::new(false),
             deaf: AtomicU64::new(0),
-            exception: RefCell::default(),
-            limits: RefCell::default(),
-            compiled: Cell::new(false),
         }
     }
 }
 
-impl Stops {
+impl Alarm {
     /// When the monitor is to have Lua look: 0 is now.
     pub(crate) fn deadline(&self) -> u64 {
         if self.interrupted.load(Ordering::Relaxed) {
@@ -96,6 +102,15 @@ impl Stops {
 
     pub(crate) fn set_deadline(&self, deadline: u64) {
         self.deadline.store(deadline, Ordering::Relaxed);
+    }
+
+    /// Signals are not for the thread that runs Lua, as long as the beat is this.
+    fn be_deaf(&self, beat: u64) {
+        self.deaf.store(beat, Ordering::Relaxed);
+    }
+
+    fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
     }
 
     pub(crate) fn is_deaf(&self, beat: u64) -> bool {
@@ -128,7 +143,7 @@ impl<B: LuaBackend> Runtime<B> {
 
     /// Why Lua is to stop now, if it is.
     fn reason(&self) -> Option<Reason> {
-        if self.stops.interrupted.load(Ordering::Relaxed) {
+        if self.stops.alarm.is_interrupted() {
             return Some(interruption());
         }
         match self.stops.limits.borrow().over()? {
@@ -232,9 +247,11 @@ struct Signals;
 impl<B: LuaBackend> Callback<B> for Signals {
     fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
         // Whatever Python code runs here may be where a handler is called.
-        if entry.hears(entry.py)
-            && let Err(exception) = entry.py.check_signals()
-        {
+        let heard = entry.hears(entry.py).and_then(|hears| match hears {
+            true => entry.py.check_signals(),
+            false => Ok(()),
+        });
+        if let Err(exception) = heard {
             leave(entry, state, exception.clone_ref(entry.py));
             return Err(exception.into());
         }
@@ -269,7 +286,8 @@ pub(crate) fn leave<B: LuaBackend>(entry: &Entry<'_, B>, state: State<B>, except
     let watch = entry.instance.watch();
     // SAFETY: the coroutine that runs.
     unsafe { watch.call_always(state.raw()) };
-    *entry.stops.exception.borrow_mut() = Some(exception);
+    // What was there before may run any code when it goes.
+    drop(entry.stops.exception.replace(Some(exception)));
     entry.due.set(due::STOP);
 }
 
@@ -289,7 +307,7 @@ impl<B: LuaBackend> Runtime<B> {
     }
 
     /// Whether this is the thread that Python handles signals in.
-    fn hears(&self, py: Python<'_>) -> bool {
+    fn hears(&self, py: Python<'_>) -> PyResult<bool> {
         // SAFETY: the calling thread's.
         let thread = unsafe { Thread::this().as_ref() };
         let main = match thread.is_main() {
@@ -300,13 +318,14 @@ impl<B: LuaBackend> Runtime<B> {
                     main
                 }
                 // Where nothing can be imported any more, Python itself knows.
-                Err(_) => true,
+                Err(error) if error.is_instance_of::<PyImportError>(py) => true,
+                Err(error) => return Err(error),
             },
         };
         if !main {
-            self.stops.deaf.store(self.epoch(), Ordering::Relaxed);
+            self.stops.alarm.be_deaf(self.epoch());
         }
-        main
+        Ok(main)
     }
 
     /// In the hook: accounts for the instructions that have run, and goes on counting.
@@ -365,7 +384,7 @@ impl<B: LuaBackend> Runtime<B> {
         } else {
             self.due.clear(due::LIMITS);
         }
-        self.stops.set_deadline(deadline);
+        self.stops.alarm.set_deadline(deadline);
     }
 
     /// Instructions of compiled code cannot be counted: LuaJIT interprets meanwhile.

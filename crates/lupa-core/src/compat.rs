@@ -2,9 +2,12 @@
 
 use std::ffi::c_int;
 
+use pyo3::exceptions::PyImportError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyDict, PyFloat, PyString};
+
+use crate::{fallible, from_lua};
 
 #[cfg(any(Py_LIMITED_API, PyPy, GraalPy, windows))]
 use crate::imported::{Imported, Name};
@@ -18,7 +21,7 @@ pub(crate) const READONLY: c_int = 1;
 ///
 /// The layouts are those of the headers, which inline functions there make part of the binary
 /// interface: `Include/cpython/longintrepr.h`, from 3.12 on for `PyUnstable_Long_CompactValue`.
-/// A digit has 30 bits on every 64-bit system.
+/// A digit has 30 bits unless Python was built otherwise: [`check`].
 ///
 /// # Safety
 /// A live `int`.
@@ -62,6 +65,51 @@ pub(crate) unsafe fn compact_int(object: *mut ffi::PyObject) -> Option<i64> {
         let _ = object;
         None
     }
+}
+
+/// Refuses a Python whose objects are not laid out as this file has it.
+///
+/// # Errors
+/// `ImportError`, which says what differs.
+pub(crate) fn check(py: Python<'_>) -> PyResult<()> {
+    let info = fallible::import(py, c"sys")?.getattr(fallible::name(py, c"int_info")?)?;
+    let bits = info.getattr(fallible::name(py, c"bits_per_digit")?)?.extract::<u32>()?;
+    if bits != 30 && cfg!(all(target_pointer_width = "64", not(any(Py_LIMITED_API, PyPy, GraalPy))))
+    {
+        let message =
+            format!("the integers of this Python have digits of {bits} bits; lupa needs 30");
+        return Err(fallible::error::<PyImportError>(message));
+    }
+    let fits = |number: i64| -> PyResult<bool> {
+        let object = from_lua::integer(py, number).map_err(PyErr::from)?;
+        // SAFETY: a live `int`.
+        Ok(unsafe { compact_int(object.as_ptr()) }.is_none_or(|found| found == number))
+    };
+    let mut right = true;
+    for number in [0, 1, -1, (1 << 30) - 1, 1 - (1 << 30), 1 << 30, -(1 << 30), i64::MAX] {
+        right &= fits(number)?;
+    }
+    let float = py.get_type::<PyFloat>().call1((fallible::string(py, "1.5")?,))?;
+    // SAFETY: a live `float`.
+    right &= unsafe { float_value(float.as_ptr()) } == 1.5;
+    if let Some(text) = ascii_string(py, b"lupa") {
+        right &= text?.cast::<PyString>()?.to_str()? == "lupa";
+    }
+    let dict = fallible::dict(py)?;
+    for view in [c"keys", c"values", c"items"] {
+        let view = dict.call_method0(fallible::name(py, view)?)?;
+        right &= dict_part(&view).is_none_or(|(found, _)| found.is(&dict));
+    }
+    let method = dict.getattr(fallible::name(py, c"get")?)?;
+    // SAFETY: a live object.
+    let identity = unsafe { method_identity(method.as_ptr()) };
+    right &= identity.is_some_and(|(_, instance)| instance == dict.as_ptr() as usize);
+    if right {
+        return Ok(());
+    }
+    let message =
+        "the objects of this Python are not laid out as in the one that lupa was built for";
+    Err(fallible::error::<PyImportError>(message))
 }
 
 /// The value of a `float`.

@@ -31,6 +31,7 @@ mod gil;
 mod guard;
 mod imported;
 mod iterator;
+mod length;
 mod limits;
 mod lock;
 mod lua_runtime;
@@ -106,6 +107,7 @@ pub fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let package_name = format!("lupa.{}", B::NAME);
     module.setattr("__name__", &package_name)?;
     module.setattr("__doc__", module_doc::<B>())?;
+    compat::check(py)?;
     engine::init::<B>();
     #[cfg(unix)]
     lua_api::dl::register(B::lua_pushnil_address());

@@ -12,7 +12,7 @@ use crate::fallible;
 use crate::imported::Imported;
 use crate::limits::{LuaLimits, Seconds};
 use crate::nogc::LuaNoGc;
-use crate::parameters::{Bytes, Default, Flag, Truth, callable, handlers, libraries};
+use crate::parameters::{Bytes, Default, Flag, Limit, Truth, callable, handlers, libraries};
 use crate::restrict::Restrictions;
 use crate::runtime::Options;
 use crate::sandbox::{self, Rights, SANDBOX_MEMORY, SANDBOX_TIMEOUT, Sandbox};
@@ -435,8 +435,8 @@ impl LuaRuntime {
     /// >>> len(lua.eval('string.rep("x", 200000)'))
     /// 200000
     #[pyo3(signature = (max_memory, total=Truth(false)), text_signature = "($self, /, max_memory, total=False)")]
-    fn set_max_memory(&self, py: Python<'_>, max_memory: usize, total: Truth) -> PyResult<()> {
-        self.limit_memory(py, max_memory, total.0)
+    fn set_max_memory(&self, py: Python<'_>, max_memory: Limit, total: Truth) -> PyResult<()> {
+        self.limit_memory(py, max_memory.0, total.0)
     }
 
     /// Limits for what Lua does inside of a ``with`` block.

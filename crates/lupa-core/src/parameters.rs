@@ -1,9 +1,9 @@
 //! How `LuaRuntime` takes its arguments, where that is not what PyO3 would do.
 
 use lua_api::Selection;
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyFloat, PyString};
+use pyo3::types::{PyFloat, PyInt, PyString};
 
 use crate::engine;
 use crate::fallible;
@@ -42,6 +42,25 @@ impl<'py> FromPyObject<'_, 'py> for Bytes {
                 object.extract().or_else(|_| object.extract::<u64>().map(|_| i64::MAX)).map(Bytes)
             }
         }
+    }
+}
+
+/// A limit in bytes; a fraction is cut off, and less than nothing is refused.
+pub(crate) struct Limit(pub(crate) usize);
+
+impl<'py> FromPyObject<'_, 'py> for Limit {
+    type Error = PyErr;
+
+    fn extract(object: pyo3::Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        let whole = match object.cast::<PyFloat>() {
+            Ok(_) => object.py().get_type::<PyInt>().call1((object,))?,
+            Err(_) => object.to_owned().into_any(),
+        };
+        if whole.is_instance_of::<PyInt>() && whole.lt(0)? {
+            let message = "can't convert negative value to size_t";
+            return Err(fallible::error::<PyOverflowError>(message));
+        }
+        whole.extract().map(Limit)
     }
 }
 

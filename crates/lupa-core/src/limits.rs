@@ -8,6 +8,7 @@ use pyo3::types::{PyBool, PyInt, PyTuple};
 
 use crate::engine;
 use crate::fallible;
+use crate::guard::settled;
 use crate::monitor::{NEVER, now};
 
 /// The largest count that a hook takes.
@@ -172,8 +173,9 @@ impl<'py> FromPyObject<'_, 'py> for Seconds {
         let seconds = match object.extract::<f64>() {
             Ok(seconds) if !object.is_instance_of::<PyBool>() => seconds,
             _ => {
-                return Err(fallible::error::<PyTypeError>(
-                    "a time limit must be a number of seconds",
+                return Err(settled(
+                    object.py(),
+                    fallible::error::<PyTypeError>("a time limit must be a number of seconds"),
                 ));
             }
         };
@@ -181,7 +183,10 @@ impl<'py> FromPyObject<'_, 'py> for Seconds {
         if seconds > 0.0 {
             return Ok(Seconds(seconds));
         }
-        Err(fallible::error::<PyValueError>("a time limit must be greater than 0 seconds"))
+        Err(settled(
+            object.py(),
+            fallible::error::<PyValueError>("a time limit must be greater than 0 seconds"),
+        ))
     }
 }
 

@@ -7,6 +7,7 @@ use pyo3::types::{PyFloat, PyInt, PyString};
 
 use crate::engine;
 use crate::fallible;
+use crate::guard::settled;
 
 /// A parameter that may be left out, given as None, or given.
 pub(crate) enum Default<'py> {
@@ -39,7 +40,9 @@ impl<'py> FromPyObject<'_, 'py> for Bytes {
             Ok(number) => Ok(Bytes(number.value() as i64)),
             // What is larger than any memory is as good as the largest number.
             Err(_) => {
-                object.extract().or_else(|_| object.extract::<u64>().map(|_| i64::MAX)).map(Bytes)
+                let number =
+                    object.extract().or_else(|_| object.extract::<u64>().map(|_| i64::MAX));
+                number.map(Bytes).map_err(|error| settled(object.py(), error))
             }
         }
     }
@@ -58,9 +61,9 @@ impl<'py> FromPyObject<'_, 'py> for Limit {
         };
         if whole.is_instance_of::<PyInt>() && whole.lt(0)? {
             let message = "can't convert negative value to size_t";
-            return Err(fallible::error::<PyOverflowError>(message));
+            return Err(settled(object.py(), fallible::error::<PyOverflowError>(message)));
         }
-        whole.extract().map(Limit)
+        whole.extract().map(Limit).map_err(|error| settled(object.py(), error))
     }
 }
 

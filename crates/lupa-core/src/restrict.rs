@@ -250,7 +250,9 @@ impl Restricted {
 
 impl Restricted {
     fn name(&self, py: Python<'_>) -> String {
-        let name = self.function.bind(py).getattr("__name__").and_then(|name| name.extract());
+        let name =
+            fallible::name(py, c"__name__").and_then(|name| self.function.bind(py).getattr(name));
+        let name = name.and_then(|name| name.extract());
         name.unwrap_or_else(|_| "this function".into())
     }
 

@@ -153,7 +153,7 @@ def test_nogc_blocks_nest_and_overlap(lupa, lua):
 
     def collects():
         lua.execute("marker = setmetatable({}, {__mode = 'k'}) marker[{}] = true")
-        lua.execute("for i = 1, 2e5 do local t = {i} end")
+        lua.execute("local last = {} for i = 1, 2e5 do last[i % 10] = {'x' .. i} end")
         return lua.eval("next(marker) == nil")
 
     assert collects()

@@ -375,7 +375,7 @@ fn transfer<B: LuaBackend>(
 }
 
 fn refuse(py: Python<'_>, message: &'static str) -> Error {
-    PyErr::from_type(classes(py).error.bind(py).clone(), message).into()
+    fallible::error_of(classes(py).error.bind(py).clone(), message).into()
 }
 
 /// What an iterator's end is where a method must give a value: `StopIteration`.

@@ -148,7 +148,8 @@ pub(crate) fn error<T: PyTypeInfo>(text: impl Into<Cow<'static, str>>) -> PyErr 
 
 /// An exception of a class.
 #[cold]
-pub(crate) fn error_of(class: Bound<'_, PyType>, text: String) -> PyErr {
+pub(crate) fn error_of(class: Bound<'_, PyType>, text: impl Into<Cow<'static, str>>) -> PyErr {
+    #[expect(clippy::disallowed_methods, reason = "with such a text it does not panic")]
     PyErr::from_type(class, Text(text.into()))
 }
 

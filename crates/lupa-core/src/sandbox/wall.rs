@@ -44,7 +44,7 @@ fn refuse(object: &Bound<'_, PyAny>, what: &str, cure: &str) -> PyErr {
     let kind = type_name(object);
     let message =
         format!("Lua code may not {what} this '{kind}': the host has not exposed it with {cure}");
-    PyErr::from_type(classes(py).sandbox.bind(py).clone(), message)
+    fallible::error_of(classes(py).sandbox.bind(py).clone(), message)
 }
 
 fn type_name(object: &Bound<'_, PyAny>) -> String {
@@ -140,7 +140,7 @@ pub(crate) fn check_array<B: LuaBackend>(
             let message = format!(
                 "Lua code may not make an array of this '{kind}': the host can pass as_array(obj)"
             );
-            Err(PyErr::from_type(classes(entry.py).sandbox.bind(entry.py).clone(), message))
+            Err(fallible::error_of(classes(entry.py).sandbox.bind(entry.py).clone(), message))
         }
         None => Ok(()),
     }

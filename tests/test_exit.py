@@ -102,8 +102,8 @@ late.uses = [
         "threading.local().late = late; del late",
         "import atexit; atexit.register(lambda late: late.lua.eval('1'), late); del late",
         "import weakref; weakref.finalize(lua, late.__del__)",
-        "thread = threading.Thread(target=lambda late: [late.lua.eval('1') for _ in iter(int, 1)], args=(late,), daemon=True);"
-        " thread.start(); del late",
+        "work = lambda late: [late.lua.eval('1') for _ in iter(int, 1)];"
+        " threading.Thread(target=work, args=(late,), daemon=True).start(); del late",
         "coroutine = lua.eval('function(late) coroutine.yield(late) end').coroutine(late); next(coroutine); del late",
     ],
 )

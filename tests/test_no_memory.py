@@ -194,7 +194,7 @@ LARGE = [
     "lua.eval('print')(*range(10**6))",
     "lua.eval('python.zeros(1e9)')",
     "lua.eval('#python.zeros(1e6):copy():copy()')",
-    "lua.execute(f'local function {name}() error(1) end {name}()')",
+    "lua.execute(f'local function {name[:40000]}() error(1) end {name[:40000]}()')",
     "list(lua.eval('function(s) while true do s = s .. s coroutine.yield(s) end end').coroutine(text))",
 ]
 

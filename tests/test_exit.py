@@ -29,6 +29,110 @@ def test_interpreter_exit(hostile, leave_behind):
     hostile(leave_behind)
 
 
+USES = """
+import os
+
+class Late:
+    def __del__(self):
+        for number, use in enumerate(self.uses):
+            try:
+                use(self)
+            except Exception as error:
+                assert type(error).__name__ != "PanicException", error
+        self.write(1, b"done\\n")
+
+late = Late()
+late.write, late.Runtime, late.lua = os.write, lupa.LuaRuntime, lua
+late.closed = lupa.LuaRuntime()
+late.lost = late.closed.table(1)
+late.closed.close()
+late.small = lupa.LuaRuntime(max_memory=100_000)
+late.table = lua.table(1, x=2)
+late.items = iter(lua.table(1, 2, 3))
+late.call = lua.eval("function(f, ...) return f(...) end")
+late.protected = lua.eval("function(f, ...) return pcall(f, ...) end")
+late.fails = lua.eval("function() error('failed') end")
+late.coroutine = lua.eval("function() coroutine.yield(1) error('failed') end").coroutine()
+late.numbers = lua.eval("python.zeros(4)")
+late.uses = [
+    lambda self: self.closed.eval("1"),
+    lambda self: self.lost[1],
+    lambda self: self.call(self.lost),
+    lambda self: self.lua.eval("+"),
+    lambda self: self.fails(),
+    lambda self: self.call(lambda: 1 / 0),
+    lambda self: self.call(self.lua.close),
+    lambda self: self.protected(lambda: 1 / 0),
+    lambda self: self.lua.eval("(...).missing", self),
+    lambda self: self.lua.eval("python.as_attrgetter(5)"),
+    lambda self: self.lua.execute("python.iter()"),
+    lambda self: self.lua.eval("(function() while true do end end)()", timeout=0.01),
+    lambda self: self.lua.execute("local s = 0 for i = 1, 3e6 do s = s + i end"),
+    lambda self: self.lua.table_from(iter([1, 2])),
+    lambda self: self.small.eval("('x'):rep(1e7)"),
+    lambda self: self.Runtime(sandbox=True).eval("(...).x", self),
+    lambda self: next(self.coroutine),
+    lambda self: next(self.coroutine),
+    lambda self: next(self.items),
+    lambda self: self.numbers.shape,
+    lambda self: self.lua.eval("(...)[10]", self.numbers),
+    lambda self: self.table.x,
+    lambda self: len(self.table),
+    lambda self: self.table.__setitem__(None, {}),
+    lambda self: self.lua.interrupt(),
+    lambda self: self.lua.gccollect(),
+    lambda self: self.lua.limits(seconds=0),
+    lambda self: self.lua.close(),
+    lambda self: self.table.x,
+]
+"""
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "pass",
+        "late.me = late; del late",
+        "sys.modules['kept'] = [late]; del late",
+        "import builtins; builtins.late = late; del late",
+        "kept = type('Kept', (), {'late': late}); kept.me = kept; del late",
+        "lua.globals().late = late; del late",
+        "late.lua.globals().late = late; kept = [late]; kept.append(kept); del late, lua",
+        "kept = (lambda late: (yield))(late); next(kept); del late",
+        "threading.local().late = late; del late",
+        "import atexit; atexit.register(lambda late: late.lua.eval('1'), late); del late",
+        "import weakref; weakref.finalize(lua, late.__del__)",
+        "work = lambda late: [late.lua.eval('1') for _ in iter(int, 1)];"
+        " threading.Thread(target=work, args=(late,), daemon=True).start(); del late",
+        "coroutine = lua.eval('function(late) coroutine.yield(late) end').coroutine(late); next(coroutine); del late",
+    ],
+)
+@pytest.mark.parametrize("ending", ["", "sys.exit(0)", "raise SystemExit"])
+def test_runtimes_are_used_at_the_end(hostile, place, ending):
+    """Errors are exceptions to the very end, also where nothing can be imported any more."""
+    hostile(f"{USES}\n{place}\n{ending}")
+
+
+def test_errors_at_the_end_are_those_of_any_time(isolated):
+    """What reads the clock, or looks whose signals they are, needs no module that is gone."""
+    out = isolated("""
+        import os, sys
+        class Late:
+            def __del__(self):
+                for code in self.codes:
+                    try:
+                        self.lua.eval(code, timeout=0.05)
+                    except Exception as error:
+                        self.write(1, type(error).__name__.encode() + b"\\n")
+        late = Late()
+        late.lua, late.write = lua, os.write
+        late.codes = ["(function() while true do end end)()", "error('x')", "+", "(function() error({}) end)()"]
+        sys.modules["kept"] = [late]
+        del late
+    """)
+    assert out.split() == ["LuaTimeoutError", "LuaError", "LuaSyntaxError", "LuaError"]
+
+
 @pytest.mark.parametrize(
     "arguments, code",
     [("", 0), ("nil", 0), ("true", 0), ("false", 1), ("0", 0), ("7", 7), ("-1", -1), ("'3'", 3), ("7.0, true", 7)],

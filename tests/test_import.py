@@ -195,5 +195,24 @@ def test_every_way_to_a_missing_module_names_those_there_are(statement):
     assert all(name in printed(code) for name in BACKENDS)
 
 
+@pytest.mark.beyond
+def test_a_python_with_other_integers(backend):
+    """How an int is laid out is part of what a module is built for."""
+    done = run_python(f"""
+        import sys, types
+        sys.int_info = types.SimpleNamespace(bits_per_digit=15)
+        try:
+            import lupa.{backend} as lupa
+        except ImportError as error:
+            print(error)
+        else:
+            print(lupa.LuaRuntime().eval("...", 2**20 + 1))
+    """)
+    assert done.stdout in (
+        "the integers of this Python have digits of 15 bits; lupa needs 30\n",
+        f"{2**20 + 1}\n",  # by the stable ABI, which knows nothing of digits
+    ), done.stderr
+
+
 def test_version_module():
     assert printed("import lupa, lupa.version; print(lupa.version.__version__ == lupa.__version__)") == "True"

@@ -223,3 +223,21 @@ def test_runtimes_have_separate_limits(lupa):
     with pytest.raises(lupa.LuaMemoryError):
         small.eval(code)
     assert large.eval(code) == 1_000_000
+
+
+def test_limits_below_zero(lupa):
+    """As a new runtime has none, and no limit that is set later."""
+    for limit in (-1, -5, -(2**40)):
+        assert lupa.LuaRuntime(max_memory=limit).eval("#('x'):rep(1000000)") == 1_000_000
+    lua = lupa.LuaRuntime(max_memory=0)
+    for total in (False, True):
+        for limit in (-1, -5, -(2**40), 2**70):
+            with pytest.raises(OverflowError):
+                lua.set_max_memory(limit, total=total)
+        for limit in ("5", None, [], object()):
+            with pytest.raises(TypeError):
+                lua.set_max_memory(limit, total=total)
+    assert lua.eval("#('x'):rep(1000000)") == 1_000_000
+    lua.set_max_memory(100_000.9)
+    with pytest.raises(lupa.LuaMemoryError):
+        lua.eval("#('x'):rep(1000000)")

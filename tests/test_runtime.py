@@ -147,6 +147,39 @@ def test_nogc(lupa, lua):
     assert running() is True
 
 
+@pytest.mark.beyond
+def test_nogc_blocks_nest_and_overlap(lupa, lua):
+    """The last one that ends switches the collector on; 2.8 lets the first do so."""
+
+    def collects():
+        lua.execute("marker = setmetatable({}, {__mode = 'k'}) marker[{}] = true")
+        lua.execute("local last = {} for i = 1, 2e5 do last[i % 10] = {'x' .. i} end")
+        return lua.eval("next(marker) == nil")
+
+    assert collects()
+    first, second, third = lua.nogc(), lua.nogc(), lua.nogc()
+    with first:
+        with second:
+            assert not collects()
+        assert not collects()
+        with second, first:
+            assert not collects()
+        assert not collects()
+    assert collects()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert not collects()
+    # Of one that has not begun, the end ends nothing.
+    third.__exit__(None, None, None)
+    first.__exit__(None, None, None)
+    assert not collects()
+    second.__exit__(None, None, None)
+    assert collects()
+    third.__exit__(None, None, None)
+    assert collects()
+
+
 def test_nogc_ends_with_an_exception(lupa, lua):
     with pytest.raises(KeyError), lua.nogc():
         raise KeyError

@@ -312,3 +312,46 @@ def test_keywords(lua):
     with pytest.raises(TypeError):
         lua.table_from([1], deep=True)
     assert lua.table_from([[1]], recursive=1)[1][1] == 1
+
+
+@pytest.mark.beyond
+@pytest.mark.parametrize(
+    "module, use",
+    [
+        ("collections.abc", "lupa.LuaRuntime().table_from(iter([1]))"),
+        ("types", "lupa.LuaRuntime(sandbox=True).eval('pcall(function(o) return o.append end, ...)', [])"),
+        ("threading", "lupa.LuaRuntime().eval('(function() while true do end end)()', timeout=0.2)"),
+        ("numpy", "lupa.as_array(type('Described', (), {'__array_interface__': {}})())"),
+    ],
+)
+def test_an_import_comes_back(isolated, module, use):
+    """What is imported when it is first needed may need the same."""
+    isolated(
+        """
+        import sys
+        module, use = sys.argv[1:]
+
+        class Hook:
+            depth = 0
+            def find_spec(self, name, path=None, target=None):
+                if name == module and self.depth < 3:
+                    self.depth += 1
+                    attempt()
+
+        def attempt():
+            try:
+                eval(use)
+            except Exception as error:
+                assert type(error).__name__ in ("LuaTimeoutError", "ImportError", "TypeError", "ValueError",
+                                                "ModuleNotFoundError", "AttributeError"), error
+
+        hook = Hook()
+        sys.modules.pop(module, None)
+        sys.meta_path.insert(0, hook)
+        attempt()
+        attempt()
+        sys.meta_path.remove(hook)
+        """,
+        module,
+        use,
+    )

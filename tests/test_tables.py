@@ -264,3 +264,47 @@ def test_methods_of_tables_called_from_python(lua):
 def test_directory(lua):
     public = [name for name in dir(lua.table()) if not name.startswith("_")]
     assert public == ["items", "keys", "values"]
+
+
+@pytest.mark.beyond
+def test_lengths_that_are_none(lupa, lua):
+    """What ``__len`` gives is checked as Python checks its own."""
+    lua.execute("""
+        function with(length)
+            local object = newproxy and newproxy(true)
+            if not object then return setmetatable({}, {__len = function() return length end}) end
+            getmetatable(object).__len = function() return length end
+            return object
+        end
+        huge = 2^62
+    """)
+    make = lua.globals()["with"]
+    assert len(make(3)) == 3
+    assert len(make(0)) == 0
+    for length in (-1, -2, -5, -(2**31), -(2**53)):
+        with pytest.raises(ValueError, match=r"^__len__\(\) should return >= 0$"):
+            len(make(length))
+    for length in (1.5, float("nan"), float("inf"), -float("inf"), "x", "3", True, False, None, lua.table(), object()):
+        with pytest.raises(TypeError, match="^object length is not an integer$"):
+            len(make(length))
+    with pytest.raises((OverflowError, TypeError)):
+        len(make(lua.eval("2^63")))
+    with pytest.raises(lupa.LuaError, match="no length"):
+        len(lua.execute("""
+            local object = newproxy and newproxy(true) or setmetatable({}, {})
+            getmetatable(object).__len = function() error("no length") end
+            return object
+        """))
+
+
+@pytest.mark.beyond
+def test_length_of_cdata(lupa, lua, is_luajit):
+    if not is_luajit:
+        pytest.skip("there is no ffi")
+    lua.execute("ffi = require('ffi') ffi.cdef('typedef struct { int n; } lupa_sized;')")
+    with pytest.raises(lupa.LuaError, match="attempt to get length of"):
+        len(lua.eval("ffi.new('int[3]')"))
+    lua.execute("ffi.metatype('lupa_sized', {__len = function(self) return self.n end})")
+    assert len(lua.eval("ffi.new('lupa_sized', 7)")) == 7
+    with pytest.raises(ValueError):
+        len(lua.eval("ffi.new('lupa_sized', -7)"))

@@ -107,7 +107,7 @@ pub(crate) fn offers(function: *mut c_void, symbol: &CStr) -> bool {
 
 fn set_message(message: &str) {
     let message = CString::new(message).unwrap_or_default();
-    MESSAGE.with(|cell| cell.replace(Some(message)));
+    let _ = MESSAGE.try_with(|cell| cell.replace(Some(message)));
 }
 
 /// `dlopen` for Lua: a library that Lua loads at once (`ffi.load` does it lazily) may be a binary
@@ -117,7 +117,7 @@ fn set_message(message: &str) {
 /// As for `dlopen`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lupa_dlopen(path: *const c_char, flags: c_int) -> *mut c_void {
-    MESSAGE.with(|cell| cell.replace(None));
+    let _ = MESSAGE.try_with(|cell| cell.replace(None));
     crate::watch::lupa_foreign();
     let provider = if flags & libc::RTLD_NOW != 0 { promote() } else { Provider::Own };
     // SAFETY: the caller's.
@@ -134,7 +134,7 @@ pub unsafe extern "C" fn lupa_dlopen(path: *const c_char, flags: c_int) -> *mut 
 /// As for `dlsym`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lupa_dlsym(library: *mut c_void, name: *const c_char) -> *mut c_void {
-    MESSAGE.with(|cell| cell.replace(None));
+    let _ = MESSAGE.try_with(|cell| cell.replace(None));
     // SAFETY: zero-terminated, as for `dlsym`.
     let is_entry = unsafe { CStr::from_ptr(name) }.to_bytes().starts_with(b"luaopen_");
     if is_entry && provider() == Provider::Other {

@@ -262,7 +262,7 @@ macro_rules! later_methods {
         #[inline(always)]
         unsafe fn raw_len(l: *mut lua_State, index: c_int) -> usize {
             // SAFETY: as above.
-            unsafe { $bindings::lua_rawlen(l, index) as usize }
+            unsafe { usize::try_from($bindings::lua_rawlen(l, index)) }.unwrap_or(usize::MAX)
         }
 
         #[inline(always)]

@@ -5,6 +5,7 @@ use core::ffi::c_int;
 use core::marker::PhantomData;
 use core::ptr::{NonNull, null, null_mut};
 use core::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::Arc;
 
 use crate::alloc::Memory;
 use crate::backend::{Gc, LuaBackend, NewState, OK, value};
@@ -159,7 +160,7 @@ const FIRST_BATCH: usize = 8;
 #[repr(C)]
 pub struct Instance<B: LuaBackend> {
     // First: what knows no backend finds it at the address of the instance.
-    watch: Watch,
+    watch: Arc<Watch>,
     // Any thread may ask whether it is null; who has Lua to itself sets it.
     main: AtomicPtr<lua_State>,
     current: Cell<*mut lua_State>,
@@ -202,7 +203,7 @@ impl<B: LuaBackend> Instance<B> {
         hook: lua_Hook,
     ) -> Result<Box<Self>, OpenError> {
         let instance = Box::new(Instance::<B> {
-            watch: Watch::new(&B::HOOKS, hook),
+            watch: Arc::new(Watch::new(&B::HOOKS, hook)),
             main: AtomicPtr::default(),
             current: Cell::new(null_mut()),
             handler: Cell::new(0),
@@ -327,7 +328,7 @@ impl<B: LuaBackend> Instance<B> {
 
     /// How it is stopped.
     #[inline(always)]
-    pub fn watch(&self) -> &Watch {
+    pub fn watch(&self) -> &Arc<Watch> {
         &self.watch
     }
 

@@ -5,7 +5,6 @@
 //! error. The most recent call is last, as in Python (lupa turns Lua's order around, too).
 
 use core::ffi::{CStr, c_char, c_int};
-use core::panic::AssertUnwindSafe;
 use std::io::Write;
 
 use crate::backend::{Frame, LuaBackend, value};
@@ -41,8 +40,8 @@ fn note<B: LuaBackend>(state: State<B>) {
         _ => false,
     };
     let text = if wanted && state.instance().has_traceback_function(state) {
-        // A panic (no memory for the text) only costs the traceback.
-        std::panic::catch_unwind(AssertUnwindSafe(|| traceback(state, 1))).unwrap_or_default()
+        // No memory for the text only costs the traceback.
+        traceback(state, 1).unwrap_or_default()
     } else {
         Vec::new()
     };
@@ -50,30 +49,48 @@ fn note<B: LuaBackend>(state: State<B>) {
 }
 
 /// `stack traceback:` and a line for each level from `first` on, the outermost first; empty when
-/// there is no level.
-pub(crate) fn traceback<B: LuaBackend>(state: State<B>, first: c_int) -> Vec<u8> {
+/// there is no level, `None` without memory for it.
+pub(crate) fn traceback<B: LuaBackend>(state: State<B>, first: c_int) -> Option<Vec<u8>> {
     let last = last_level(state, first);
     let mut text = Vec::new();
     let mut level = last;
     while level >= first {
         // In the middle of a long one, levels are left out.
         if level == last - LAST && level >= first + FIRST {
-            text.extend_from_slice(b"\n\t...");
+            add(&mut text, b"\n\t...")?;
             level = first + FIRST - 1;
         }
         if let Some(frame) = state.frame(level)
             && !is_entry::<B>(&frame)
         {
             if text.is_empty() {
-                text.reserve(LIKELY_SIZE);
-                text.extend_from_slice(b"stack traceback:");
+                text.try_reserve(LIKELY_SIZE).ok()?;
+                add(&mut text, b"stack traceback:")?;
             }
-            text.extend_from_slice(b"\n\t");
-            describe::<B>(&frame, &mut text);
+            add(&mut text, b"\n\t")?;
+            describe::<B>(&frame, &mut text)?;
         }
         level -= 1;
     }
-    text
+    Some(text)
+}
+
+/// Adds to a text: a script decides on the length of names.
+fn add(text: &mut Vec<u8>, more: &[u8]) -> Option<()> {
+    text.try_reserve(more.len()).ok()?;
+    text.extend_from_slice(more);
+    Some(())
+}
+
+/// Adds a number.
+fn add_number(text: &mut Vec<u8>, number: c_int) -> Option<()> {
+    // As long as the longest number.
+    let mut digits = [0_u8; 12];
+    let mut rest = &mut digits[..];
+    write!(rest, "{number}").ok()?;
+    let left = rest.len();
+    let length = digits.len() - left;
+    add(text, &digits[..length])
 }
 
 fn is_entry<B: LuaBackend>(frame: &Frame) -> bool {
@@ -103,33 +120,34 @@ fn last_level<B: LuaBackend>(state: State<B>, first: c_int) -> c_int {
     high - 1
 }
 
-fn describe<B: LuaBackend>(frame: &Frame, line: &mut Vec<u8>) {
+fn describe<B: LuaBackend>(frame: &Frame, line: &mut Vec<u8>) -> Option<()> {
     let source = text(frame.source.as_ptr());
     let what = text(frame.what);
     let name = text(frame.name);
     let kind = text(frame.name_what);
-    line.extend_from_slice(source);
-    line.push(b':');
+    add(line, source)?;
+    add(line, b":")?;
     if frame.line > 0 {
-        // Writing to a vector does not fail.
-        let _ = write!(line, "{}:", frame.line);
+        add_number(line, frame.line)?;
+        add(line, b":")?;
     }
-    line.extend_from_slice(b" in ");
+    add(line, b" in ")?;
     if what == b"main" {
-        line.extend_from_slice(b"main chunk");
+        add(line, b"main chunk")
     } else if !name.is_empty() && !kind.is_empty() {
         let named = B::TRACEBACK_NAMES_KIND && what != b"C" && kind != b"global";
-        line.extend_from_slice(if named { kind } else { b"function" });
-        line.extend_from_slice(b" '");
-        line.extend_from_slice(name);
-        line.push(b'\'');
+        add(line, if named { kind } else { b"function" })?;
+        add(line, b" '")?;
+        add(line, name)?;
+        add(line, b"'")
     } else if what == b"Lua" {
-        line.extend_from_slice(b"function <");
-        line.extend_from_slice(source);
-        line.push(b':');
-        let _ = write!(line, "{}>", frame.line_defined);
+        add(line, b"function <")?;
+        add(line, source)?;
+        add(line, b":")?;
+        add_number(line, frame.line_defined)?;
+        add(line, b">")
     } else {
-        line.push(b'?');
+        add(line, b"?")
     }
 }
 

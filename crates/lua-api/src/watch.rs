@@ -19,8 +19,9 @@
 use core::cell::{Cell, UnsafeCell};
 use core::ffi::{c_int, c_void};
 use core::hint::spin_loop;
-use core::ptr::null_mut;
+use core::ptr::{null, null_mut};
 use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use std::sync::Arc;
 use std::thread::yield_now;
 
 use crate::instance::Thread;
@@ -94,7 +95,8 @@ impl Guarded {
     }
 }
 
-/// How a Lua is watched. Its address is that of its [`crate::Instance`].
+/// How a Lua is watched. Its [`crate::Instance`] shares it with those who stop Lua from outside, for whom it is
+/// still there when Lua is not: then no coroutine runs any more, and nothing is written.
 #[repr(C)]
 pub struct Watch {
     // These two first: `struct lupa_watch` of `lua-build/c`.
@@ -110,8 +112,11 @@ pub struct Watch {
     untold: AtomicBool,
 }
 
-// SAFETY: `guarded` is used with the lock held; the rest is atomic, or never changes.
+// SAFETY: `guarded` is used with the lock held; the rest is atomic, or never changes. The pointers in it are
+// of coroutines, which the lock keeps from being freed.
 unsafe impl Sync for Watch {}
+// SAFETY: as above.
+unsafe impl Send for Watch {}
 
 impl Watch {
     /// `hook` is what runs in the thread of Lua when it is to stop.
@@ -364,8 +369,8 @@ impl Watch {
 
 /// The watch of the Lua that this thread works on.
 fn of_thread<'a>() -> Option<&'a Watch> {
-    // SAFETY: an instance is there at least as long as a thread works on it, and begins with its watch.
-    unsafe { lupa_watch().as_ref() }
+    // SAFETY: an instance is there at least as long as a thread works on it, and begins with a share of its watch.
+    unsafe { Thread::this().as_ref().instance().cast::<Arc<Watch>>().as_ref() }.map(Arc::as_ref)
 }
 
 /// Takes the lock for Lua itself; the C functions of `lua-build/c` call this.
@@ -418,8 +423,7 @@ extern "C" fn lupa_keep(state: *mut lua_State, hook: lua_Hook, mask: c_int, coun
 /// The watch of the Lua that this thread works on, or null, for Lua itself.
 #[unsafe(no_mangle)]
 extern "C" fn lupa_watch() -> *const Watch {
-    // SAFETY: the calling thread's.
-    unsafe { Thread::this().as_ref() }.instance().cast()
+    of_thread().map_or(null(), core::ptr::from_ref)
 }
 
 /// A coroutine runs after another one, and goes on with its hook if that is ours.

@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyInt, PyString, PyTuple};
 
 use crate::error::Result;
+use crate::fallible;
 use crate::runtime::Entry;
 use crate::types::Link;
 use crate::walk::{self, Batch, Walk, Wanted};
@@ -49,14 +50,14 @@ pub(crate) fn unpack<'py, B: LuaBackend>(
     let mut args: Vec<Option<Bound<'py, PyAny>>> = Vec::new();
     args.try_reserve_exact(length).map_err(|_| crate::error::Error::Memory)?;
     args.resize(length, None);
-    let kwargs = PyDict::new(py);
+    let kwargs = fallible::dict(py)?;
     let mut walk = Walk::default();
     let result = collect(entry, table, &mut walk, &mut args, &kwargs);
     walk.end(runtime);
     result?;
     let none = py.None().into_bound(py);
     let args = args.into_iter().map(|value| value.unwrap_or_else(|| none.clone()));
-    Ok((PyTuple::new(py, args.collect::<Vec<_>>())?, kwargs))
+    Ok((fallible::tuple(py, args)?, kwargs))
 }
 
 fn collect<'py, B: LuaBackend>(
@@ -103,7 +104,7 @@ fn place<'py, B: LuaBackend>(
             .and_then(|number| number.checked_sub(1))
             .and_then(|index| args.get_mut(index));
         let Some(place) = place else {
-            return Err(PyIndexError::new_err("table index out of range"));
+            return Err(fallible::error::<PyIndexError>("table index out of range"));
         };
         *place = Some(value);
         Ok(())
@@ -113,6 +114,6 @@ fn place<'py, B: LuaBackend>(
     } else if key.is_instance_of::<PyString>() {
         kwargs.set_item(key, value)
     } else {
-        Err(PyTypeError::new_err("table key is neither an integer nor a string"))
+        Err(fallible::error::<PyTypeError>("table key is neither an integer nor a string"))
     }
 }

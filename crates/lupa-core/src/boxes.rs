@@ -208,14 +208,12 @@ impl Boxes {
     }
 
     /// For `tp_clear` and closing: every box loses its object; the references are the caller's.
-    pub(crate) fn take_all(&self) -> Vec<*mut ffi::PyObject> {
+    pub(crate) fn take_all(&self) -> impl Iterator<Item = *mut ffi::PyObject> + use<> {
         // SAFETY: attached; the runtime is garbage or closed, so nobody holds its lock.
-        let slots = unsafe { &mut *self.slots.get() };
-        let objects = slots.drain(..).map(|slot| slot.object).filter(|object| !object.is_null());
-        let objects = objects.collect();
+        let slots = std::mem::take(unsafe { &mut *self.slots.get() });
         self.free.borrow_mut().clear();
         self.dead.borrow_mut().clear();
         self.dead_count.set(0);
-        objects
+        slots.into_iter().map(|slot| slot.object).filter(|object| !object.is_null())
     }
 }

@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 
 use crate::alive::Alive;
 use crate::error::{Error, Origin, Result, from_stack};
+use crate::fallible;
 use crate::from_lua::from_lua;
 use crate::quick;
 use crate::runtime::{Entry, Runtime};
@@ -34,7 +35,7 @@ impl<'a, 'py> Arguments<'a, 'py> {
             len: objects.len(),
         };
         if objects.len() > FEW {
-            arguments.many.try_reserve_exact(objects.len()).map_err(|_| Error::Memory)?;
+            arguments.many = fallible::with_room(objects.len())?;
         }
         let mut boxes = 0;
         for (index, object) in objects.iter().enumerate() {
@@ -66,7 +67,8 @@ pub(crate) fn push_all<B: LuaBackend>(
     raising: Raising<'_, B>,
     values: &[Ready<'_, '_>],
 ) -> i32 {
-    let count = values.len() as i32;
+    // More than any stack has room for are refused below.
+    let count = i32::try_from(values.len()).unwrap_or(i32::MAX);
     raising.reserve(count.saturating_add(lua_api::MIN_ROOM));
     for value in values {
         push(runtime, raising, value.value());

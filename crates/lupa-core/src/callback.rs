@@ -15,7 +15,8 @@ use pyo3::prelude::*;
 use crate::alive::Alive;
 use crate::boxes::View;
 use crate::error::{Error, place};
-use crate::guard::panicked;
+use crate::fallible;
+use crate::guard::{panicked, settled};
 use crate::runtime::{Entry, Runtime};
 use crate::stop::leave;
 use crate::to_lua::{Prepared, push_protected};
@@ -88,7 +89,9 @@ impl<B: LuaBackend> Callback<B> for TooDeep {
 /// `RecursionError`, where it is the system's stack that has an end.
 #[cold]
 pub(crate) fn too_deep() -> PyErr {
-    PyRecursionError::new_err("maximum recursion depth exceeded: the stack of this thread is full")
+    fallible::error::<PyRecursionError>(
+        "maximum recursion depth exceeded: the stack of this thread is full",
+    )
 }
 
 /// The inner layer alone, for a function of Lua's that is no C function: a hook. Negative when the
@@ -113,8 +116,10 @@ fn inner<B: LuaBackend, C: Callback<B>>(runtime: &Runtime<B>, l: *mut lua_State)
         let entry = runtime.reenter(py);
         let count = match catch_unwind(AssertUnwindSafe(|| C::run(&entry, state))) {
             Ok(Ok(count)) => count,
-            Ok(Err(failure)) => fail(&entry, state, failure),
-            Err(payload) => fail(&entry, state, Failure::Error(panicked(payload.as_ref()).into())),
+            Ok(Err(failure)) => fail_safely(&entry, state, failure),
+            Err(payload) => {
+                fail_safely(&entry, state, Failure::Error(panicked(payload.as_ref()).into()))
+            }
         };
         runtime.drop_dead();
         count
@@ -124,12 +129,22 @@ fn inner<B: LuaBackend, C: Callback<B>>(runtime: &Runtime<B>, l: *mut lua_State)
     count
 }
 
-/// Puts an error value on the stack.
+/// Puts an error value on the stack, also if that needs more than there is.
 #[cold]
+fn fail_safely<B: LuaBackend>(entry: &Entry<'_, B>, state: State<B>, failure: Failure) -> i32 {
+    let top = state.top();
+    catch_unwind(AssertUnwindSafe(|| fail(entry, state, failure))).unwrap_or_else(|_| {
+        state.set_top(top);
+        push_text(state, "not enough memory");
+        -1
+    })
+}
+
+/// Puts an error value on the stack.
 fn fail<B: LuaBackend>(entry: &Entry<'_, B>, state: State<B>, failure: Failure) -> i32 {
     match failure {
         Failure::Error(error) => {
-            let error = PyErr::from(error);
+            let error = settled(entry.py, error.into());
             // Ctrl-C, as it comes while a Python function runs: no `pcall` keeps it.
             if error.is_instance_of::<PyKeyboardInterrupt>(entry.py) && !entry.is_stopping() {
                 leave(entry, state, error.clone_ref(entry.py));

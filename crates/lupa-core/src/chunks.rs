@@ -13,6 +13,7 @@ use pyo3::types::{PyBytes, PyString};
 
 use crate::encoding::{Encoding, ascii};
 use crate::error::{Error, Result};
+use crate::fallible;
 use crate::runtime::Entry;
 
 /// A chunk of code as Lua takes it.
@@ -56,7 +57,7 @@ impl<'a> Source<'a, '_> {
         };
         if text_only && mode.as_ref().is_some_and(|mode| mode.to_bytes().contains(&b'b')) {
             let message = "a sandbox loads no precompiled code: mode is 't'";
-            return Err(PyValueError::new_err(message).into());
+            return Err(fallible::error::<PyValueError>(message).into());
         }
         Ok(Chunk { code, name, mode })
     }

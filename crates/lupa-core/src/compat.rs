@@ -2,13 +2,15 @@
 
 use std::ffi::c_int;
 
+use pyo3::exceptions::PyImportError;
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyFloat, PyString};
+
+use crate::{fallible, from_lua};
+
 #[cfg(any(Py_LIMITED_API, PyPy, GraalPy, windows))]
-use pyo3::sync::PyOnceLock;
-#[cfg(any(Py_LIMITED_API, PyPy, GraalPy, windows))]
-use pyo3::types::PyType;
-use pyo3::types::{PyDict, PyString};
+use crate::imported::{Imported, Name};
 
 /// The type code of `__vectorcalloffset__`; the name is public from 3.12 on.
 pub(crate) const T_PYSSIZET: c_int = 19;
@@ -19,7 +21,7 @@ pub(crate) const READONLY: c_int = 1;
 ///
 /// The layouts are those of the headers, which inline functions there make part of the binary
 /// interface: `Include/cpython/longintrepr.h`, from 3.12 on for `PyUnstable_Long_CompactValue`.
-/// A digit has 30 bits on every 64-bit system.
+/// A digit has 30 bits unless Python was built otherwise: [`check`].
 ///
 /// # Safety
 /// A live `int`.
@@ -63,6 +65,51 @@ pub(crate) unsafe fn compact_int(object: *mut ffi::PyObject) -> Option<i64> {
         let _ = object;
         None
     }
+}
+
+/// Refuses a Python whose objects are not laid out as this file has it.
+///
+/// # Errors
+/// `ImportError`, which says what differs.
+pub(crate) fn check(py: Python<'_>) -> PyResult<()> {
+    let info = fallible::import(py, c"sys")?.getattr(fallible::name(py, c"int_info")?)?;
+    let bits = info.getattr(fallible::name(py, c"bits_per_digit")?)?.extract::<u32>()?;
+    if bits != 30 && cfg!(all(target_pointer_width = "64", not(any(Py_LIMITED_API, PyPy, GraalPy))))
+    {
+        let message =
+            format!("the integers of this Python have digits of {bits} bits; lupa needs 30");
+        return Err(fallible::error::<PyImportError>(message));
+    }
+    let fits = |number: i64| -> PyResult<bool> {
+        let object = from_lua::integer(py, number).map_err(PyErr::from)?;
+        // SAFETY: a live `int`.
+        Ok(unsafe { compact_int(object.as_ptr()) }.is_none_or(|found| found == number))
+    };
+    let mut right = true;
+    for number in [0, 1, -1, (1 << 30) - 1, 1 - (1 << 30), 1 << 30, -(1 << 30), i64::MAX] {
+        right &= fits(number)?;
+    }
+    let float = py.get_type::<PyFloat>().call1((fallible::string(py, "1.5")?,))?;
+    // SAFETY: a live `float`.
+    right &= unsafe { float_value(float.as_ptr()) } == 1.5;
+    if let Some(text) = ascii_string(py, b"lupa") {
+        right &= text?.cast::<PyString>()?.to_str()? == "lupa";
+    }
+    let dict = fallible::dict(py)?;
+    for view in [c"keys", c"values", c"items"] {
+        let view = dict.call_method0(fallible::name(py, view)?)?;
+        right &= dict_part(&view).is_none_or(|(found, _)| found.is(&dict));
+    }
+    let method = dict.getattr(fallible::name(py, c"get")?)?;
+    // SAFETY: a live object.
+    let identity = unsafe { method_identity(method.as_ptr()) };
+    right &= identity.is_some_and(|(_, instance)| instance == dict.as_ptr() as usize);
+    if right {
+        return Ok(());
+    }
+    let message =
+        "the objects of this Python are not laid out as in the one that lupa was built for";
+    Err(fallible::error::<PyImportError>(message))
 }
 
 /// The value of a `float`.
@@ -344,17 +391,21 @@ pub(crate) unsafe fn bound_method(
             }
             (!found.is_null()).then_some(found)
         };
-        let function = part(pyo3::intern!(py, "__func__").as_ptr())?;
-        Some((function, part(pyo3::intern!(py, "__self__").as_ptr())?))
+        let function = part(FUNCTION.get(py).ok()?.as_ptr())?;
+        Some((function, part(INSTANCE.get(py).ok()?.as_ptr())?))
     }
 }
+
+#[cfg(any(Py_LIMITED_API, PyPy, GraalPy, windows))]
+static FUNCTION: Name = Name::new(c"__func__");
+#[cfg(any(Py_LIMITED_API, PyPy, GraalPy, windows))]
+static INSTANCE: Name = Name::new(c"__self__");
 
 /// The type of bound methods.
 #[cfg(any(Py_LIMITED_API, PyPy, GraalPy, windows))]
 fn method_type(py: Python<'_>) -> Option<*mut ffi::PyTypeObject> {
-    static TYPE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    let found = TYPE.import(py, "types", "MethodType");
-    found.ok().map(|found| found.as_type_ptr())
+    static TYPE: Imported = Imported::new(c"types", c"MethodType");
+    TYPE.get(py).ok().map(|found| found.as_ptr().cast())
 }
 
 /// The function and the instance of a method that was just made and that nobody else has: one that is

@@ -11,6 +11,7 @@ use pyo3::types::PyTuple;
 use crate::alive::Alive;
 use crate::call::{self, Arguments, push_all};
 use crate::error::{Error, Origin, Result, classes, from_stack, raised};
+use crate::fallible;
 use crate::guard::{guard_next, guard_status};
 use crate::object::{self, LuaObject};
 use crate::runtime::{Entry, Runtime};
@@ -196,8 +197,7 @@ unsafe fn resume_with<'py, B: LuaBackend>(
     object: *mut ffi::PyObject,
     arguments: &Bound<'py, PyTuple>,
 ) -> Result<Option<Bound<'py, PyAny>>> {
-    let mut objects = Vec::new();
-    objects.try_reserve_exact(arguments.len()).map_err(|_| Error::Memory)?;
+    let mut objects = fallible::with_room(arguments.len())?;
     objects.extend(arguments.iter());
     // SAFETY: as the caller promises.
     unsafe { resume(entry, object, &objects) }
@@ -403,7 +403,7 @@ fn transfer<B: LuaBackend>(
 }
 
 fn refuse(py: Python<'_>, message: &'static str) -> Error {
-    PyErr::from_type(classes(py).error.bind(py).clone(), message).into()
+    fallible::error_of(classes(py).error.bind(py).clone(), message).into()
 }
 
 /// What an iterator's end is where a method must give a value: `StopIteration`.

@@ -20,6 +20,7 @@ use pyo3::types::{PyDict, PyList, PyTuple};
 use crate::alive::Alive;
 use crate::boxes::View;
 use crate::compat;
+use crate::fallible;
 use crate::runtime::{Entry, Runtime};
 use crate::to_lua::{Mode, Prepared, prepare_plain, push};
 use crate::types::Link;
@@ -101,7 +102,7 @@ impl Cursor {
 
 #[cold]
 fn changed(_: Python<'_>) -> PyErr {
-    PyRuntimeError::new_err("dictionary changed size during iteration")
+    fallible::error::<PyRuntimeError>("dictionary changed size during iteration")
 }
 
 #[pymethods]
@@ -127,7 +128,7 @@ impl Cursor {
                 return Ok(Some(first));
             }
             let second = Bound::from_borrowed_ptr(py, second);
-            Ok(Some(PyTuple::new(py, [first, second])?.into_any()))
+            Ok(Some(fallible::tuple(py, [first, second])?.into_any()))
         }
     }
 

@@ -8,7 +8,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyString};
 
-use crate::compat;
+use crate::{compat, fallible};
 
 /// How strings cross between Python and Lua.
 #[derive(Clone, Debug)]
@@ -31,9 +31,9 @@ impl Encoding {
         if plain == b"utf8" {
             return Ok(Encoding::Utf8);
         }
-        CString::new(name)
-            .map(Encoding::Codec)
-            .map_err(|_| PyValueError::new_err("the name of an encoding cannot contain NUL"))
+        CString::new(name).map(Encoding::Codec).map_err(|_| {
+            fallible::error::<PyValueError>("the name of an encoding cannot contain NUL")
+        })
     }
 
     fn codec(&self) -> &CStr {
@@ -67,13 +67,18 @@ impl Encoding {
     }
 
     /// Decodes to `str` whatever the bytes are: what the codec refuses is read as Latin-1.
-    pub(crate) fn decode_lossy(&self, py: Python<'_>, bytes: &[u8]) -> String {
-        let text = match self {
-            Encoding::Bytes => None,
-            Encoding::Utf8 => std::str::from_utf8(bytes).ok().map(str::to_owned),
-            _ => self.decode(py, bytes).and_then(|s| s.extract::<String>()).ok(),
-        };
-        text.unwrap_or_else(|| bytes.iter().map(|&b| char::from(b)).collect())
+    pub(crate) fn decode_lossy<'py>(
+        &self,
+        py: Python<'py>,
+        bytes: &[u8],
+    ) -> PyResult<Bound<'py, PyString>> {
+        if !matches!(self, Encoding::Bytes)
+            && let Ok(text) = self.decode(py, bytes)
+            && let Ok(text) = text.cast_into()
+        {
+            return Ok(text);
+        }
+        fallible::latin1(py, bytes)
     }
 
     /// Encodes a `str`. Without an encoding this is UTF-8: for names and source code.
@@ -98,13 +103,17 @@ impl Encoding {
             if matches!(self, Encoding::Utf8) {
                 return Ok(Cow::Borrowed(text.to_str()?.as_bytes()));
             }
-            Ok(Cow::Owned(self.encode(text)?.as_bytes().to_vec()))
+            Ok(Cow::Owned(fallible::copy(self.encode(text)?.as_bytes())?))
         } else if let Ok(bytes) = code.cast::<PyBytes>() {
             Ok(Cow::Borrowed(bytes.as_bytes()))
         } else if let Ok(bytes) = code.cast::<PyByteArray>() {
-            Ok(Cow::Owned(bytes.to_vec()))
+            let bytes = bytes.py().get_type::<PyBytes>().call1((bytes,))?;
+            Ok(Cow::Owned(fallible::copy(bytes.cast::<PyBytes>()?.as_bytes())?))
         } else {
-            Err(PyTypeError::new_err(format!("Expected string, got {}", code.get_type().repr()?)))
+            Err(fallible::error::<PyTypeError>(format!(
+                "Expected string, got {}",
+                code.get_type().repr()?
+            )))
         }
     }
 }
@@ -118,7 +127,7 @@ pub(crate) fn ascii(name: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     } else if let Ok(bytes) = name.cast::<PyByteArray>() {
         bytes.to_vec()
     } else {
-        return Err(PyValueError::new_err(format!(
+        return Err(fallible::error::<PyValueError>(format!(
             "expected string, got {}",
             name.get_type().repr()?
         )));
@@ -126,6 +135,8 @@ pub(crate) fn ascii(name: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     if bytes.is_ascii() {
         Ok(bytes)
     } else {
-        Err(PyValueError::new_err("byte string input has unknown encoding, only ASCII is allowed"))
+        Err(fallible::error::<PyValueError>(
+            "byte string input has unknown encoding, only ASCII is allowed",
+        ))
     }
 }

@@ -1,5 +1,6 @@
 //! [`Engine`]: what `LuaRuntime`, which is one concrete class, asks of the backend, which is a type.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::sync::OnceLock;
@@ -12,7 +13,8 @@ use pyo3::types::PyTuple;
 use crate::alive::Alive;
 use crate::call::{self, Arguments};
 use crate::chunks::{Chunks, Source};
-use crate::error::{Error, Origin, Result, classes, from_stack, raised};
+use crate::error::{Error, LuaError, Origin, Result, from_stack, raised};
+use crate::fallible;
 use crate::from_lua::from_lua;
 use crate::limits::{Seconds, Wanted};
 use crate::owner::RuntimeObject;
@@ -75,6 +77,10 @@ pub(crate) trait Engine: Send + Sync {
         recursive: bool,
     ) -> Result<Bound<'py, PyAny>>;
     fn gc(&self, state: &Bound<'_, PyAny>, command: Gc) -> Result<()>;
+    /// Stops the collector, at the beginning of a block.
+    fn stop_gc(&self, state: &Bound<'_, PyAny>) -> Result<()>;
+    /// Starts it again, unless there are other blocks; `begun` if this one has stopped it.
+    fn restart_gc(&self, state: &Bound<'_, PyAny>, begun: bool) -> Result<()>;
     fn set_overflow_handler(
         &self,
         state: &Bound<'_, PyAny>,
@@ -144,7 +150,7 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
         creation: Creation<'py>,
     ) -> Result<Bound<'py, PyAny>> {
         let instance = Instance::<B>::open(creation.seed, creation.count_memory, Some(hook::<B>))
-            .map_err(|error| failed(py, &error.to_string()))?;
+            .map_err(|error| failed(error.to_string()))?;
         let object = RuntimeObject::create(py, Box::new(Runtime::new(instance, options)))?;
         let runtime = handle::<B>(&object);
         let entry = runtime.enter(py)?;
@@ -189,7 +195,8 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
             }
             Chunks::learn(&entry, stack, source, &chunk);
         }
-        let objects: Vec<_> = args.iter().collect();
+        let mut objects = fallible::with_room(args.len())?;
+        objects.extend(args.iter());
         if call::push_quick(&entry, stack, objects.iter().map(Alive::of)) {
             return call::end(&entry, stack, base, objects.len());
         }
@@ -250,7 +257,7 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
             call::detached_call(runtime, raising, count);
             raising.top() - 1
         })?;
-        if defined.get() { Ok(result) } else { Err(failed(py, "require is not defined")) }
+        if defined.get() { Ok(result) } else { Err(failed("require is not defined")) }
     }
 
     fn globals<'py>(&self, state: &Bound<'py, PyAny>) -> Result<Bound<'py, PyAny>> {
@@ -287,6 +294,25 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
             Ok(_) => entry.check_stop(),
             Err(failure) => Err(raised(&entry, stack, failure)),
         }
+    }
+
+    fn stop_gc(&self, state: &Bound<'_, PyAny>) -> Result<()> {
+        let runtime = handle::<B>(state);
+        let entry = runtime.enter(state.py())?;
+        self.gc(state, Gc::Stop)?;
+        runtime.without_gc.set(runtime.without_gc.get().saturating_add(1));
+        drop(entry);
+        Ok(())
+    }
+
+    fn restart_gc(&self, state: &Bound<'_, PyAny>, begun: bool) -> Result<()> {
+        let runtime = handle::<B>(state);
+        let entry = runtime.enter(state.py())?;
+        let blocks = runtime.without_gc.get().saturating_sub(u32::from(begun));
+        runtime.without_gc.set(blocks);
+        let result = if blocks == 0 { self.gc(state, Gc::Restart) } else { Ok(()) };
+        drop(entry);
+        result
     }
 
     fn set_overflow_handler(
@@ -333,7 +359,7 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
         if !runtime.instance.watch().reaches_from_outside() && !runtime.due.has(due::LIMITS) {
             let message =
                 "with a Lua of the system, only code that has a time limit can be stopped";
-            return Err(PyRuntimeError::new_err(message).into());
+            return Err(fallible::error::<PyRuntimeError>(message).into());
         }
         Ok(runtime.interrupt())
     }
@@ -364,7 +390,7 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
         let memory = runtime.instance.memory();
         if !memory.is_counted() {
             let message = "max_memory must be set on LuaRuntime creation";
-            return Err(PyRuntimeError::new_err(message).into());
+            return Err(fallible::error::<PyRuntimeError>(message).into());
         }
         memory.set_limit(limit);
         Ok(())
@@ -375,7 +401,7 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
         let memory = runtime.instance.memory();
         if !memory.is_counted() {
             let message = "max_memory must be set on LuaRuntime creation";
-            return Err(PyRuntimeError::new_err(message).into());
+            return Err(fallible::error::<PyRuntimeError>(message).into());
         }
         memory.fail_after(after);
         Ok(())
@@ -455,6 +481,6 @@ impl<B: LuaBackend> Drop for Timeout<'_, B> {
     }
 }
 
-fn failed(py: Python<'_>, message: &str) -> Error {
-    PyErr::from_type(classes(py).error.bind(py).clone(), message.to_owned()).into()
+fn failed(message: impl Into<Cow<'static, str>>) -> Error {
+    fallible::error::<LuaError>(message).into()
 }

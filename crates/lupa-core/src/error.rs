@@ -6,10 +6,11 @@ use pyo3::exceptions::{
 };
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyTuple, PyType};
-use pyo3::{ffi, intern};
+use pyo3::types::PyType;
+use pyo3::{PyTypeInfo, ffi};
 
 use crate::callback::too_deep;
+use crate::fallible;
 use crate::from_lua::from_lua;
 use crate::runtime::Entry;
 
@@ -45,9 +46,7 @@ impl From<PyErr> for Error {
 
 impl From<Error> for PyErr {
     fn from(error: Error) -> Self {
-        let lua_error = |message: &'static str| {
-            Python::attach(|py| PyErr::from_type(classes(py).error.bind(py).clone(), message))
-        };
+        let lua_error = |text: &'static str| fallible::error::<LuaError>(text);
         match error {
             Error::Python(error) => *error,
             Error::Closed => lua_error("the Lua runtime is closed"),
@@ -62,12 +61,27 @@ impl From<Error> for PyErr {
                 "the Lua runtime cannot be used here: compiled code of LuaJIT has called the C function \
                  that has called Python (jit.off() for the Lua function allows it)",
             ),
-            Error::Memory => Python::attach(|py| {
-                PyErr::from_type(classes(py).memory.bind(py).clone(), "not enough memory")
-            }),
+            Error::Memory => fallible::error::<LuaMemoryError>("not enough memory"),
         }
     }
 }
+
+/// Declares a class of this module for [`fallible::error`], which is there from the beginning on.
+macro_rules! class {
+    ($name:ident, $field:ident) => {
+        pub(crate) struct $name;
+
+        // SAFETY: a class, which the module keeps for ever.
+        unsafe impl PyTypeInfo for $name {
+            fn type_object_raw(py: Python<'_>) -> *mut ffi::PyTypeObject {
+                classes(py).$field.as_ptr().cast()
+            }
+        }
+    };
+}
+
+class!(LuaError, error);
+class!(LuaMemoryError, memory);
 
 /// The exception classes of this module.
 pub(crate) struct Classes {
@@ -129,20 +143,26 @@ pub(crate) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         )?;
         error.setattr("value", py.None())?;
         let syntax = make("LuaSyntaxError", c"Lua code that does not compile.", error.as_any())?;
-        let bases = PyTuple::new(py, [error.as_any(), py.get_type::<PyMemoryError>().as_any()])?;
+        let bases = fallible::tuple(
+            py,
+            [error.clone().into_any(), py.get_type::<PyMemoryError>().into_any()],
+        )?;
         let memory = make(
             "LuaMemoryError",
             c"Lua has no memory left, or has reached the limit set for it; a ``MemoryError`` too.",
             bases.as_any(),
         )?;
         let permission = py.get_type::<PyPermissionError>();
-        let bases = PyTuple::new(py, [error.as_any(), permission.as_any()])?;
+        let bases = fallible::tuple(py, [error.clone().into_any(), permission.into_any()])?;
         let sandbox = make(
             "LuaSandboxError",
             c"Lua code in a sandbox has tried what the host has not allowed.",
             bases.as_any(),
         )?;
-        let bases = PyTuple::new(py, [error.as_any(), py.get_type::<PyTimeoutError>().as_any()])?;
+        let bases = fallible::tuple(
+            py,
+            [error.clone().into_any(), py.get_type::<PyTimeoutError>().into_any()],
+        )?;
         let timeout = make(
             "LuaTimeoutError",
             c"Lua code ran for longer than it may: see ``timeout`` and ``LuaRuntime.limits()``.",
@@ -221,12 +241,10 @@ pub(crate) fn from_stack<B: LuaBackend>(
         return stop;
     }
     // The handler has run for runtime errors only; what it left for an earlier one is not ours.
-    let traceback = entry.instance.take_traceback();
-    let traceback = if status == lua_api::ERRRUN && origin == Origin::Call {
-        entry.options.encoding.decode_lossy(py, &traceback)
-    } else {
-        String::new()
-    };
+    let mut traceback = entry.instance.take_traceback();
+    if status != lua_api::ERRRUN || origin != Origin::Call {
+        traceback.clear();
+    }
     if status == ERRMEM {
         state.pop(1);
         recover_memory(state);
@@ -241,53 +259,62 @@ pub(crate) fn from_stack<B: LuaBackend>(
         state.pop(1);
         return too_deep();
     }
-    let value = match from_lua(entry.runtime(), py, state, -1) {
-        Ok(value) => value,
-        Err(_) => state.with_bytes(-1, |bytes| match bytes {
-            Some(bytes) => PyBytes::new(py, bytes).into_any(),
-            None => py.None().into_bound(py),
-        }),
-    };
+    let value = from_lua(entry.runtime(), py, state, -1).or_else(|_| {
+        state.with_bytes(-1, |bytes| match bytes {
+            Some(bytes) => fallible::bytes(py, bytes).map(Bound::into_any),
+            None => Ok(py.None().into_bound(py)),
+        })
+    });
+    let value = value.unwrap_or_else(|_| py.None().into_bound(py));
     if value.is_instance_of::<pyo3::exceptions::PyBaseException>() {
         state.pop(1);
         return PyErr::from_value(value);
     }
+    let says_so = |text: &[u8]| text.windows(NO_MEMORY.len()).any(|part| part == NO_MEMORY);
+    let is_memory = says_so(&traceback) || state.with_bytes(-1, |bytes| bytes.is_some_and(says_so));
     let nil = state.type_of(-1) == value::NIL;
-    let mut message = text(entry, state);
+    let text = text(entry, state);
     state.pop(1);
-    if !traceback.is_empty() && !nil {
-        message.push('\n');
-    }
-    message.push_str(&traceback);
     let classes = classes(py);
-    let class = match origin {
-        _ if message.contains("not enough memory") => &classes.memory,
-        Origin::Load => {
-            message.insert_str(0, "error loading code: ");
-            &classes.syntax
-        }
-        Origin::Compile => &classes.syntax,
-        Origin::Call | Origin::Resume => &classes.error,
+    let (class, before) = match origin {
+        _ if is_memory => (&classes.memory, ""),
+        Origin::Load => (&classes.syntax, "error loading code: "),
+        Origin::Compile => (&classes.syntax, ""),
+        Origin::Call | Origin::Resume => (&classes.error, ""),
     };
-    if class.is(&classes.memory) {
+    if is_memory {
         recover_memory(state);
     }
-    let error = class.bind(py).call1((message,));
-    let error = error.and_then(|error| {
-        error.setattr(intern!(py, "value"), value)?;
+    let made = text.and_then(|text| {
+        let mut message = text;
+        if !before.is_empty() {
+            message = fallible::string(py, before)?.add(message)?;
+        }
+        if !traceback.is_empty() {
+            if !nil {
+                message = message.add(fallible::string(py, "\n")?)?;
+            }
+            message = message.add(entry.options.encoding.decode_lossy(py, &traceback)?)?;
+        }
+        let error = class.bind(py).call1((message,))?;
+        error.setattr(fallible::name(py, c"value")?, value)?;
         Ok(error)
     });
-    error.map_or_else(|failed| failed, PyErr::from_value)
+    made.map_or_else(|failed| failed, PyErr::from_value)
 }
 
+/// What Lua says when it has no memory.
+const NO_MEMORY: &[u8] = b"not enough memory";
+
 /// The text of a string or number; other values have none.
-fn text<B: LuaBackend>(entry: &Entry<'_, B>, state: State<B>) -> String {
-    let decode = |bytes: &[u8]| entry.options.encoding.decode_lossy(entry.py, bytes);
+fn text<'py, B: LuaBackend>(entry: &Entry<'py, B>, state: State<B>) -> PyResult<Bound<'py, PyAny>> {
+    let decode =
+        |bytes: &[u8]| entry.options.encoding.decode_lossy(entry.py, bytes).map(Bound::into_any);
     if let Some(text) = state.with_bytes(-1, |bytes| bytes.map(decode)) {
         return text;
     }
     if state.type_of(-1) != value::NUMBER {
-        return String::new();
+        return decode(b"");
     }
     let (integer, float) = (state.to_integer(-1), state.to_number(-1));
     let converted = state.protect_values(|raising| {
@@ -298,10 +325,12 @@ fn text<B: LuaBackend>(entry: &Entry<'_, B>, state: State<B>) -> String {
         raising.convert_to_string(-1);
         1
     });
-    let text =
-        if converted.is_ok() { state.with_bytes(-1, |bytes| bytes.map(decode)) } else { None };
+    let text = match converted {
+        Ok(_) => state.with_bytes(-1, |bytes| decode(bytes.unwrap_or_default())),
+        Err(_) => decode(b""),
+    };
     state.pop(1);
-    text.unwrap_or_default()
+    text
 }
 
 /// After a failed allocation: frees what can be freed, so that the runtime can be used again.
@@ -324,5 +353,5 @@ pub(crate) fn raised<B: LuaBackend>(
 
 /// `TypeError`.
 pub(crate) fn type_error(message: &'static str) -> Error {
-    PyTypeError::new_err(message).into()
+    fallible::error::<PyTypeError>(message).into()
 }

@@ -3,6 +3,7 @@
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
+use crate::fallible;
 use crate::lock::Lock;
 
 /// A re-entrant lock that costs little when no other thread wants it.
@@ -49,7 +50,7 @@ impl FastRLock {
     /// Give the lock back, once for each time it was taken.
     fn release(&self) -> PyResult<()> {
         if !self.lock.is_owned() {
-            return Err(PyRuntimeError::new_err("cannot release un-acquired lock"));
+            return Err(fallible::error::<PyRuntimeError>("cannot release un-acquired lock"));
         }
         self.lock.release();
         Ok(())

@@ -10,6 +10,7 @@ use crate::callback::is_as_function;
 use crate::coroutine;
 use crate::encoding::Encoding;
 use crate::error::Result;
+use crate::fallible;
 use crate::object;
 use crate::runtime::Runtime;
 use crate::types;
@@ -155,7 +156,7 @@ fn boxed<'py, B: LuaBackend>(
     object: *mut ffi::PyObject,
 ) -> Result<Bound<'py, PyAny>> {
     if object.is_null() {
-        return Err(PyReferenceError::new_err("deleted python object").into());
+        return Err(fallible::error::<PyReferenceError>("deleted python object").into());
     }
     // SAFETY: the box owns the object, and it is alive on the stack.
     let object = unsafe { Bound::from_borrowed_ptr(py, object) };

@@ -9,6 +9,7 @@ use pyo3::types::PyTuple;
 
 use crate::coroutine;
 use crate::error::{Result, raised, type_error};
+use crate::fallible;
 use crate::guard::guard;
 use crate::object::{hold, parts, positional};
 use crate::types::slot;
@@ -42,7 +43,7 @@ pub(crate) unsafe extern "C" fn start<B: LuaBackend>(
         // SAFETY: called by Python; the arguments are alive for the time of the call.
         unsafe {
             let args = positional(args, nargsf, kwnames)?;
-            new_coroutine::<B>(py, object, PyTuple::new(py, hold(py, args)?)?)
+            new_coroutine::<B>(py, object, fallible::tuple(py, hold(py, args)?)?)
         }
     })
 }

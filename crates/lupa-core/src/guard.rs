@@ -10,6 +10,7 @@ use pyo3::panic::PanicException;
 use pyo3::prelude::*;
 
 use crate::error::Result;
+use crate::fallible::{self, no_memory};
 
 /// For slots that give an object.
 #[inline]
@@ -58,17 +59,32 @@ where
 #[inline]
 fn run<R>(py: Python<'_>, body: impl FnOnce() -> Result<R>, failed: R) -> R {
     match catch_unwind(AssertUnwindSafe(body)) {
-        Ok(Ok(result)) => result,
-        Ok(Err(error)) => {
-            PyErr::from(error).restore(py);
-            failed
-        }
-        Err(payload) => {
-            panicked(payload.as_ref()).restore(py);
-            failed
-        }
+        Ok(Ok(result)) => return result,
+        Ok(Err(error)) => raise(py, error.into()),
+        Err(payload) => raise(py, panicked(payload.as_ref())),
+    }
+    failed
+}
+
+/// Sets an exception as Python's. PyO3 makes one when that is first needed, and panics where there is no memory
+/// for its text.
+#[cold]
+fn raise(py: Python<'_>, error: PyErr) {
+    if catch_unwind(AssertUnwindSafe(|| error.restore(py))).is_err() {
+        no_memory().restore(py);
     }
 }
+
+/// The same exception, made now. To look at one that is not made yet, PyO3 attaches to Python a second time,
+/// which it refuses while Python ends.
+#[cold]
+pub(crate) fn settled(py: Python<'_>, error: PyErr) -> PyErr {
+    raise(py, error);
+    PyErr::fetch(py)
+}
+
+/// What PyO3 panics with where Python has given it no object.
+const NO_OBJECT: &str = "PyObject pointer is null";
 
 /// The exception for a panic, which is a bug.
 #[cold]
@@ -78,7 +94,11 @@ pub(crate) fn panicked(payload: &(dyn std::any::Any + Send)) -> PyErr {
         .map(String::as_str)
         .or_else(|| payload.downcast_ref::<&str>().copied())
         .unwrap_or("a panic without a message");
-    PanicException::new_err(format!("lupa: {message}; this is a bug in lupa"))
+    if message == NO_OBJECT {
+        // In a corner of PyO3 that we have no other way around.
+        return no_memory();
+    }
+    fallible::error::<PanicException>(format!("lupa: {message}; this is a bug in lupa"))
 }
 
 /// Calls Python, where the interpreter may end this thread.

@@ -7,10 +7,10 @@ use lua_api::{LuaBackend, Ref, State};
 use pyo3::exceptions::PyValueError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyString;
 
 use crate::compat;
 use crate::error::{Error, Result};
+use crate::fallible;
 use crate::guard::{guard, guard_next};
 use crate::object;
 use crate::runtime::Entry;
@@ -195,8 +195,8 @@ impl TableIterator {
             let table = unsafe { (*object.cast::<Self>()).table };
             // SAFETY: as above.
             let table = unsafe { Bound::from_borrowed_ptr(py, table) };
-            let text = format!("LuaIter({})", table.repr()?);
-            Ok(PyString::new(py, &text).into_any())
+            let text = fallible::string(py, "LuaIter(")?.add(table.repr()?)?;
+            Ok(text.add(fallible::string(py, ")")?)?)
         })
     }
 

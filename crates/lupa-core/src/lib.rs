@@ -24,12 +24,15 @@ mod cursor;
 mod encoding;
 mod engine;
 mod error;
+mod fallible;
 mod fast_rlock;
 mod from_lua;
 mod function;
 mod gil;
 mod guard;
+mod imported;
 mod iterator;
+mod length;
 mod limits;
 mod lock;
 mod lua_runtime;
@@ -101,15 +104,15 @@ const ALL: [&str; 25] = [
 pub fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     only_one_interpreter(B::NAME)?;
-    lua_api::check_installed::<B>().map_err(PyImportError::new_err)?;
+    lua_api::check_installed::<B>().map_err(fallible::error::<PyImportError>)?;
     let package_name = format!("lupa.{}", B::NAME);
     module.setattr("__name__", &package_name)?;
     module.setattr("__doc__", module_doc::<B>())?;
+    compat::check(py)?;
     engine::init::<B>();
     #[cfg(unix)]
     lua_api::dl::register(B::lua_pushnil_address());
     error::init(module)?;
-    gil::init();
     gil::init();
     monitor::init(py)?;
     types::init::<B>(module)?;
@@ -136,7 +139,7 @@ pub fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(array::as_array, module)?)?;
     module.add_function(wrap_pyfunction!(protocol::lua_type, module)?)?;
     module.add_function(wrap_pyfunction!(sandbox::exposed, module)?)?;
-    let decorators = py.import("lupa._decorators")?;
+    let decorators = fallible::import(py, c"lupa._decorators")?;
     for name in ["unpacks_lua_table", "unpacks_lua_table_method"] {
         module.add(name, decorators.getattr(name)?)?;
     }
@@ -181,7 +184,7 @@ fn only_one_interpreter(name: &str) -> PyResult<()> {
     match FIRST.compare_exchange(-1, id, Ordering::SeqCst, Ordering::SeqCst) {
         Ok(_) => Ok(()),
         Err(first) if first == id => Ok(()),
-        Err(_) => Err(PyImportError::new_err(format!(
+        Err(_) => Err(fallible::error::<PyImportError>(format!(
             "lupa.{name} can be used in one interpreter of a process only"
         ))),
     }

@@ -4,9 +4,11 @@ use std::sync::Mutex;
 
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyTuple};
+use pyo3::types::{PyBool, PyInt, PyTuple};
 
 use crate::engine;
+use crate::fallible;
+use crate::guard::settled;
 use crate::monitor::{NEVER, now};
 
 /// The largest count that a hook takes.
@@ -170,13 +172,21 @@ impl<'py> FromPyObject<'_, 'py> for Seconds {
     fn extract(object: pyo3::Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
         let seconds = match object.extract::<f64>() {
             Ok(seconds) if !object.is_instance_of::<PyBool>() => seconds,
-            _ => return Err(PyTypeError::new_err("a time limit must be a number of seconds")),
+            _ => {
+                return Err(settled(
+                    object.py(),
+                    fallible::error::<PyTypeError>("a time limit must be a number of seconds"),
+                ));
+            }
         };
         // Not a number is not above 0 either.
         if seconds > 0.0 {
             return Ok(Seconds(seconds));
         }
-        Err(PyValueError::new_err("a time limit must be greater than 0 seconds"))
+        Err(settled(
+            object.py(),
+            fallible::error::<PyValueError>("a time limit must be greater than 0 seconds"),
+        ))
     }
 }
 
@@ -185,13 +195,15 @@ fn positive(object: Option<&Bound<'_, PyAny>>, what: &str) -> PyResult<Option<i6
     let number = match object.extract::<i64>() {
         Ok(number) if !object.is_instance_of::<PyBool>() => number,
         // What is larger is as good as the largest.
-        _ if object.extract::<u128>().is_ok() => i64::MAX,
-        _ => return Err(PyTypeError::new_err(format!("{what} must be an integer"))),
+        _ if object.is_instance_of::<PyInt>() && !object.is_instance_of::<PyBool>() => {
+            if object.gt(0)? { i64::MAX } else { 0 }
+        }
+        _ => return Err(fallible::error::<PyTypeError>(format!("{what} must be an integer"))),
     };
     if number > 0 {
         return Ok(Some(number));
     }
-    Err(PyValueError::new_err(format!("{what} must be greater than 0")))
+    Err(fallible::error::<PyValueError>(format!("{what} must be greater than 0")))
 }
 
 /// What ``LuaRuntime.limits()`` gives: limits that hold inside of the ``with`` block.
@@ -235,7 +247,8 @@ impl LuaLimits {
     #[pyo3(signature = (*_exc))]
     fn __exit__(&self, py: Python<'_>, _exc: &Bound<'_, PyTuple>) -> PyResult<()> {
         let id = self.begun().pop();
-        let id = id.ok_or_else(|| PyRuntimeError::new_err("these limits have not begun"))?;
+        let id =
+            id.ok_or_else(|| fallible::error::<PyRuntimeError>("these limits have not begun"))?;
         Ok(engine::get().end_limits(self.state.bind(py), id)?)
     }
 

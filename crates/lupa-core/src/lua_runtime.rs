@@ -2,17 +2,17 @@
 
 use lua_api::Gc;
 use pyo3::exceptions::{PyTypeError, PyValueError};
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyString, PyTuple, PyType};
 
 use crate::chunks::Source;
 use crate::encoding::Encoding;
 use crate::engine::{self, Creation};
+use crate::fallible;
+use crate::imported::Imported;
 use crate::limits::{LuaLimits, Seconds};
 use crate::nogc::LuaNoGc;
-use crate::parameters::{Bytes, Default, Flag, Truth, callable, handlers, libraries};
+use crate::parameters::{Bytes, Default, Flag, Limit, Truth, callable, handlers, libraries};
 use crate::restrict::Restrictions;
 use crate::runtime::Options;
 use crate::sandbox::{self, Rights, SANDBOX_MEMORY, SANDBOX_TIMEOUT, Sandbox};
@@ -106,18 +106,18 @@ impl LuaRuntime {
         let filter = callable(attribute_filter, "attribute_filter must be callable")?;
         let (getter, setter) = handlers(attribute_handlers.as_ref())?;
         if filter.is_some() && (getter.is_some() || setter.is_some()) {
-            return Err(PyValueError::new_err(
+            return Err(fallible::error::<PyValueError>(
                 "attribute_filter and attribute_handlers are mutually exclusive",
             ));
         }
         if !(0..=1).contains(&array_base) {
-            return Err(PyValueError::new_err("array_base must be 0 or 1"));
+            return Err(fallible::error::<PyValueError>("array_base must be 0 or 1"));
         }
         let sandboxed = sandbox.0;
         let (eval_asked, builtins_asked) =
             (register_eval.is_asked_for(), register_builtins.is_asked_for());
         if sandboxed && (eval_asked || builtins_asked) {
-            return Err(PyValueError::new_err(
+            return Err(fallible::error::<PyValueError>(
                 "a sandbox has neither python.eval nor python.builtins",
             ));
         }
@@ -136,7 +136,7 @@ impl LuaRuntime {
         };
         let options = Options {
             restrictions,
-            sandbox: sandboxed.then(|| Sandbox::new(py)),
+            sandbox: sandboxed.then(|| Sandbox::new(py)).transpose()?,
             encoding,
             source_encoding,
             attribute_filter: filter.map(Bound::unbind),
@@ -146,12 +146,14 @@ impl LuaRuntime {
             convert_arrays: convert_arrays.0,
             array_base,
         };
-        let builtins = builtins(py)?;
+        // To import it takes longer than to open some libraries.
+        static BUILTINS: Imported = Imported::module(c"builtins");
+        let builtins = BUILTINS.get(py)?;
         let creation = Creation {
             libraries,
             sandbox: kept,
             eval: (register_eval.is_on() && !sandboxed)
-                .then(|| builtins.getattr(intern!(py, "eval")))
+                .then(|| builtins.getattr(fallible::name(py, c"eval")?))
                 .transpose()?,
             builtins: (register_builtins.is_on() && !sandboxed).then(|| builtins.clone()),
             overflow_handler,
@@ -245,7 +247,7 @@ impl LuaRuntime {
             return Ok(engine::get().require(state, name.as_any())?);
         }
         if !modulename.is_instance_of::<PyBytes>() {
-            return Err(PyTypeError::new_err("modulename must be a string"));
+            return Err(fallible::error::<PyTypeError>("modulename must be a string"));
         }
         Ok(engine::get().require(state, modulename)?)
     }
@@ -274,11 +276,11 @@ impl LuaRuntime {
     ) -> PyResult<Bound<'py, PyAny>> {
         let state = self.state.bind(py);
         let fields = match kwargs {
-            None => PyDict::new(py),
+            None => fallible::dict(py)?,
             Some(kwargs) => {
                 // Names are text whatever the encoding of strings.
                 let encoding = engine::get().source_encoding(state);
-                let fields = PyDict::new(py);
+                let fields = fallible::dict(py)?;
                 for (name, value) in kwargs.iter() {
                     fields.set_item(encoding.encode(name.cast::<PyString>()?)?, value)?;
                 }
@@ -308,7 +310,8 @@ impl LuaRuntime {
         args: &Bound<'py, PyTuple>,
         recursive: Truth,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let sources: Vec<_> = args.iter().collect();
+        let mut sources = fallible::with_room(args.len())?;
+        sources.extend(args.iter());
         Ok(engine::get().table_from(self.state.bind(py), &sources, recursive.0)?)
     }
 
@@ -382,7 +385,7 @@ impl LuaRuntime {
         rights: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let Some(obj) = obj else {
-            return sandbox::partial(&this.getattr("expose")?, rights);
+            return sandbox::partial(&this.getattr(fallible::name(this.py(), c"expose")?)?, rights);
         };
         let rights = Rights::parse(&obj, rights)?;
         let state = this.get().state.bind(this.py());
@@ -432,8 +435,8 @@ impl LuaRuntime {
     /// >>> len(lua.eval('string.rep("x", 200000)'))
     /// 200000
     #[pyo3(signature = (max_memory, total=Truth(false)), text_signature = "($self, /, max_memory, total=False)")]
-    fn set_max_memory(&self, py: Python<'_>, max_memory: usize, total: Truth) -> PyResult<()> {
-        self.limit_memory(py, max_memory, total.0)
+    fn set_max_memory(&self, py: Python<'_>, max_memory: Limit, total: Truth) -> PyResult<()> {
+        self.limit_memory(py, max_memory.0, total.0)
     }
 
     /// Limits for what Lua does inside of a ``with`` block.
@@ -539,7 +542,9 @@ impl LuaRuntime {
         cls: &Bound<'py, PyType>,
         item: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        cls.py().import("types")?.getattr("GenericAlias")?.call1((cls, item))
+        let py = cls.py();
+        let types = fallible::import(py, c"types")?;
+        types.getattr(fallible::name(py, c"GenericAlias")?)?.call1((cls, item))
     }
 
     fn __traverse__(
@@ -561,11 +566,4 @@ impl LuaRuntime {
         };
         Ok(engine::get().set_memory_limit(state, limit)?)
     }
-}
-
-/// Python's module of builtins, which each runtime gets; to import it takes longer than to open some libraries.
-fn builtins(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
-    static MODULE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let import = || Ok::<_, PyErr>(py.import("builtins")?.into_any().unbind());
-    Ok(MODULE.get_or_try_init(py, import)?.bind(py))
 }

@@ -6,7 +6,7 @@ use lua_api::raw::lua_State;
 use lua_api::{LuaBackend, State};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyString, PyTuple};
 
 use crate::alive::Alive;
 use crate::arguments::PyArguments;
@@ -15,6 +15,7 @@ use crate::callback::{Callback, Failure, Outcome};
 use crate::compat;
 use crate::encoding::Encoding;
 use crate::error::Error;
+use crate::fallible;
 use crate::from_lua::{find_box, from_lua, live_box, unbox_function};
 use crate::guard::{parked, unwinding};
 use crate::quick;
@@ -115,8 +116,9 @@ pub(crate) fn push_tuple<'py, B: LuaBackend>(
         }
         state.set_top(base);
     }
-    let items: Vec<_> = tuple.iter().collect();
-    let mut values = Vec::with_capacity(tuple.len() + 1);
+    let mut items = fallible::with_room(tuple.len())?;
+    items.extend(tuple.iter());
+    let mut values = fallible::with_room(tuple.len() + 1)?;
     values.extend(before.map(|number| Ready::Plain(Prepared::Integer(number))));
     for (index, item) in items.iter().enumerate() {
         let mode = if index == 0 { first } else { Mode::Value };
@@ -157,12 +159,14 @@ pub(crate) fn call<'py, B: LuaBackend>(
             &restricted
         }
     };
-    let count = (state.top() - first + 1) as usize;
+    let count = usize::try_from(state.top() - first + 1).unwrap_or(0);
     let result = if count <= FEW {
         let mut places = [null_mut(); FEW + 1];
         call_in(entry, state, callable, first, &mut places[..=count])?
     } else {
-        call_in(entry, state, callable, first, &mut vec![null_mut(); count + 1])?
+        let mut places = fallible::with_room(count + 1)?;
+        places.resize(count + 1, null_mut());
+        call_in(entry, state, callable, first, &mut places)?
     };
     push_result(entry, state, &result)
 }
@@ -189,7 +193,7 @@ fn call_in<'py, B: LuaBackend>(
         let list = arguments.places[1..].iter();
         // SAFETY: owned by the list of arguments, which outlives the call.
         let list = list.map(|&object| unsafe { Bound::from_borrowed_ptr(entry.py, object) });
-        return Ok(call_with_keywords(callable, list.collect())?);
+        return call_with_keywords(callable, list);
     }
     Ok(vectorcall(callable, arguments.places)?)
 }
@@ -240,23 +244,25 @@ fn vectorcall<'py>(
 /// A call in which `python.args` takes part.
 fn call_with_keywords<'py>(
     callable: &Bound<'py, PyAny>,
-    arguments: Vec<Bound<'py, PyAny>>,
-) -> PyResult<Bound<'py, PyAny>> {
+    arguments: impl Iterator<Item = Bound<'py, PyAny>>,
+) -> crate::error::Result<Bound<'py, PyAny>> {
     let py = callable.py();
     let mut args = Vec::new();
-    let kwargs = PyDict::new(py);
+    let kwargs = fallible::dict(py)?;
     for argument in arguments {
         if let Ok(unpacked) = argument.cast_exact::<PyArguments>() {
-            args.extend(unpacked.get().args.bind(py).iter());
+            for item in unpacked.get().args.bind(py) {
+                fallible::push(&mut args, item)?;
+            }
             for (name, value) in unpacked.get().kwargs.bind(py).iter() {
                 if kwargs.contains(&name)? {
                     let message = format!("got multiple values for keyword argument {name:?}");
-                    return Err(pyo3::exceptions::PyTypeError::new_err(message));
+                    return Err(fallible::error::<pyo3::exceptions::PyTypeError>(message).into());
                 }
                 kwargs.set_item(name, value)?;
             }
         } else {
-            args.push(argument);
+            fallible::push(&mut args, argument)?;
         }
     }
     let mut target = callable.clone();
@@ -270,7 +276,7 @@ fn call_with_keywords<'py>(
             target = unsafe { Bound::from_borrowed_ptr(py, function) };
         }
     }
-    target.call(PyTuple::new(py, args)?, Some(&kwargs))
+    Ok(target.call(fallible::tuple(py, args)?, Some(&kwargs))?)
 }
 
 /// `__index`

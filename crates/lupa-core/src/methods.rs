@@ -11,6 +11,7 @@ use pyo3::types::PyTuple;
 use crate::arguments;
 use crate::coroutine;
 use crate::error::Result;
+use crate::fallible;
 use crate::function;
 use crate::guard::guard;
 use crate::iterator::TableIterator;
@@ -119,7 +120,7 @@ unsafe extern "C" fn getattr<B: LuaBackend>(
                 && text.starts_with("__")
                 && text.ends_with("__")
             {
-                return Err(PyAttributeError::new_err(text).into());
+                return Err(fallible::error::<PyAttributeError>(text).into());
             }
             object::get_attribute::<B>(py, this, &name)
         }
@@ -155,7 +156,7 @@ unsafe extern "C" fn lua_args<B: LuaBackend>(
         let (runtime, reference) = unsafe { object::parts::<B>(this) };
         let entry = runtime.enter(py)?;
         let (args, kwargs) = arguments::unpack(&entry, reference)?;
-        Ok(PyTuple::new(py, [args.into_any(), kwargs.into_any()])?.into_any())
+        Ok(fallible::tuple(py, [args.into_any(), kwargs.into_any()])?.into_any())
     })
 }
 

@@ -6,12 +6,17 @@
 //! Python: it reads a few numbers of each runtime, and sets hooks by [`lua_api::Watch`].
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
+use lua_api::Watch;
 use pyo3::prelude::*;
 use pyo3::types::PyCFunction;
+
+use crate::gil::Gil;
+use crate::lock::Lock;
+use crate::stop::Alarm;
 
 /// How often it looks. Ctrl-C is seen within two looks.
 const TICK: u64 = 40_000_000;
@@ -36,34 +41,42 @@ pub(crate) fn now() -> u64 {
     u64::try_from(nanoseconds).unwrap_or(NEVER - 1)
 }
 
-/// What the monitor sees of a runtime.
+/// What the monitor sees of a runtime, which has a share of it. All of this is for any thread.
+pub(crate) struct Vitals {
+    pub(crate) lock: Lock,
+    pub(crate) gil: Gil,
+    /// Counts what may change a table, so each entry into Lua and each callback.
+    pub(crate) epoch: AtomicU64,
+    pub(crate) pulse: Pulse,
+    alarm: Arc<Alarm>,
+    watch: Arc<Watch>,
+}
+
+impl Vitals {
+    pub(crate) fn new(watch: Arc<Watch>, alarm: Arc<Alarm>) -> Self {
+        Vitals {
+            lock: Lock::default(),
+            gil: Gil::default(),
+            epoch: AtomicU64::new(1),
+            pulse: Pulse::default(),
+            alarm,
+            watch,
+        }
+    }
+
+    /// Has Lua look, at its next instruction, whether it is to stop.
+    pub(crate) fn nudge(&self) {
+        self.watch.call_hook();
+    }
+}
+
+/// Whether the monitor looks after a runtime.
 #[derive(Default)]
 pub(crate) struct Pulse {
     // The monitor looks at it.
     watched: AtomicBool,
     // It is on the list, perhaps for one look more.
     listed: AtomicBool,
-}
-
-/// A runtime, as the monitor sees it. All of this is called in any thread.
-pub(crate) trait Watched {
-    fn pulse(&self) -> &Pulse;
-    /// Whether some thread uses the runtime.
-    fn is_busy(&self) -> bool;
-    /// A number that changes with each entry into Lua and each callback.
-    fn beat(&self) -> u64;
-    /// When it is to be stopped, in nanoseconds of [`now`]; [`NEVER`], or 0 for at once.
-    fn deadline(&self) -> u64;
-    /// Has it look, at its next instruction, whether it is to stop.
-    fn nudge(&self);
-    /// Called at each look while it is busy.
-    fn look_after(&self);
-    /// Whether it runs, and keeps others from running Python meanwhile.
-    fn keeps_others(&self) -> bool;
-    /// Whether it did since this was asked last.
-    fn kept_others(&self) -> bool;
-    /// Whether it need not look for signals as long as its beat is this.
-    fn ignores_signals(&self, beat: u64) -> bool;
 }
 
 impl Pulse {
@@ -75,15 +88,12 @@ impl Pulse {
 }
 
 struct Entry {
-    runtime: *const dyn Watched,
+    vitals: Arc<Vitals>,
     beat: u64,
     busy: bool,
     /// Since when it has this beat, as far as the looks tell.
     since: u64,
 }
-
-// SAFETY: a runtime takes itself off the list before it is dropped; and `Watched` is for any thread.
-unsafe impl Send for Entry {}
 
 struct List {
     entries: Vec<Entry>,
@@ -102,24 +112,28 @@ fn list() -> MutexGuard<'static, List> {
 
 /// Puts a runtime on the list; false if there can be no thread.
 #[cold]
-pub(crate) fn watch(runtime: &(dyn Watched + 'static)) -> bool {
+pub(crate) fn watch(vitals: &Arc<Vitals>) -> bool {
     let mut list = list();
     if list.ending {
         // Between here and the end of a fork there is none.
         return false;
     }
-    runtime.pulse().watched.store(true, Ordering::Relaxed);
-    if !runtime.pulse().listed.swap(true, Ordering::Relaxed) {
-        list.entries.push(Entry { runtime, beat: 0, busy: false, since: now() });
+    if !vitals.pulse.listed.load(Ordering::Relaxed) {
+        if list.entries.try_reserve(1).is_err() {
+            return false;
+        }
+        let vitals = Arc::clone(vitals);
+        list.entries.push(Entry { vitals, beat: 0, busy: false, since: now() });
     }
+    vitals.pulse.watched.store(true, Ordering::Relaxed);
+    vitals.pulse.listed.store(true, Ordering::Relaxed);
     list.thread.is_some() || start(&mut list)
 }
 
-/// Takes a runtime off the list, before it is dropped.
-pub(crate) fn forget(runtime: &(dyn Watched + 'static)) {
-    if runtime.pulse().listed.load(Ordering::Relaxed) {
-        let runtime: *const dyn Watched = runtime;
-        list().entries.retain(|entry| !std::ptr::addr_eq(entry.runtime, runtime));
+/// Takes a runtime off the list that is there no more.
+pub(crate) fn forget(vitals: &Arc<Vitals>) {
+    if vitals.pulse.listed.load(Ordering::Relaxed) {
+        list().entries.retain(|entry| !Arc::ptr_eq(&entry.vitals, vitals));
     }
 }
 
@@ -161,32 +175,30 @@ fn look(entries: &mut Vec<Entry>) -> u64 {
     let time = now();
     let mut next = time + TICK;
     entries.retain_mut(|entry| {
-        // SAFETY: on the list, so not dropped: see `forget`.
-        let runtime = unsafe { &*entry.runtime };
-        let (busy, beat) = (runtime.is_busy(), runtime.beat());
+        let Vitals { lock, gil, epoch, pulse, alarm, watch } = &*entry.vitals;
+        let (busy, beat) = (lock.is_held(), epoch.load(Ordering::Relaxed));
         if busy != entry.busy || beat != entry.beat {
             (entry.busy, entry.beat, entry.since) = (busy, beat, time);
         }
         let unchanged = time - entry.since;
-        if runtime.kept_others() || runtime.keeps_others() {
+        if gil.was_kept() || gil.is_kept() {
             next = next.min(time + SHORT_TICK);
         }
         if busy {
-            runtime.look_after();
-            let deadline = runtime.deadline();
+            watch.count_everywhere();
+            let deadline = alarm.deadline();
             if deadline <= time {
-                runtime.nudge();
+                watch.call_hook();
             } else {
                 next = next.min(deadline);
-                let for_signals = unchanged >= TICK && !runtime.ignores_signals(beat);
-                if for_signals || unchanged >= SHORT_TICK && runtime.keeps_others() {
-                    runtime.nudge();
+                let for_signals = unchanged >= TICK && !alarm.is_deaf(beat);
+                if for_signals || unchanged >= SHORT_TICK && gil.is_kept() {
+                    watch.call_hook();
                 }
             }
         }
         let idle = if busy { 0 } else { unchanged };
         // Two steps: first it is told, and one look later, when it must have seen that, taken off.
-        let pulse = runtime.pulse();
         let told = !pulse.is_watched();
         pulse.watched.store(idle < PATIENCE, Ordering::Relaxed);
         let stays = idle < PATIENCE || !told;
@@ -202,8 +214,7 @@ fn pause() {
         let mut list = list();
         list.ending = true;
         for entry in &list.entries {
-            // SAFETY: on the list, so not dropped: see `forget`.
-            unsafe { &*entry.runtime }.pulse().watched.store(false, Ordering::Relaxed);
+            entry.vitals.pulse.watched.store(false, Ordering::Relaxed);
         }
         WAKE.notify_one();
         list.thread.take()
@@ -225,14 +236,14 @@ fn resume() {
 
 /// Has Python call [`pause`] and [`resume`] around its forks.
 pub(crate) fn init(py: Python<'_>) -> PyResult<()> {
-    let os = py.import("os")?;
+    let os = crate::fallible::import(py, c"os")?;
     let Ok(register) = os.getattr("register_at_fork") else {
         // A system without fork.
         return Ok(());
     };
     let before = PyCFunction::new_closure(py, None, None, |_, _| pause())?;
     let after = PyCFunction::new_closure(py, None, None, |_, _| resume())?;
-    let arguments = pyo3::types::PyDict::new(py);
+    let arguments = crate::fallible::dict(py)?;
     arguments.set_item("before", before)?;
     arguments.set_item("after_in_parent", &after)?;
     arguments.set_item("after_in_child", after)?;

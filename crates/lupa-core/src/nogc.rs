@@ -1,6 +1,8 @@
-//! `_LuaNoGC`: a block without garbage collection in Lua.
+//! `_LuaNoGC`: a block without garbage collection in Lua. The last one that ends, of those that nest or
+//! overlap, switches it on again.
 
-use lua_api::Gc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
@@ -10,23 +12,29 @@ use crate::engine;
 #[pyclass(name = "_LuaNoGC", module = "lupa", frozen)]
 pub(crate) struct LuaNoGc {
     state: Py<PyAny>,
+    // How often it was entered and not left.
+    begun: AtomicU32,
 }
 
 impl LuaNoGc {
     pub(crate) fn new(state: Py<PyAny>) -> Self {
-        LuaNoGc { state }
+        LuaNoGc { state, begun: AtomicU32::new(0) }
     }
 }
 
 #[pymethods]
 impl LuaNoGc {
     fn __enter__(&self, py: Python<'_>) -> PyResult<()> {
-        Ok(engine::get().gc(self.state.bind(py), Gc::Stop)?)
+        engine::get().stop_gc(self.state.bind(py))?;
+        self.begun.fetch_add(1, Ordering::Relaxed);
+        Ok(())
     }
 
     #[pyo3(signature = (*_exc))]
     fn __exit__(&self, py: Python<'_>, _exc: &Bound<'_, PyTuple>) -> PyResult<()> {
-        Ok(engine::get().gc(self.state.bind(py), Gc::Restart)?)
+        let less = |begun: u32| begun.checked_sub(1);
+        let begun = self.begun.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok();
+        Ok(engine::get().restart_gc(self.state.bind(py), begun)?)
     }
 
     fn __traverse__(

@@ -15,8 +15,10 @@ use pyo3::types::PyString;
 use crate::alive::Alive;
 use crate::call::{self, Arguments};
 use crate::error::{Error, Result, type_error};
+use crate::fallible;
 use crate::from_lua::from_lua_typed;
 use crate::guard::{guard, guard_int};
+use crate::length;
 use crate::owner::RuntimeObject;
 use crate::quick;
 use crate::runtime::{Entry, Runtime};
@@ -279,45 +281,8 @@ unsafe extern "C" fn length<B: LuaBackend>(object: *mut ffi::PyObject) -> ffi::P
         // SAFETY: called by Python with a live wrapper.
         let (runtime, reference) = unsafe { parts::<B>(object) };
         let entry = runtime.enter(py)?;
-        length_of(&entry, reference)
+        length::of(&entry, reference)
     })
-}
-
-/// The length of a value, as the `#` operator of this Lua has it; 0 where that is an error.
-fn length_of<B: LuaBackend>(entry: &Entry<'_, B>, reference: Ref) -> Result<ffi::Py_ssize_t> {
-    let state = entry.state();
-    let base = state.top();
-    state.push_ref(reference);
-    let asks = match state.type_of(-1) {
-        value::TABLE => B::TABLE_HAS_LEN,
-        kind => kind != value::STRING,
-    };
-    if !asks || !state.push_metatable(-1) {
-        let length = state.raw_len(-1);
-        state.set_top(base);
-        return Ok(length as ffi::Py_ssize_t);
-    }
-    state.set_top(base);
-    let runtime = entry.runtime();
-    let result = call::run(entry, |raising| {
-        raising.push_ref(reference);
-        raising.push_metatable(-1);
-        raising.push_bytes(b"__len");
-        raising.raw_get(-2);
-        if raising.type_of(-1) == value::NIL {
-            raising.push_integer(raising.raw_len(1) as i64);
-        } else {
-            raising.push_ref(reference);
-            runtime.detach();
-            raising.call(1, 1);
-            runtime.attach();
-        }
-        1
-    })?;
-    if !result.is_instance_of::<pyo3::types::PyInt>() {
-        return Err(type_error("object length is not an integer"));
-    }
-    Ok(result.extract::<ffi::Py_ssize_t>()?)
 }
 
 unsafe extern "C" fn repr<B: LuaBackend>(object: *mut ffi::PyObject) -> *mut ffi::PyObject {
@@ -325,7 +290,7 @@ unsafe extern "C" fn repr<B: LuaBackend>(object: *mut ffi::PyObject) -> *mut ffi
         // SAFETY: called by Python with a live wrapper.
         let (runtime, reference) = unsafe { parts::<B>(object) };
         let entry = runtime.enter(py)?;
-        Ok(PyString::new(py, &plain_repr(&entry, reference)).into_any())
+        Ok(fallible::string(py, &plain_repr(&entry, reference))?.into_any())
     })
 }
 
@@ -348,19 +313,22 @@ unsafe extern "C" fn str<B: LuaBackend>(object: *mut ffi::PyObject) -> *mut ffi:
         // SAFETY: called by Python with a live wrapper.
         let (runtime, reference) = unsafe { parts::<B>(object) };
         let entry = runtime.enter(py)?;
-        let text = to_string(&entry, reference)?;
-        Ok(PyString::new(py, &text).into_any())
+        Ok(to_string(&entry, reference)?.into_any())
     })
 }
 
 /// What `__tostring` gives; without that, the plain representation.
-fn to_string<B: LuaBackend>(entry: &Entry<'_, B>, reference: Ref) -> Result<String> {
+fn to_string<'py, B: LuaBackend>(
+    entry: &Entry<'py, B>,
+    reference: Ref,
+) -> Result<Bound<'py, PyString>> {
+    let plain = || Ok(fallible::string(entry.py, &plain_repr(entry, reference))?);
     let state = entry.state();
     state.push_ref(reference);
     let has_metatable = state.push_metatable(-1);
     state.pop(1 + c_int::from(has_metatable));
     if !has_metatable {
-        return Ok(plain_repr(entry, reference));
+        return plain();
     }
     let runtime = entry.runtime();
     let base = state.top();
@@ -387,7 +355,7 @@ fn to_string<B: LuaBackend>(entry: &Entry<'_, B>, reference: Ref) -> Result<Stri
         return Err(stop);
     }
     let text = match outcome {
-        Ok(0) => Ok(plain_repr(entry, reference)),
+        Ok(0) => plain(),
         Ok(_) => {
             let encoding = match &entry.options.encoding {
                 crate::encoding::Encoding::Bytes => &crate::encoding::Encoding::Utf8,
@@ -395,7 +363,10 @@ fn to_string<B: LuaBackend>(entry: &Entry<'_, B>, reference: Ref) -> Result<Stri
             };
             let text = state
                 .with_bytes(-1, |bytes| bytes.map(|bytes| encoding.decode_lossy(entry.py, bytes)));
-            text.ok_or_else(|| type_error("__tostring returned non-string object"))
+            match text {
+                Some(text) => text.map_err(Error::from),
+                None => Err(type_error("__tostring returned non-string object")),
+            }
         }
         Err(raised) => {
             let origin = crate::error::Origin::Resume;
@@ -568,9 +539,9 @@ fn get<'py, B: LuaBackend>(
             state.pop(1);
             let message = "item/attribute access not supported on functions";
             return Err(if attribute {
-                PyAttributeError::new_err(message).into()
+                fallible::error::<PyAttributeError>(message).into()
             } else {
-                PyTypeError::new_err(message).into()
+                fallible::error::<PyTypeError>(message).into()
             });
         }
         _ => state.pop(1),

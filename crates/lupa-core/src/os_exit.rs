@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use crate::callback::{Callback, Failure, Outcome, push_callback};
 use crate::error::Result;
 use crate::from_lua::from_lua;
+use crate::guard::settled;
 use crate::runtime::Entry;
 use crate::setup::step;
 use crate::stop::leave;
@@ -23,7 +24,7 @@ impl<B: LuaBackend> Callback<B> for Exit {
             _ => return Err(expected_number()),
         };
         // As in Lua, where nothing runs after it.
-        let exit = PySystemExit::new_err(code);
+        let exit = settled(entry.py, PySystemExit::new_err(code));
         leave(entry, state, exit.clone_ref(entry.py));
         Err(exit.into())
     }
@@ -35,7 +36,7 @@ fn status<B: LuaBackend>(
     state: State<B>,
 ) -> std::result::Result<i32, Failure> {
     let number = from_lua(entry.runtime(), entry.py, state, 1)?;
-    let builtin = entry.py.import("builtins")?.getattr("float")?;
+    let builtin = entry.py.get_type::<pyo3::types::PyFloat>();
     let Ok(number) = builtin.call1((number,)).and_then(|number| number.extract::<f64>()) else {
         return Err(expected_number());
     };

@@ -1,11 +1,13 @@
 //! How `LuaRuntime` takes its arguments, where that is not what PyO3 would do.
 
 use lua_api::Selection;
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyFloat, PyString};
+use pyo3::types::{PyFloat, PyInt, PyString};
 
 use crate::engine;
+use crate::fallible;
+use crate::guard::settled;
 
 /// A parameter that may be left out, given as None, or given.
 pub(crate) enum Default<'py> {
@@ -38,9 +40,30 @@ impl<'py> FromPyObject<'_, 'py> for Bytes {
             Ok(number) => Ok(Bytes(number.value() as i64)),
             // What is larger than any memory is as good as the largest number.
             Err(_) => {
-                object.extract().or_else(|_| object.extract::<u64>().map(|_| i64::MAX)).map(Bytes)
+                let number =
+                    object.extract().or_else(|_| object.extract::<u64>().map(|_| i64::MAX));
+                number.map(Bytes).map_err(|error| settled(object.py(), error))
             }
         }
+    }
+}
+
+/// A limit in bytes; a fraction is cut off, and less than nothing is refused.
+pub(crate) struct Limit(pub(crate) usize);
+
+impl<'py> FromPyObject<'_, 'py> for Limit {
+    type Error = PyErr;
+
+    fn extract(object: pyo3::Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        let whole = match object.cast::<PyFloat>() {
+            Ok(_) => object.py().get_type::<PyInt>().call1((object,))?,
+            Err(_) => object.to_owned().into_any(),
+        };
+        if whole.is_instance_of::<PyInt>() && whole.lt(0)? {
+            let message = "can't convert negative value to size_t";
+            return Err(settled(object.py(), fallible::error::<PyOverflowError>(message)));
+        }
+        whole.extract().map(Limit).map_err(|error| settled(object.py(), error))
     }
 }
 
@@ -96,7 +119,7 @@ pub(crate) fn callable<'py>(
     message: &'static str,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
     match object {
-        Some(object) if !object.is_callable() => Err(PyValueError::new_err(message)),
+        Some(object) if !object.is_callable() => Err(fallible::error::<PyValueError>(message)),
         object => Ok(object),
     }
 }
@@ -111,7 +134,9 @@ pub(crate) fn libraries(
 ) -> PyResult<(Selection, Option<Vec<&'static str>>)> {
     let names = match names {
         Some(names) if names.is_instance_of::<PyString>() => {
-            return Err(PyTypeError::new_err("libs must be a list of names, not a string"));
+            return Err(fallible::error::<PyTypeError>(
+                "libs must be a list of names, not a string",
+            ));
         }
         Some(names) => {
             Some(names.try_iter()?.map(|name| name?.extract()).collect::<PyResult<Vec<String>>>()?)
@@ -121,11 +146,11 @@ pub(crate) fn libraries(
     let engine = engine::get();
     if sandboxed {
         let safe = engine.select_safe_libraries(names.as_deref());
-        let (wanted, opened) = safe.map_err(PyValueError::new_err)?;
+        let (wanted, opened) = safe.map_err(fallible::error::<PyValueError>)?;
         return Ok((opened, Some(wanted)));
     }
     let selection = match names {
-        Some(names) => engine.select_libraries(&names).map_err(PyValueError::new_err)?,
+        Some(names) => engine.select_libraries(&names).map_err(fallible::error::<PyValueError>)?,
         None => Selection::ALL,
     };
     Ok((selection, None))
@@ -147,7 +172,7 @@ pub(crate) fn handlers<'py>(pair: Option<&Bound<'py, PyAny>>) -> PyResult<Handle
     let wrong = |error: PyErr| {
         let py = pair.py();
         if error.is_instance_of::<PyTypeError>(py) || error.is_instance_of::<PyValueError>(py) {
-            PyValueError::new_err(MESSAGE)
+            fallible::error::<PyValueError>(MESSAGE)
         } else {
             error
         }
@@ -155,7 +180,7 @@ pub(crate) fn handlers<'py>(pair: Option<&Bound<'py, PyAny>>) -> PyResult<Handle
     let items: Vec<Bound<'py, PyAny>> =
         pair.try_iter().and_then(|items| items.take(3).collect()).map_err(wrong)?;
     let Ok([getter, setter]) = <[_; 2]>::try_from(items) else {
-        return Err(PyValueError::new_err(MESSAGE));
+        return Err(fallible::error::<PyValueError>(MESSAGE));
     };
     let optional = |object: Bound<'py, PyAny>| {
         if object.is_none() { Ok(None) } else { callable(Some(object), MESSAGE) }

@@ -5,6 +5,7 @@ use pyo3::types::PyString;
 
 use crate::alive::Alive;
 use crate::boxes::View;
+use crate::fallible;
 use crate::types::Link;
 
 /// An object with the protocol that Lua shall index it by.
@@ -66,5 +67,5 @@ pub(crate) fn lua_type<'py>(obj: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'p
         return Ok(None);
     }
     let name = crate::engine::get().type_name(obj)?;
-    Ok(Some(PyString::new(obj.py(), name)))
+    Ok(Some(fallible::string(obj.py(), name)?))
 }

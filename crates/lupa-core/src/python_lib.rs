@@ -13,6 +13,7 @@ use crate::boxes::View;
 use crate::callback::{Callback, Failure, Outcome, outer, push_callback};
 use crate::cursor::Cursor;
 use crate::error::{Error, raised};
+use crate::fallible;
 use crate::metamethods::{call, push_object, push_tuple, python_argument};
 use crate::runtime::{Entry, Runtime};
 use crate::sandbox;
@@ -227,7 +228,7 @@ impl<B: LuaBackend> Callback<B> for Next {
             if ffi::PyIter_Check(iterator.as_ptr()) == 0 {
                 let kind = iterator.get_type().name()?;
                 let message = format!("'{kind}' object is not an iterator");
-                return Err(PyTypeError::new_err(message).into());
+                return Err(fallible::error::<PyTypeError>(message).into());
             }
             let item = ffi::PyIter_Next(iterator.as_ptr());
             Bound::from_owned_ptr_or_opt(entry.py, item)

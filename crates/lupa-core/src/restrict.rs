@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 
 use crate::compat;
+use crate::fallible;
 use crate::runtime::Options;
 
 /// What a function does that is not left to itself.
@@ -64,7 +65,7 @@ impl Restrictions {
     }
 
     fn list(py: Python<'_>, never: bool, eval: bool, builtins: bool) -> PyResult<Self> {
-        let module = py.import("builtins")?;
+        let module = fallible::import(py, c"builtins")?;
         let mut known = Vec::new();
         let mut add = |function: Bound<'_, PyAny>, kind| {
             // SAFETY: a live object.
@@ -74,17 +75,18 @@ impl Restrictions {
             known.push(Known { function: function.unbind(), kind, code });
         };
         for (name, kind) in ACCESS {
-            add(module.getattr(name)?, kind);
+            add(module.getattr(fallible::string(py, name)?)?, kind);
         }
         for name in CODE {
             let asked_for = builtins || (eval && name == "eval");
             if !asked_for {
-                add(module.getattr(name)?, Kind::Code);
+                add(module.getattr(fallible::string(py, name)?)?, Kind::Code);
             }
         }
         for name in ["format", "format_map"] {
-            add(py.get_type::<PyString>().getattr(name)?, Kind::Format);
-            add(PyString::new(py, "").getattr(name)?, Kind::Format);
+            let name = fallible::string(py, name)?;
+            add(py.get_type::<PyString>().getattr(&name)?, Kind::Format);
+            add(fallible::string(py, "")?.getattr(&name)?, Kind::Format);
         }
         Ok(Restrictions(known))
     }
@@ -141,7 +143,7 @@ pub(crate) fn exact_name<'py>(name: Bound<'py, PyAny>) -> PyResult<Bound<'py, Py
     }
     match name.cast::<PyBytes>() {
         Ok(bytes) if !name.is_exact_instance_of::<PyBytes>() => {
-            Ok(PyBytes::new(name.py(), bytes.as_bytes()).into_any())
+            Ok(fallible::bytes(name.py(), bytes.as_bytes())?.into_any())
         }
         _ => Ok(name),
     }
@@ -172,12 +174,14 @@ impl Restricted {
             Kind::Format => {
                 let template = match args.get_item(0) {
                     Ok(first) if is_descriptor(function) => first,
-                    _ => function.getattr("__self__").unwrap_or_else(|_| function.clone()),
+                    _ => fallible::name(py, c"__self__")
+                        .and_then(|name| function.getattr(name))
+                        .unwrap_or_else(|_| function.clone()),
                 };
                 if let Ok(template) = template.cast::<PyString>()
                     && reaches_attributes(template.to_string_lossy().as_bytes())
                 {
-                    return Err(PyAttributeError::new_err(
+                    return Err(fallible::error::<PyAttributeError>(
                         "a format string cannot read attributes where Lua's access to them is restricted",
                     ));
                 }
@@ -187,7 +191,9 @@ impl Restricted {
         }
         if kwargs.is_some_and(|kwargs| !kwargs.is_empty()) {
             let name = self.name(py);
-            return Err(PyTypeError::new_err(format!("{name}() takes no keyword arguments")));
+            return Err(fallible::error::<PyTypeError>(format!(
+                "{name}() takes no keyword arguments"
+            )));
         }
         let arguments: Vec<_> = args.iter().collect();
         match (self.kind, arguments.as_slice()) {
@@ -211,7 +217,7 @@ impl Restricted {
             }
             (Kind::Delete, [object, name]) => {
                 if self.setter.is_some() {
-                    return Err(PyAttributeError::new_err(
+                    return Err(fallible::error::<PyAttributeError>(
                         "attribute_handlers have no way to delete an attribute",
                     ));
                 }
@@ -244,7 +250,9 @@ impl Restricted {
 
 impl Restricted {
     fn name(&self, py: Python<'_>) -> String {
-        let name = self.function.bind(py).getattr("__name__").and_then(|name| name.extract());
+        let name =
+            fallible::name(py, c"__name__").and_then(|name| self.function.bind(py).getattr(name));
+        let name = name.and_then(|name| name.extract());
         name.unwrap_or_else(|_| "this function".into())
     }
 
@@ -253,14 +261,14 @@ impl Restricted {
         let name = self.name(py);
         if self.kind == Kind::Never {
             let message = format!("Lua code cannot use {name}() in a sandbox");
-            return PyPermissionError::new_err(message);
+            return fallible::error::<PyPermissionError>(message);
         }
         let cure = match (self.kind, name.as_str()) {
             (Kind::Code, "eval") => "; register_eval=True or register_builtins=True allows it",
             (Kind::Code, _) => "; register_builtins=True allows it",
             _ => " without an argument",
         };
-        PyPermissionError::new_err(format!(
+        fallible::error::<PyPermissionError>(format!(
             "Lua code cannot use {name}() where its access to attributes is restricted{cure}"
         ))
     }
@@ -296,9 +304,9 @@ impl Restricted {
     /// A copy of the attributes that Lua code may read.
     fn vars<'py>(&self, object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let py = object.py();
-        let all = PyDict::new(py);
+        let all = fallible::dict(py)?;
         all.update(self.function.bind(py).call1((object,))?.cast::<pyo3::types::PyMapping>()?)?;
-        let visible = PyDict::new(py);
+        let visible = fallible::dict(py)?;
         for name in all.keys() {
             let value = match &self.getter {
                 Some(_) => found(py, self.get(object, name.clone()))?,
@@ -317,7 +325,7 @@ impl Restricted {
     /// The names that Lua code may read.
     fn dir<'py>(&self, object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let py = object.py();
-        let visible = pyo3::types::PyList::empty(py);
+        let visible = fallible::list(py)?;
         for name in self.function.bind(py).call1((object,))?.try_iter()? {
             let name = name?;
             let allowed = match &self.getter {

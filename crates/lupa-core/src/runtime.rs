@@ -3,8 +3,8 @@
 use std::cell::{Cell, OnceCell};
 use std::ops::Deref;
 use std::ptr::{NonNull, null_mut};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use lua_api::{Gc, Instance, LuaBackend, Reentered, Ref, State, Thread};
 use pyo3::ffi;
@@ -17,9 +17,8 @@ use crate::chunks::Chunks;
 use crate::cursor::Ahead;
 use crate::encoding::Encoding;
 use crate::error::{Error, Result};
-use crate::gil::{Before, Gil};
-use crate::lock::Lock;
-use crate::monitor::{self, NEVER, Pulse, Watched, now};
+use crate::gil::Before;
+use crate::monitor::{self, NEVER, Vitals, now};
 use crate::restrict::Restrictions;
 use crate::sandbox::Sandbox;
 use crate::stop::{Due, Stops, due};
@@ -64,11 +63,8 @@ pub(crate) struct Anchors {
 /// One Lua and everything that Python needs to use it.
 pub(crate) struct Runtime<B: LuaBackend> {
     pub(crate) instance: Box<Instance<B>>,
-    lock: Lock,
-    gil: Gil,
-    // Counts what may change a table; see `epoch`.
-    epoch: AtomicU64,
-    pulse: Pulse,
+    /// What others look at while Lua runs, the monitor above all.
+    vitals: Arc<Vitals>,
     pub(crate) due: Due,
     pub(crate) stops: Stops,
     pub(crate) boxes: Boxes,
@@ -84,20 +80,21 @@ pub(crate) struct Runtime<B: LuaBackend> {
     pub(crate) implementation: OnceCell<String>,
     /// Memory that the runtime used before any user code, in bytes.
     pub(crate) base_memory: Cell<usize>,
+    /// How many blocks there are in which the collector does not run.
+    pub(crate) without_gc: Cell<u32>,
     // The Python object that owns this; borrowed.
     pub(crate) owner: Cell<*mut ffi::PyObject>,
 }
 
 impl<B: LuaBackend> Runtime<B> {
     pub(crate) fn new(instance: Box<Instance<B>>, options: Options) -> Self {
+        let stops = Stops::default();
+        let vitals = Vitals::new(Arc::clone(instance.watch()), Arc::clone(&stops.alarm));
         Runtime {
             instance,
-            lock: Lock::default(),
-            gil: Gil::default(),
-            epoch: AtomicU64::new(1),
-            pulse: Pulse::default(),
+            vitals: Arc::new(vitals),
             due: Due::default(),
-            stops: Stops::default(),
+            stops,
             boxes: Boxes::default(),
             strings: Strings::default(),
             chunks: Chunks::default(),
@@ -108,6 +105,7 @@ impl<B: LuaBackend> Runtime<B> {
             anchors: Anchors::default(),
             implementation: OnceCell::new(),
             base_memory: Cell::new(0),
+            without_gc: Cell::new(0),
             owner: Cell::new(null_mut()),
         }
     }
@@ -127,13 +125,13 @@ impl<B: LuaBackend> Runtime<B> {
         if !unsafe { thread.as_ref() }.has_room() {
             return Err(too_deep().into());
         }
-        self.lock.acquire_as(thread.as_ptr() as usize, py);
+        self.vitals.lock.acquire_as(thread.as_ptr() as usize, py);
         let instance: *const Instance<B> = &raw const *self.instance;
         // SAFETY: the calling thread's.
         let before = unsafe { thread.as_ref() }.set_instance(instance.cast());
         // SAFETY: the calling thread's, which has the lock.
         unsafe { thread.as_ref().tell_room(self.instance.watch()) };
-        let below = self.gil.take_out();
+        let below = self.vitals.gil.take_out();
         let mut guard = Guard { entry: Entry { runtime: self, py }, thread, before, below: None };
         if !below.is_null() {
             guard.enter_again(below)?;
@@ -150,13 +148,13 @@ impl<B: LuaBackend> Runtime<B> {
     /// An entry for a callback: its thread has the lock already, and works on this instance.
     #[inline(always)]
     pub(crate) fn reenter<'a>(&'a self, py: Python<'a>) -> Entry<'a, B> {
-        debug_assert!(self.lock.is_owned());
+        debug_assert!(self.vitals.lock.is_owned());
         Entry { runtime: self, py }
     }
 
     /// Whether what runs was not called by Lua code of this runtime.
     pub(crate) fn is_outermost(&self) -> bool {
-        self.lock.depth() == 1
+        self.vitals.lock.depth() == 1
     }
 
     /// What is to be done when an operation begins.
@@ -168,7 +166,7 @@ impl<B: LuaBackend> Runtime<B> {
         let outermost = self.is_outermost();
         if outermost {
             // It was meant for what has ended meanwhile.
-            self.stops.end_interruption();
+            self.stops.alarm.end_interruption();
         }
         if self.due.has(due::LIMITS) {
             if outermost {
@@ -191,7 +189,7 @@ impl<B: LuaBackend> Runtime<B> {
         }
         if self.is_outermost() {
             self.due.clear(due::STOP);
-            self.stops.end_interruption();
+            self.stops.alarm.end_interruption();
             if self.due.has(due::LIMITS) {
                 self.stops.limits.borrow_mut().end_entry();
                 self.apply_limits();
@@ -201,13 +199,13 @@ impl<B: LuaBackend> Runtime<B> {
 
     /// The monitor shall know of the deadline; and what is over already need not wait for it.
     pub(crate) fn expect_deadline(&self) {
-        let deadline = self.stops.deadline();
+        let deadline = self.stops.alarm.deadline();
         if deadline == NEVER {
             return;
         }
         self.be_watched();
         if deadline <= now() {
-            self.nudge();
+            self.vitals.nudge();
         } else {
             monitor::expect(deadline);
         }
@@ -216,17 +214,17 @@ impl<B: LuaBackend> Runtime<B> {
     /// Has the monitor look after this runtime; false if there can be no monitor.
     #[inline(always)]
     pub(crate) fn be_watched(&self) -> bool {
-        self.pulse.is_watched() || monitor::watch(self)
+        self.vitals.pulse.is_watched() || monitor::watch(&self.vitals)
     }
 
     /// Stops what runs in this runtime, from any thread; false if nothing does.
     pub(crate) fn interrupt(&self) -> bool {
-        if !self.lock.is_held() {
+        if !self.vitals.lock.is_held() {
             return false;
         }
-        self.stops.interrupt();
+        self.stops.alarm.interrupt();
         self.due.set(due::STOP);
-        self.nudge();
+        self.vitals.nudge();
         self.be_watched();
         true
     }
@@ -242,13 +240,13 @@ impl<B: LuaBackend> Runtime<B> {
 
     /// Gives a reference back, now or, when another thread holds the lock, soon. Never waits.
     pub(crate) fn drop_ref(&self, reference: Ref) {
-        let mine = self.lock.try_acquire();
-        if mine && !self.gil.is_below() {
+        let mine = self.vitals.lock.try_acquire();
+        if mine && !self.vitals.gil.is_below() {
             self.instance.release(reference);
-            self.lock.release();
+            self.vitals.lock.release();
         } else {
             if mine {
-                self.lock.release();
+                self.vitals.lock.release();
             }
             let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
             pending.push(reference);
@@ -261,14 +259,14 @@ impl<B: LuaBackend> Runtime<B> {
     /// at any time, do not count: they might have run later.)
     #[inline(always)]
     pub(crate) fn epoch(&self) -> u64 {
-        self.epoch.load(Ordering::Relaxed)
+        self.vitals.epoch.load(Ordering::Relaxed)
     }
 
     /// Notes that tables may change. Attached, with the lock held.
     #[inline(always)]
     pub(crate) fn change(&self) {
         // Only the lock's owner writes it; the monitor reads it.
-        self.epoch.store(self.epoch.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        self.vitals.epoch.store(self.vitals.epoch.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 
     /// Lets other Python threads run while Lua does. The lock is held.
@@ -276,13 +274,13 @@ impl<B: LuaBackend> Runtime<B> {
     pub(crate) fn detach(&self) {
         self.change();
         let watched = self.be_watched();
-        self.gil.detach(watched && self.may_keep_gil());
+        self.vitals.gil.detach(watched && self.may_keep_gil());
     }
 
     /// The same at the end of a callback, whose beginning has noted the change.
     #[inline(always)]
     pub(crate) fn detach_again(&self, before: Before) {
-        self.gil.detach_again(before, self.may_keep_gil());
+        self.vitals.gil.detach_again(before, self.may_keep_gil());
     }
 
     /// Whether whoever wants Python's lock meanwhile gets it.
@@ -294,18 +292,18 @@ impl<B: LuaBackend> Runtime<B> {
     /// Attaches to Python again, if Lua was running detached.
     #[inline(always)]
     pub(crate) fn attach(&self) {
-        self.gil.attach();
+        self.vitals.gil.attach();
     }
 
     /// The same in a callback.
     #[inline(always)]
     pub(crate) fn attach_in_callback(&self) -> Before {
-        self.gil.attach_in_callback(self.instance.watch().waits_untold())
+        self.vitals.gil.attach_in_callback(self.instance.watch().waits_untold())
     }
 
     /// Others shall be able to run now, whatever [`Runtime::detach`] thought of it.
     pub(crate) fn let_go(&self) {
-        self.gil.let_go();
+        self.vitals.gil.let_go();
     }
 
     /// Drops the objects whose boxes were finalized. Runs Python code; the lock is held.
@@ -332,7 +330,7 @@ impl<B: LuaBackend> Runtime<B> {
     /// [`Error::Busy`] inside of a use of this very runtime, which is to go on after; and
     /// [`Error::Pinned`] while Python uses memory of Lua.
     pub(crate) fn close_on_request(&self, py: Python<'_>) -> Result<()> {
-        if self.lock.is_owned() {
+        if self.vitals.lock.is_owned() {
             return if self.instance.is_open() { Err(Error::Busy) } else { Ok(()) };
         }
         let guard = match self.enter(py) {
@@ -358,7 +356,7 @@ impl<B: LuaBackend> Runtime<B> {
     /// Closes Lua for a slot of the owner: whoever could hold the lock has a reference to that, so
     /// the lock is free, or ours.
     pub(crate) fn close_guarded(&self) {
-        if self.lock.try_acquire() {
+        if self.vitals.lock.try_acquire() {
             // Finalizers are under the limits of an entry.
             if self.instance.is_open() && self.due.any() {
                 self.begin_due();
@@ -369,7 +367,7 @@ impl<B: LuaBackend> Runtime<B> {
                 // SAFETY: attached, as whoever closes a runtime is.
                 self.end_due(unsafe { Python::assume_attached() });
             }
-            self.lock.release();
+            self.vitals.lock.release();
         }
     }
 
@@ -390,47 +388,9 @@ impl<B: LuaBackend> Runtime<B> {
     }
 }
 
-impl<B: LuaBackend> Watched for Runtime<B> {
-    fn pulse(&self) -> &Pulse {
-        &self.pulse
-    }
-
-    fn is_busy(&self) -> bool {
-        self.lock.is_held()
-    }
-
-    fn beat(&self) -> u64 {
-        self.epoch()
-    }
-
-    fn deadline(&self) -> u64 {
-        self.stops.deadline()
-    }
-
-    fn nudge(&self) {
-        self.instance.watch().call_hook();
-    }
-
-    fn look_after(&self) {
-        self.instance.watch().count_everywhere();
-    }
-
-    fn keeps_others(&self) -> bool {
-        self.gil.is_kept()
-    }
-
-    fn kept_others(&self) -> bool {
-        self.gil.was_kept()
-    }
-
-    fn ignores_signals(&self, beat: u64) -> bool {
-        self.stops.is_deaf(beat)
-    }
-}
-
 impl<B: LuaBackend> Drop for Runtime<B> {
     fn drop(&mut self) {
-        monitor::forget(self);
+        monitor::forget(&self.vitals);
     }
 }
 
@@ -493,7 +453,7 @@ impl<B: LuaBackend> Guard<'_, B> {
                 Ok(())
             }
             None => {
-                runtime.gil.put_back(saved);
+                runtime.vitals.gil.put_back(saved);
                 Err(Error::Compiled)
             }
         }
@@ -505,7 +465,7 @@ impl<B: LuaBackend> Guard<'_, B> {
         let runtime = self.entry.runtime;
         runtime.change();
         runtime.instance.leave_again(below.current);
-        runtime.gil.put_back(below.saved);
+        runtime.vitals.gil.put_back(below.saved);
     }
 }
 
@@ -534,6 +494,6 @@ impl<B: LuaBackend> Drop for Guard<'_, B> {
         }
         // SAFETY: of the thread that made the guard, which is this one.
         unsafe { self.thread.as_ref() }.set_instance(self.before);
-        runtime.lock.release();
+        runtime.vitals.lock.release();
     }
 }

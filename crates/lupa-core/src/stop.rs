@@ -9,15 +9,19 @@
 
 use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use lua_api::raw::lua_State;
 use lua_api::{LuaBackend, MIN_ROOM, RUN_NOTHING, Raising, State, Thread, WAIT};
+use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
 use crate::callback::{Callback, Outcome, call_inner};
 use crate::error::{Result, classes, place};
+use crate::fallible;
+use crate::guard::settled;
 use crate::limits::{Limits, Over};
 use crate::monitor::NEVER;
 use crate::runtime::{Entry, Runtime};
@@ -57,12 +61,10 @@ impl Due {
 }
 
 /// What a runtime is to be stopped for.
+#[derive(Default)]
 pub(crate) struct Stops {
-    /// When the time is up, in nanoseconds of [`crate::monitor::now`].
-    deadline: AtomicU64,
-    interrupted: AtomicBool,
-    // With this beat, signals are not for the thread that runs Lua.
-    deaf: AtomicU64,
+    /// What the monitor looks at.
+    pub(crate) alarm: Arc<Alarm>,
     // What Lua is being stopped with. Only the lock's owner uses these.
     exception: RefCell<Option<PyErr>>,
     pub(crate) limits: RefCell<Limits>,
@@ -70,20 +72,26 @@ pub(crate) struct Stops {
     compiled: Cell<bool>,
 }
 
-impl Default for Stops {
+/// When Lua is to look whether it has to stop.
+pub(crate) struct Alarm {
+    /// When the time is up, in nanoseconds of [`crate::monitor::now`].
+    deadline: AtomicU64,
+    interrupted: AtomicBool,
+    // With this beat, signals are not for the thread that runs Lua.
+    deaf: AtomicU64,
+}
+
+impl Default for Alarm {
     fn default() -> Self {
-        Stops {
+        Alarm {
             deadline: AtomicU64::new(NEVER),
             interrupted: AtomicBool::new(false),
             deaf: AtomicU64::new(0),
-            exception: RefCell::default(),
-            limits: RefCell::default(),
-            compiled: Cell::new(false),
         }
     }
 }
 
-impl Stops {
+impl Alarm {
     /// When the monitor is to have Lua look: 0 is now.
     pub(crate) fn deadline(&self) -> u64 {
         if self.interrupted.load(Ordering::Relaxed) {
@@ -94,6 +102,15 @@ impl Stops {
 
     pub(crate) fn set_deadline(&self, deadline: u64) {
         self.deadline.store(deadline, Ordering::Relaxed);
+    }
+
+    /// Signals are not for the thread that runs Lua, as long as the beat is this.
+    fn be_deaf(&self, beat: u64) {
+        self.deaf.store(beat, Ordering::Relaxed);
+    }
+
+    fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
     }
 
     pub(crate) fn is_deaf(&self, beat: u64) -> bool {
@@ -126,7 +143,7 @@ impl<B: LuaBackend> Runtime<B> {
 
     /// Why Lua is to stop now, if it is.
     fn reason(&self) -> Option<Reason> {
-        if self.stops.interrupted.load(Ordering::Relaxed) {
+        if self.stops.alarm.is_interrupted() {
             return Some(interruption());
         }
         match self.stops.limits.borrow().over()? {
@@ -257,7 +274,8 @@ impl<B: LuaBackend> Callback<B> for Stop {
         // In a C function, the place is where it was called.
         let at = |level| Some(place(state, level)).filter(|place| !place.is_empty());
         let text = at(0).or_else(|| at(1)).unwrap_or_default() + &text;
-        let exception = PyErr::from_type(class(classes(py)).bind(py).clone(), text);
+        let class = class(classes(py)).bind(py).clone();
+        let exception = settled(py, fallible::error_of(class, text));
         leave(entry, state, exception.clone_ref(py));
         Err(exception.into())
     }
@@ -268,8 +286,17 @@ pub(crate) fn leave<B: LuaBackend>(entry: &Entry<'_, B>, state: State<B>, except
     let watch = entry.instance.watch();
     // SAFETY: the coroutine that runs.
     unsafe { watch.call_always(state.raw()) };
-    *entry.stops.exception.borrow_mut() = Some(exception);
+    // What was there before may run any code when it goes.
+    drop(entry.stops.exception.replace(Some(exception)));
     entry.due.set(due::STOP);
+}
+
+/// Whether this is the thread that Python handles signals in, as Python says.
+fn is_main_thread(py: Python<'_>) -> PyResult<bool> {
+    let threading = fallible::import(py, c"threading")?;
+    let main = threading.call_method0(fallible::name(py, c"main_thread")?)?;
+    let main = main.getattr(fallible::name(py, c"ident")?)?;
+    main.eq(threading.call_method0(fallible::name(py, c"get_ident")?)?)
 }
 
 impl<B: LuaBackend> Runtime<B> {
@@ -285,16 +312,18 @@ impl<B: LuaBackend> Runtime<B> {
         let thread = unsafe { Thread::this().as_ref() };
         let main = match thread.is_main() {
             Some(main) => main,
-            None => {
-                let threading = py.import("threading")?;
-                let main = threading.call_method0("main_thread")?.getattr("ident")?;
-                let main = main.eq(threading.call_method0("get_ident")?)?;
-                thread.set_main(main);
-                main
-            }
+            None => match is_main_thread(py) {
+                Ok(main) => {
+                    thread.set_main(main);
+                    main
+                }
+                // Where nothing can be imported any more, Python itself knows.
+                Err(error) if error.is_instance_of::<PyImportError>(py) => true,
+                Err(error) => return Err(error),
+            },
         };
         if !main {
-            self.stops.deaf.store(self.epoch(), Ordering::Relaxed);
+            self.stops.alarm.be_deaf(self.epoch());
         }
         Ok(main)
     }
@@ -355,7 +384,7 @@ impl<B: LuaBackend> Runtime<B> {
         } else {
             self.due.clear(due::LIMITS);
         }
-        self.stops.set_deadline(deadline);
+        self.stops.alarm.set_deadline(deadline);
     }
 
     /// Instructions of compiled code cannot be counted: LuaJIT interprets meanwhile.

@@ -11,13 +11,14 @@ use lua_api::{LuaBackend, Ref, Thread};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::sync::critical_section::with_critical_section;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
 use crate::alive::Alive;
 use crate::callback::too_deep;
 use crate::error::{Error, Result, raised};
+use crate::fallible;
+use crate::imported::Imported;
 use crate::object;
 use crate::plain::{Held, Plain, borrowed_item, hint};
 use crate::runtime::Entry;
@@ -164,7 +165,7 @@ impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
         }
         // Some at a time, and nothing is on the Lua stack while the iterator runs.
         loop {
-            let items = PyList::empty(source.py());
+            let items = fallible::list(source.py())?;
             for item in iterator.by_ref().take(CHUNK) {
                 items.append(item?)?;
             }
@@ -204,7 +205,7 @@ impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
             self.pair(&key, &value, seen.as_deref_mut())?;
             if dict.len() != length {
                 let message = "dictionary changed size during iteration";
-                return Err(PyRuntimeError::new_err(message).into());
+                return Err(fallible::error::<PyRuntimeError>(message).into());
             }
         }
     }
@@ -451,15 +452,11 @@ enum Abc {
 }
 
 fn is_a(object: &Bound<'_, PyAny>, abc: Abc) -> PyResult<bool> {
-    static MAPPING: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    static SEQUENCE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let (cell, name) = match abc {
-        Abc::Mapping => (&MAPPING, "Mapping"),
-        Abc::Sequence => (&SEQUENCE, "Sequence"),
+    static MAPPING: Imported = Imported::new(c"collections.abc", c"Mapping");
+    static SEQUENCE: Imported = Imported::new(c"collections.abc", c"Sequence");
+    let class = match abc {
+        Abc::Mapping => &MAPPING,
+        Abc::Sequence => &SEQUENCE,
     };
-    let py = object.py();
-    let class = cell.get_or_try_init(py, || {
-        Ok::<_, PyErr>(py.import("collections.abc")?.getattr(name)?.unbind())
-    })?;
-    object.is_instance(class.bind(py))
+    object.is_instance(&class.get(object.py())?)
 }

@@ -6,15 +6,17 @@
 
 use lua_api::{LuaBackend, Raising, Ref, State, value};
 use pyo3::exceptions::PyOverflowError;
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
-use pyo3::{ffi, intern};
 
 use crate::alive::Alive;
 use crate::boxes::{PyBox, View};
 use crate::encoding::Encoding;
 use crate::error::{Error, Result, raised};
+use crate::fallible;
 use crate::from_lua::{from_lua, live_box};
+use crate::imported::Name;
 use crate::object;
 use crate::protocol::ProtocolWrapper;
 use crate::quick;
@@ -235,12 +237,13 @@ fn other<'a, 'py, B: LuaBackend>(
     Ok(Ready::Plain(Prepared::Object(Alive::of(object), view)))
 }
 
+static GETITEM: Name = Name::new(c"__getitem__");
+
 /// The view that an object gets by itself: items if it has `__getitem__`, else attributes.
 pub(crate) fn default_view(object: &Bound<'_, PyAny>) -> PyResult<View> {
     // SAFETY: a live object.
     let has_items = unsafe { crate::compat::type_has_subscript(object.as_ptr()) }
-        || crate::compat::optional_attribute(object, intern!(object.py(), "__getitem__"))?
-            .is_some();
+        || crate::compat::optional_attribute(object, &GETITEM.get(object.py())?)?.is_some();
     Ok(if has_items { View::ITEMS } else { View::ATTRIBUTES })
 }
 
@@ -255,9 +258,10 @@ fn integer<'a, 'py, B: LuaBackend>(
     }
     match overflow_handler(entry, object)? {
         Some(handled) => Ok(handled),
-        None => {
-            Err(PyOverflowError::new_err("Python int too large to convert to a Lua integer").into())
-        }
+        None => Err(fallible::error::<PyOverflowError>(
+            "Python int too large to convert to a Lua integer",
+        )
+        .into()),
     }
 }
 

@@ -13,6 +13,7 @@ use super::userdata::{callback, find};
 use super::{access, jit, methods, numpy, object, userdata, values};
 use crate::callback::{Callback, Failure, Outcome};
 use crate::error::Error;
+use crate::fallible;
 use crate::metamethods::python_argument;
 use crate::runtime::Entry;
 
@@ -36,7 +37,7 @@ pub(super) fn block<B: LuaBackend>(
     kind: Kind,
     lens: &[isize],
 ) -> Result<(Block, Layout), Failure> {
-    let too_large = || PyValueError::new_err("an array cannot be that large");
+    let too_large = || fallible::error::<PyValueError>("an array cannot be that large");
     let mut layout = Layout::contiguous(kind, lens).ok_or_else(too_large)?;
     let bytes = layout.bytes();
     let runtime = entry.runtime();
@@ -78,7 +79,7 @@ pub(super) fn lens<B: LuaBackend>(
     let wrong = |index| {
         Failure::argument(index, function, "a shape is made of whole numbers, not negative".into())
     };
-    let too_large = || PyValueError::new_err("an array cannot be that large");
+    let too_large = || fallible::error::<PyValueError>("an array cannot be that large");
     let valid = |number: Option<i64>, index| {
         let number = number.filter(|&number| number >= least).ok_or_else(|| wrong(index))?;
         isize::try_from(number).map_err(|_| Failure::from(too_large()))
@@ -201,7 +202,7 @@ fn fill<B: LuaBackend>(
             fill(entry, state, layout, inner, at)?;
         } else {
             let problem = "the tables inside are not all of the same shape";
-            return Err(PyValueError::new_err(problem).into());
+            return Err(fallible::error::<PyValueError>(problem).into());
         }
         state.pop(1);
     }
@@ -233,7 +234,7 @@ impl<B: LuaBackend> Callback<B> for Array {
             // These do all access to Python objects, items included.
             let message =
                 "python.array is not there with attribute_handlers; the host has as_array";
-            return Err(PyTypeError::new_err(message).into());
+            return Err(fallible::error::<PyTypeError>(message).into());
         }
         let array = numpy::array(&source)?;
         // SAFETY: an array.
@@ -249,10 +250,10 @@ struct CData;
 impl<B: LuaBackend> Callback<B> for CData {
     fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
         if find(entry.runtime(), state, 1).is_none() {
-            return Err(PyTypeError::new_err("python.cdata needs an array").into());
+            return Err(fallible::error::<PyTypeError>("python.cdata needs an array").into());
         }
         if entry.runtime().arrays.ffi.get().is_none() {
-            return Err(PyRuntimeError::new_err("this Lua has no ffi").into());
+            return Err(fallible::error::<PyRuntimeError>("this Lua has no ffi").into());
         }
         jit::call(entry, state, c"cdata", &[1])
     }

@@ -14,6 +14,7 @@ use super::memory::{Held, Pin, Source};
 use super::{access, create, object, userdata};
 use crate::callback::{Callback, Failure, Outcome};
 use crate::error::{Error, Result, raised};
+use crate::fallible;
 use crate::runtime::Entry;
 use crate::setup::step;
 use crate::{object as wrapper, types};
@@ -76,7 +77,7 @@ pub(super) fn call<B: LuaBackend>(
     arguments: &[i32],
 ) -> Outcome {
     let Some(functions) = entry.runtime().arrays.ffi.get() else {
-        return Err(PyRuntimeError::new_err("this Lua has no ffi").into());
+        return Err(fallible::error::<PyRuntimeError>("this Lua has no ffi").into());
     };
     let mut held = Vec::with_capacity(arguments.len());
     for &index in arguments {
@@ -130,7 +131,9 @@ pub(super) fn number<B: LuaBackend>(
 /// Why an array has no pointer that C code could use.
 pub(super) fn no_pointer<B: LuaBackend>(layout: &Layout) -> PyErr {
     if !B::HAS_FFI {
-        return PyRuntimeError::new_err("this Lua has no ffi, so an array has no data pointer");
+        return fallible::error::<PyRuntimeError>(
+            "this Lua has no ffi, so an array has no data pointer",
+        );
     }
     let problem = if layout.header.swapped {
         "its byte order is not this machine's"
@@ -139,9 +142,13 @@ pub(super) fn no_pointer<B: LuaBackend>(layout: &Layout) -> PyErr {
     } else if !layout.is_c_contiguous() {
         "it has gaps, or is not in C order (python.cdata(a) gives pointer and strides)"
     } else {
-        return PyRuntimeError::new_err("the ffi was not there when the first array came");
+        return fallible::error::<PyRuntimeError>(
+            "the ffi was not there when the first array came",
+        );
     };
-    PyValueError::new_err(format!("the array has no data pointer: {problem}; a:copy() has one"))
+    fallible::error::<PyValueError>(format!(
+        "the array has no data pointer: {problem}; a:copy() has one"
+    ))
 }
 
 /// `describe(a)`: what the chunk wants to know of an array: the C type of its elements, the address,
@@ -154,7 +161,7 @@ impl<B: LuaBackend> Callback<B> for Describe {
     fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
         let Some((_owner, layout)) = userdata::parts(entry.runtime(), entry.py, state, 1) else {
             let message = "an array is needed here, and one that was not released";
-            return Err(PyTypeError::new_err(message).into());
+            return Err(fallible::error::<PyTypeError>(message).into());
         };
         let header = layout.header;
         let size = header.kind.size() as isize;
@@ -203,10 +210,10 @@ impl<B: LuaBackend> Callback<B> for Adopt {
             .with_bytes(3, |name| String::from_utf8_lossy(name.unwrap_or_default()).into_owned());
         let Some(kind) = Kind::from_ffi_name(&name) else {
             let message = format!("an array cannot hold elements of the C type '{name}'");
-            return Err(PyTypeError::new_err(message).into());
+            return Err(fallible::error::<PyTypeError>(message).into());
         };
         let lens = create::lens(state, 6, "array", false)?;
-        let too_large = || PyValueError::new_err("an array cannot be that large");
+        let too_large = || fallible::error::<PyValueError>("an array cannot be that large");
         let mut layout = Layout::contiguous(kind, &lens).ok_or_else(too_large)?;
         let known = state.to_number(4);
         if known >= 0.0 && layout.bytes() as f64 > known {
@@ -215,7 +222,7 @@ impl<B: LuaBackend> Callback<B> for Adopt {
                 layout.count(),
                 kind.name()
             );
-            return Err(PyValueError::new_err(message).into());
+            return Err(fallible::error::<PyValueError>(message).into());
         }
         layout.header.data = state.to_number(2) as usize as *mut u8;
         layout.header.readonly = state.to_bool(5);

@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 
 use super::dtype::Kind;
 use super::layout::{Dim, Header, Layout};
+use crate::fallible;
 use crate::types::drop_object;
 
 /// A block of zeros from the system's allocator, counted in the account of the runtime that it was
@@ -77,7 +78,7 @@ impl Export {
         };
         let Some((kind, swapped)) = Kind::from_format(format, view.itemsize as usize) else {
             let format = String::from_utf8_lossy(format);
-            return Err(PyTypeError::new_err(format!(
+            return Err(fallible::error::<PyTypeError>(format!(
                 "a Lua array cannot hold elements of the format '{format}' ({} bytes each); pass \
                  the object itself, with as_itemgetter(obj) or as_attrgetter(obj)",
                 view.itemsize
@@ -93,7 +94,7 @@ impl Export {
         };
         let ndim = view.ndim as usize;
         if !view.suboffsets.is_null() {
-            return Err(PyBufferError::new_err("a Lua array cannot follow suboffsets"));
+            return Err(fallible::error::<PyBufferError>("a Lua array cannot follow suboffsets"));
         }
         // SAFETY: so many dimensions are described, if they are.
         let described = unsafe {
@@ -116,7 +117,7 @@ impl Export {
             }
         };
         layout.ok_or_else(|| {
-            PyBufferError::new_err(format!("a Lua array cannot have {ndim} dimensions"))
+            fallible::error::<PyBufferError>(format!("a Lua array cannot have {ndim} dimensions"))
         })
     }
 }

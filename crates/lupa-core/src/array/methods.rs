@@ -9,6 +9,7 @@ use super::memory::{Block, Source};
 use super::{create, element, object, userdata, values};
 use crate::callback::{Callback, Failure, Outcome};
 use crate::error::{Error, raised};
+use crate::fallible;
 use crate::runtime::Entry;
 use crate::to_lua::{Prepared, push_protected};
 
@@ -18,7 +19,8 @@ fn this<'py, B: LuaBackend>(
     state: State<B>,
 ) -> Result<(Bound<'py, PyAny>, Layout), Failure> {
     userdata::parts(entry.runtime(), entry.py, state, 1).ok_or_else(|| {
-        PyTypeError::new_err("an array is needed here, and one that was not released").into()
+        fallible::error::<PyTypeError>("an array is needed here, and one that was not released")
+            .into()
     })
 }
 
@@ -73,7 +75,7 @@ impl<B: LuaBackend> Callback<B> for Index {
         }
         let Some(dim) = layout.dims().first() else {
             let message = "an array without dimensions has no a[i], but a:get() and a:set(value)";
-            return Err(PyTypeError::new_err(message).into());
+            return Err(fallible::error::<PyTypeError>(message).into());
         };
         let position = values::position(entry, state, 2, dim.len)?;
         if layout.dims().len() > 1 {
@@ -125,12 +127,13 @@ fn attribute<B: LuaBackend>(
         b"real" | b"imag" => {
             let kind = layout.header.kind.name();
             let message = format!("only complex arrays have real and imag, not {kind}");
-            Err(PyAttributeError::new_err(message).into())
+            Err(fallible::error::<PyAttributeError>(message).into())
         }
         b"data" => Err(super::jit::no_pointer::<B>(layout).into()),
         _ => {
             let name = String::from_utf8_lossy(name);
-            Err(PyAttributeError::new_err(format!("an array has no field '{name}'")).into())
+            Err(fallible::error::<PyAttributeError>(format!("an array has no field '{name}'"))
+                .into())
         }
     }
 }
@@ -143,14 +146,14 @@ impl<B: LuaBackend> Callback<B> for NewIndex {
         let (_owner, layout) = this(entry, state)?;
         if state.type_of(2) == value::STRING {
             let message = "the fields of an array cannot be set";
-            return Err(PyAttributeError::new_err(message).into());
+            return Err(fallible::error::<PyAttributeError>(message).into());
         }
         if layout.dims().len() != 1 {
             let message = format!(
                 "a[i] = value is for arrays of one dimension; this has {}: a:set(i, ..., value)",
                 layout.dims().len()
             );
-            return Err(PyTypeError::new_err(message).into());
+            return Err(fallible::error::<PyTypeError>(message).into());
         }
         let at = values::element(entry, state, &layout, 2, 1)?;
         let value = values::read(entry, state, 3, layout.header.kind)?;
@@ -193,7 +196,7 @@ pub(super) struct NoLength;
 impl<B: LuaBackend> Callback<B> for NoLength {
     fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
         this(entry, state)?;
-        Err(PyTypeError::new_err("an array without dimensions has no length").into())
+        Err(fallible::error::<PyTypeError>("an array without dimensions has no length").into())
     }
 }
 
@@ -224,7 +227,7 @@ impl<B: LuaBackend> Callback<B> for Slice {
         if !by_dimension {
             let Some(dim) = dims.first() else {
                 let message = "an array without dimensions cannot be sliced";
-                return Err(PyTypeError::new_err(message).into());
+                return Err(fallible::error::<PyTypeError>(message).into());
             };
             if top > 4 {
                 return Err(Failure::argument(4, "slice", "too many arguments".into()));
@@ -279,13 +282,13 @@ fn range<B: LuaBackend>(
 ) -> Result<Range, Failure> {
     let optional = |index: i32| match state.type_of(index) {
         value::NIL | value::NONE => Ok(None),
-        _ => super::access::integer(state, index)
-            .map(Some)
-            .ok_or_else(|| Failure::from(PyTypeError::new_err("a slice is described by integers"))),
+        _ => super::access::integer(state, index).map(Some).ok_or_else(|| {
+            Failure::from(fallible::error::<PyTypeError>("a slice is described by integers"))
+        }),
     };
     let step = optional(index + 2)?.unwrap_or(1);
     if step == 0 {
-        return Err(PyValueError::new_err("the step of a slice is not 0").into());
+        return Err(fallible::error::<PyValueError>("the step of a slice is not 0").into());
     }
     let len = len as i64;
     let (from, to) = if step > 0 { (0, len - 1) } else { (len - 1, 0) };
@@ -334,15 +337,15 @@ impl<B: LuaBackend> Callback<B> for Reshape {
             lens.iter().try_fold(1_isize, |product, &len| product.checked_mul(len));
         if product != Some(count) || lens.contains(&-1) {
             let message = format!("{} elements cannot have this shape", layout.count());
-            return Err(PyValueError::new_err(message).into());
+            return Err(fallible::error::<PyValueError>(message).into());
         }
         if !layout.is_c_contiguous() {
             let message = "only an array in C order without gaps can be reshaped; a:copy() is one";
-            return Err(PyValueError::new_err(message).into());
+            return Err(fallible::error::<PyValueError>(message).into());
         }
         match layout.reshaped(&lens) {
             Some(view) => push_view(entry, state, &owner, &view),
-            None => Err(PyValueError::new_err("too many dimensions").into()),
+            None => Err(fallible::error::<PyValueError>("too many dimensions").into()),
         }
     }
 }
@@ -380,7 +383,7 @@ impl<B: LuaBackend> Callback<B> for Copy {
             Ok(())
         });
         copied.map_err(|misfit: element::Misfit| {
-            PyValueError::new_err(misfit.message(header.kind))
+            fallible::error::<PyValueError>(misfit.message(header.kind))
         })?;
         push_block(entry, state, block, copy)
     }

@@ -14,6 +14,7 @@ use super::object::{create, is_array};
 use super::userdata;
 use crate::boxes::View;
 use crate::error::Result;
+use crate::fallible;
 use crate::runtime::Entry;
 use crate::to_lua::{self, Mode, Prepared, Ready};
 
@@ -34,8 +35,14 @@ fn classes(py: Python<'_>) -> Option<&'static Classes> {
         return Some(classes);
     }
     let numpy = imported(py, "numpy")?;
-    let class =
-        |name: &str| numpy.getattr(name).ok()?.cast_into::<PyType>().ok().map(Bound::unbind);
+    let class = |name: &str| {
+        numpy
+            .getattr(fallible::string(py, name).ok()?)
+            .ok()?
+            .cast_into::<PyType>()
+            .ok()
+            .map(Bound::unbind)
+    };
     // While it is being imported, some may be missing.
     let found = Classes {
         array: class("ndarray")?,
@@ -44,14 +51,15 @@ fn classes(py: Python<'_>) -> Option<&'static Classes> {
         integer: class("integer")?,
         floating: class("floating")?,
     };
-    Some(CLASSES.get_or_init(py, || found))
+    let _ = CLASSES.set(py, found);
+    CLASSES.get(py)
 }
 
 /// A module that somebody has imported.
 fn imported<'py>(py: Python<'py>, name: &str) -> Option<Bound<'py, PyAny>> {
     // SAFETY: attached; gives a borrowed reference.
     let modules = unsafe { Bound::from_borrowed_ptr(py, ffi::PyImport_GetModuleDict()) };
-    modules.get_item(name).ok().filter(|module| !module.is_none())
+    modules.get_item(fallible::string(py, name).ok()?).ok().filter(|module| !module.is_none())
 }
 
 /// With `convert_arrays`: NumPy's arrays are arrays in Lua, and its scalars are numbers and
@@ -92,7 +100,7 @@ fn scalar<'a, 'py, B: LuaBackend>(
         return Ok(Some(to_lua::prepare(entry, &integer, Mode::Value)?.hold(&integer)));
     }
     if object.is_instance(classes.floating.bind(py))?
-        && object.getattr("itemsize")?.extract::<usize>()? <= size_of::<f64>()
+        && object.getattr(fallible::name(py, c"itemsize")?)?.extract::<usize>()? <= size_of::<f64>()
     {
         return Ok(Some(Ready::Plain(Prepared::Float(object.extract()?))));
     }
@@ -129,8 +137,9 @@ fn explain(object: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
         return error;
     }
     // NumPy, of a dtype that has no format: dates, and others.
-    let dtype = object.getattr("dtype").map(|dtype| dtype.to_string()).unwrap_or_default();
-    let explained = PyTypeError::new_err(format!(
+    let dtype = fallible::name(py, c"dtype").and_then(|name| object.getattr(name));
+    let dtype = dtype.map(|dtype| dtype.to_string()).unwrap_or_default();
+    let explained = fallible::error::<PyTypeError>(format!(
         "a Lua array cannot hold elements of the dtype {dtype}; pass the object itself, with \
          as_itemgetter(obj) or as_attrgetter(obj)"
     ));
@@ -148,9 +157,9 @@ fn refuse_masked(object: &Bound<'_, PyAny>) -> PyResult<()> {
         return Ok(());
     }
     let Some(masked) = imported(py, "numpy.ma") else { return Ok(()) };
-    if object.is_instance(&masked.getattr("MaskedArray")?)? {
+    if object.is_instance(&masked.getattr(fallible::name(py, c"MaskedArray")?)?)? {
         let message = "a Lua array cannot hold a mask; pass array.filled() or array.data";
-        return Err(PyTypeError::new_err(message));
+        return Err(fallible::error::<PyTypeError>(message));
     }
     Ok(())
 }
@@ -158,22 +167,24 @@ fn refuse_masked(object: &Bound<'_, PyAny>) -> PyResult<()> {
 /// NumPy's array over the memory of an object that has another protocol for that.
 fn through_numpy<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let py = object.py();
-    let described = object.hasattr("__array_interface__")? || object.hasattr("__array_struct__")?;
-    if !described && !object.hasattr("__dlpack__")? {
+    let has = |name| object.hasattr(fallible::name(py, name)?);
+    let described = has(c"__array_interface__")? || has(c"__array_struct__")?;
+    if !described && !has(c"__dlpack__")? {
         let kind = object.get_type().name()?;
-        return Err(PyTypeError::new_err(format!(
+        return Err(fallible::error::<PyTypeError>(format!(
             "'{kind}' object cannot be a Lua array: it has neither the buffer protocol nor \
              __array_interface__ nor __dlpack__"
         )));
     }
-    let numpy = py.import("numpy").map_err(|error| {
+    let numpy = fallible::import(py, c"numpy").map_err(|error| {
         let message = "numpy is needed for an object with __array_interface__ or __dlpack__ \
                        (pip install lupa[numpy])";
-        let explained = PyImportError::new_err(message);
+        let explained = fallible::error::<PyImportError>(message);
         explained.set_cause(py, Some(error));
         explained
     })?;
-    numpy.call_method1(if described { "asarray" } else { "from_dlpack" }, (object,))
+    let convert = if described { c"asarray" } else { c"from_dlpack" };
+    numpy.call_method1(fallible::name(py, convert)?, (object,))
 }
 
 /// The memory of an object for Lua: where it is passed to Lua, it arrives as an array that shares

@@ -7,12 +7,12 @@ use std::ptr::null_mut;
 
 use pyo3::exceptions::{PyBufferError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
 use pyo3::{IntoPyObjectExt, ffi};
 
 use super::layout::Layout;
 use super::memory::{Held, Source};
 use crate::error::Result;
+use crate::fallible;
 use crate::guard::{guard, guard_int, guard_status};
 use crate::types::{self, slot};
 
@@ -167,7 +167,7 @@ unsafe extern "C" fn repr(object: *mut ffi::PyObject) -> *mut ffi::PyObject {
     guard(|py| {
         // SAFETY: called by Python with a live array.
         let layout = unsafe { layout(object) };
-        Ok(pyo3::types::PyString::new(py, &format!("<Lua {}>", describe(layout))).into_any())
+        Ok(fallible::string(py, &format!("<Lua {}>", describe(layout)))?.into_any())
     })
 }
 
@@ -175,7 +175,9 @@ unsafe extern "C" fn length(object: *mut ffi::PyObject) -> ffi::Py_ssize_t {
     // SAFETY: called by Python with a live array.
     guard_int(|_| match unsafe { layout(object) }.dims().first() {
         Some(dim) => Ok(dim.len),
-        None => Err(PyTypeError::new_err("an array without dimensions has no length").into()),
+        None => {
+            Err(fallible::error::<PyTypeError>("an array without dimensions has no length").into())
+        }
     })
 }
 
@@ -193,9 +195,6 @@ unsafe extern "C" fn get(object: *mut ffi::PyObject, read: *mut c_void) -> *mut 
 }
 
 fn getters() -> *mut ffi::PyGetSetDef {
-    fn any<'py, T: IntoPyObjectExt<'py>>(py: Python<'py>, value: T) -> PyResult<Bound<'py, PyAny>> {
-        value.into_bound_py_any(py)
-    }
     const READERS: [(&CStr, Read, &CStr); 8] = [
         (c"shape", |py, l| shape(py, l), c"The number of elements in each dimension."),
         (
@@ -203,13 +202,21 @@ fn getters() -> *mut ffi::PyGetSetDef {
             |py, l| strides(py, l),
             c"The bytes from one element to the next in each dimension.",
         ),
-        (c"dtype", |py, l| any(py, dtype_name(l)), c"The name of the element type, as NumPy's."),
-        (c"ndim", |py, l| any(py, l.dims().len()), c"The number of dimensions."),
-        (c"size", |py, l| any(py, l.count()), c"The number of elements."),
-        (c"nbytes", |py, l| any(py, l.bytes()), c"The bytes that the elements take."),
+        (
+            c"dtype",
+            |py, l| Ok(fallible::string(py, &dtype_name(l))?.into_any()),
+            c"The name of the element type, as NumPy's.",
+        ),
+        (c"ndim", |py, l| fallible::unsigned(py, l.dims().len()), c"The number of dimensions."),
+        (c"size", |py, l| fallible::unsigned(py, l.count()), c"The number of elements."),
+        (
+            c"nbytes",
+            |py, l| fallible::unsigned(py, l.bytes()),
+            c"The bytes that the elements take.",
+        ),
         (
             c"readonly",
-            |py, l| any(py, l.header.readonly),
+            |py, l| l.header.readonly.into_bound_py_any(py),
             c"Whether the memory may not be written.",
         ),
         (
@@ -234,21 +241,36 @@ fn getters() -> *mut ffi::PyGetSetDef {
 }
 
 fn shape<'py>(py: Python<'py>, layout: &Layout) -> PyResult<Bound<'py, PyAny>> {
-    Ok(PyTuple::new(py, layout.dims().iter().map(|dim| dim.len))?.into_any())
+    numbers(py, layout, |dim| dim.len)
 }
 
 fn strides<'py>(py: Python<'py>, layout: &Layout) -> PyResult<Bound<'py, PyAny>> {
-    Ok(PyTuple::new(py, layout.dims().iter().map(|dim| dim.stride))?.into_any())
+    numbers(py, layout, |dim| dim.stride)
+}
+
+fn numbers<'py>(
+    py: Python<'py>,
+    layout: &Layout,
+    number: fn(&crate::array::layout::Dim) -> isize,
+) -> PyResult<Bound<'py, PyAny>> {
+    let mut numbers = fallible::with_room(layout.dims().len())?;
+    for dim in layout.dims() {
+        numbers.push(fallible::integer(py, number(dim))?);
+    }
+    Ok(fallible::tuple(py, numbers)?.into_any())
 }
 
 fn interface<'py>(py: Python<'py>, layout: &Layout) -> PyResult<Bound<'py, PyAny>> {
     let header = layout.header;
-    let result = PyDict::new(py);
-    result.set_item("shape", shape(py, layout)?)?;
-    result.set_item("strides", strides(py, layout)?)?;
-    result.set_item("typestr", header.kind.type_string(header.swapped))?;
-    result.set_item("data", (header.data as usize, header.readonly))?;
-    result.set_item("version", 3)?;
+    let result = fallible::dict(py)?;
+    let name = |name| fallible::name(py, name);
+    result.set_item(name(c"shape")?, shape(py, layout)?)?;
+    result.set_item(name(c"strides")?, strides(py, layout)?)?;
+    let typestr = header.kind.type_string(header.swapped);
+    result.set_item(name(c"typestr")?, fallible::string(py, &typestr)?)?;
+    let address = fallible::unsigned(py, header.data as usize)?;
+    result.set_item(name(c"data")?, (address, header.readonly))?;
+    result.set_item(name(c"version")?, 3)?;
     Ok(result.into_any())
 }
 
@@ -313,7 +335,7 @@ fn refuse(layout: &Layout, flags: c_int) -> PyResult<()> {
     } else {
         return Ok(());
     };
-    Err(PyBufferError::new_err(problem))
+    Err(fallible::error::<PyBufferError>(problem))
 }
 
 unsafe extern "C" fn release_buffer(object: *mut ffi::PyObject, view: *mut ffi::Py_buffer) {

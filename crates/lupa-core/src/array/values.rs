@@ -13,6 +13,7 @@ use super::element::{Misfit, Value, store};
 use super::layout::{Header, Layout, MAX_DIMS};
 use crate::callback::{Failure, Outcome};
 use crate::error::raised;
+use crate::fallible;
 use crate::from_lua::{from_lua, live_box};
 use crate::runtime::Entry;
 use crate::to_lua;
@@ -50,7 +51,7 @@ fn push_large<B: LuaBackend>(
 ) -> Outcome {
     let Some(ready) = to_lua::overflow_handler(entry, &integer)? else {
         let message = format!("{integer} cannot be a number of this Lua without losing digits");
-        return Err(PyOverflowError::new_err(message).into());
+        return Err(fallible::error::<PyOverflowError>(message).into());
     };
     to_lua::push_protected(entry, state, ready.value())?;
     Ok(1)
@@ -80,7 +81,7 @@ pub(super) fn read<B: LuaBackend>(
         return Ok(value);
     }
     let got = format!("{}, not {}", Misfit::Type.message(kind), state.type_name(index));
-    Err(PyTypeError::new_err(got).into())
+    Err(fallible::error::<PyTypeError>(got).into())
 }
 
 /// The value of a Python number: that of a box, which is there for what is too large for Lua.
@@ -91,7 +92,7 @@ pub(super) fn from_python(object: &Bound<'_, PyAny>) -> PyResult<Value> {
     if let Ok(complex) = object.cast::<PyComplex>() {
         return Ok(Value::Complex(complex.real(), complex.imag()));
     }
-    if object.hasattr("__index__")? {
+    if object.hasattr(fallible::name(object.py(), c"__index__")?)? {
         return match object.extract::<i64>() {
             Ok(integer) => Ok(Value::Integer(integer)),
             Err(_) => object.extract::<u64>().map(Value::Large),
@@ -128,7 +129,7 @@ fn read_complex<B: LuaBackend>(
         [Some(re), Some(im)] => Ok(Value::Complex(re, im)),
         _ => {
             let message = "a table for a complex number has the fields re and im, both numbers";
-            Err(PyTypeError::new_err(message).into())
+            Err(fallible::error::<PyTypeError>(message).into())
         }
     }
 }
@@ -146,15 +147,15 @@ pub(super) unsafe fn write(header: &Header, at: *mut u8, value: Value) -> PyResu
     stored.map_err(|misfit| {
         let message = misfit.message(header.kind);
         match misfit {
-            Misfit::Range => PyOverflowError::new_err(message),
-            Misfit::Fraction => PyValueError::new_err(message),
-            Misfit::Type | Misfit::Complex => PyTypeError::new_err(message),
+            Misfit::Range => fallible::error::<PyOverflowError>(message),
+            Misfit::Fraction => fallible::error::<PyValueError>(message),
+            Misfit::Type | Misfit::Complex => fallible::error::<PyTypeError>(message),
         }
     })
 }
 
 pub(super) fn read_only() -> PyErr {
-    PyValueError::new_err("the array is read-only")
+    fallible::error::<PyValueError>("the array is read-only")
 }
 
 /// The position, from 0 on, that the value at `index` names in a dimension.
@@ -171,7 +172,9 @@ pub(super) fn position<B: LuaBackend>(
             value::NONE => "nothing",
             _ => state.type_name(index),
         };
-        return Err(PyTypeError::new_err(format!("an index is an integer, not {found}")).into());
+        return Err(
+            fallible::error::<PyTypeError>(format!("an index is an integer, not {found}")).into()
+        );
     };
     let position = number.wrapping_sub(base);
     if (0..len as i64).contains(&position) {
@@ -181,7 +184,8 @@ pub(super) fn position<B: LuaBackend>(
         0 => "there are none".to_owned(),
         _ => format!("they go from {base} to {}", len as i64 - 1 + base),
     };
-    Err(PyIndexError::new_err(format!("index {number} is out of bounds: {bounds}")).into())
+    Err(fallible::error::<PyIndexError>(format!("index {number} is out of bounds: {bounds}"))
+        .into())
 }
 
 /// The address of the element that the values from `first` on name; they must be as many as the
@@ -196,7 +200,7 @@ pub(super) fn element<B: LuaBackend>(
     let dims = layout.dims();
     if count as usize != dims.len() {
         let message = format!("an element has {} indices here, not {count}", dims.len());
-        return Err(PyIndexError::new_err(message).into());
+        return Err(fallible::error::<PyIndexError>(message).into());
     }
     let mut positions = [0; MAX_DIMS];
     for ((place, dim), index) in positions.iter_mut().zip(dims).zip(first..) {

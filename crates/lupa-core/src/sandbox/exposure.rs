@@ -13,6 +13,8 @@ use pyo3::{PyTraverseError, PyVisit};
 
 use super::rights::Rights;
 
+use crate::fallible;
+
 /// How many exposures there may be before those of dead objects are looked for.
 const FEW: usize = 64;
 
@@ -63,13 +65,13 @@ pub(crate) struct Sandbox {
 }
 
 impl Sandbox {
-    pub(crate) fn new(py: Python<'_>) -> Self {
-        Sandbox {
-            objects: PyDict::new(py).unbind(),
-            classes: PyDict::new(py).unbind(),
-            known: PyDict::new(py).unbind(),
+    pub(crate) fn new(py: Python<'_>) -> PyResult<Self> {
+        Ok(Sandbox {
+            objects: fallible::dict(py)?.unbind(),
+            classes: fallible::dict(py)?.unbind(),
+            known: fallible::dict(py)?.unbind(),
             enough: AtomicUsize::new(FEW),
-        }
+        })
     }
 
     /// What the collector has to know of, for the object that owns this.
@@ -97,7 +99,7 @@ impl Sandbox {
             forget_dead(exposures)?;
             self.enough.store(2 * exposures.len() + FEW, Ordering::Relaxed);
         }
-        exposures.set_item(address(object), Exposure::new(object, Arc::new(rights)))
+        exposures.set_item(address(object)?, Exposure::new(object, Arc::new(rights)))
     }
 
     /// What Lua code may do with an object: its own rights, or those of the first class of its real type
@@ -123,7 +125,7 @@ impl Sandbox {
                     known.clear();
                 }
                 let exposure = Exposure::new(class.as_any(), Arc::clone(&rights));
-                known.set_item(address(class.as_any()), exposure)?;
+                known.set_item(address(class.as_any())?, exposure)?;
                 return Ok(Some(rights));
             }
         }
@@ -144,15 +146,15 @@ impl Sandbox {
     }
 }
 
-fn address(object: &Bound<'_, PyAny>) -> usize {
-    object.as_ptr() as usize
+fn address<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    fallible::unsigned(object.py(), object.as_ptr() as usize)
 }
 
 fn find(exposures: &Bound<'_, PyDict>, object: &Bound<'_, PyAny>) -> PyResult<Option<Arc<Rights>>> {
     if exposures.is_empty() {
         return Ok(None);
     }
-    let found = exposures.get_item(address(object))?;
+    let found = exposures.get_item(address(object)?)?;
     let exposure = found.as_ref().and_then(|found| found.cast::<Exposure>().ok());
     Ok(exposure.map(Bound::get).and_then(|exposure| {
         let is_it = exposure.target(object.py()).is_some_and(|target| target.is(object));

@@ -3,15 +3,16 @@
 use std::collections::HashSet;
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyFunction, PyString, PyTuple, PyType};
+use pyo3::types::{PyDict, PyFunction, PyString, PyType};
 
 use super::routine::is_routine;
 
+use crate::fallible;
+
 /// The attribute in which `exposed` leaves its mark: of functions their `id()`, else None, and the
 /// keyword arguments. The modules of all Luas know each other's.
-const MARK: &str = "__lupa_exposed__";
+const MARK: &std::ffi::CStr = c"__lupa_exposed__";
 
 /// What Lua code may do with an object.
 #[derive(Debug, Default)]
@@ -40,7 +41,7 @@ impl Rights {
         let mut rights = Rights::default();
         let Some(options) = options.filter(|options| !options.is_empty()) else {
             if !is_routine(object) {
-                return Err(PyTypeError::new_err(
+                return Err(fallible::error::<PyTypeError>(
                     "say what Lua code may do with this object, as in attributes=['name']; \
                      only functions have a default, call=True",
                 ));
@@ -66,13 +67,13 @@ impl Rights {
                 "construct" => &mut rights.construct,
                 name => {
                     let message = format!("'{name}' is no option of what can be exposed");
-                    return Err(PyTypeError::new_err(message));
+                    return Err(fallible::error::<PyTypeError>(message));
                 }
             };
             *flag = value.is_truthy()?;
         }
         if rights.construct && !object.is_instance_of::<PyType>() {
-            return Err(PyTypeError::new_err("construct=True is for classes"));
+            return Err(fallible::error::<PyTypeError>("construct=True is for classes"));
         }
         Ok(rights)
     }
@@ -81,8 +82,8 @@ impl Rights {
     pub(super) fn of_mark(object: &Bound<'_, PyAny>) -> PyResult<Option<Self>> {
         let py = object.py();
         // Not what an attribute would find: a subclass, or a metaclass, has it for itself.
-        let own = object.getattr(intern!(py, "__dict__"))?;
-        let mark = own.call_method1(intern!(py, "get"), (intern!(py, MARK),))?;
+        let own = object.getattr(fallible::name(py, c"__dict__")?)?;
+        let mark = own.call_method1(fallible::name(py, c"get")?, (fallible::name(py, MARK)?,))?;
         let Ok((id, options)) = mark.extract::<(Option<usize>, Bound<'_, PyDict>)>() else {
             return Ok(None);
         };
@@ -95,9 +96,13 @@ impl Rights {
 
     /// As keyword arguments again.
     fn to_options<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let options = PyDict::new(py);
+        let options = fallible::dict(py)?;
         for (name, names) in [("attributes", &self.attributes), ("writable", &self.writable)] {
-            options.set_item(name, PyTuple::new(py, names)?)?;
+            let mut list = fallible::with_room(names.len())?;
+            for name in names {
+                list.push(fallible::string(py, name)?.into_any());
+            }
+            options.set_item(fallible::string(py, name)?, fallible::tuple(py, list)?)?;
         }
         let flags = [
             ("call", self.call),
@@ -108,7 +113,7 @@ impl Rights {
             ("construct", self.construct),
         ];
         for (name, flag) in flags {
-            options.set_item(name, flag)?;
+            options.set_item(fallible::string(py, name)?, flag)?;
         }
         Ok(options)
     }
@@ -118,14 +123,14 @@ impl Rights {
 fn names(parameter: &str, value: &Bound<'_, PyAny>) -> PyResult<HashSet<String>> {
     if value.is_instance_of::<PyString>() {
         let message = format!("{parameter} must be a list of names, not a string");
-        return Err(PyTypeError::new_err(message));
+        return Err(fallible::error::<PyTypeError>(message));
     }
     let mut names = HashSet::new();
     for name in value.try_iter()? {
         let name: String = name?.extract()?;
         if name.starts_with("__") && name.ends_with("__") {
             let message = format!("{parameter}: {name} is Python's own, and cannot be exposed");
-            return Err(PyValueError::new_err(message));
+            return Err(fallible::error::<PyValueError>(message));
         }
         names.insert(name);
     }
@@ -156,7 +161,7 @@ pub(crate) fn exposed<'py>(
     rights: Option<&Bound<'py, PyDict>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let Some(obj) = obj else {
-        return partial(&module.getattr("exposed")?, rights);
+        return partial(&module.getattr(fallible::name(module.py(), c"exposed")?)?, rights);
     };
     let id = if obj.is_exact_instance_of::<PyFunction>() {
         Some(obj.as_ptr() as usize)
@@ -164,10 +169,16 @@ pub(crate) fn exposed<'py>(
         None
     } else {
         let message = "exposed() marks classes and Python functions; lua.expose() takes any object";
-        return Err(PyTypeError::new_err(message));
+        return Err(fallible::error::<PyTypeError>(message));
     };
     let options = Rights::parse(&obj, rights)?.to_options(module.py())?;
-    obj.setattr(MARK, (id, options))?;
+    let py = module.py();
+    let id = match id {
+        Some(address) => fallible::unsigned(py, address)?,
+        None => py.None().into_bound(py),
+    };
+    let mark = fallible::tuple(py, [id, options.into_any()])?;
+    obj.setattr(fallible::name(py, MARK)?, mark)?;
     Ok(obj)
 }
 
@@ -176,5 +187,7 @@ pub(crate) fn partial<'py>(
     function: &Bound<'py, PyAny>,
     options: Option<&Bound<'py, PyDict>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    function.py().import("functools")?.getattr("partial")?.call((function,), options)
+    let py = function.py();
+    let functools = fallible::import(py, c"functools")?;
+    functools.getattr(fallible::name(py, c"partial")?)?.call((function,), options)
 }

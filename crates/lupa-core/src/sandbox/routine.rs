@@ -1,29 +1,25 @@
 //! What is a function, and what is a method of an object: types are asked, which cannot lie, and of
 //! which there are no subclasses.
 
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyCFunction, PyFunction, PyModule, PyType};
 
-static METHOD: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-static DESCRIPTOR: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-static CLASS_DESCRIPTOR: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-static STATIC: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+use crate::fallible;
+use crate::imported::Imported;
 
-/// Whether an object is of a type that Python has under this name.
-fn is_a(
-    object: &Bound<'_, PyAny>,
-    cell: &'static PyOnceLock<Py<PyType>>,
-    module: &'static str,
-    name: &'static str,
-) -> bool {
-    cell.import(object.py(), module, name).is_ok_and(|kind| object.get_type().is(kind))
+static METHOD: Imported = Imported::new(c"types", c"MethodType");
+static DESCRIPTOR: Imported = Imported::new(c"types", c"MethodDescriptorType");
+static CLASS_DESCRIPTOR: Imported = Imported::new(c"types", c"ClassMethodDescriptorType");
+static STATIC: Imported = Imported::new(c"builtins", c"staticmethod");
+static CLASS: Imported = Imported::new(c"builtins", c"classmethod");
+
+/// Whether an object is of this type.
+fn is_a(object: &Bound<'_, PyAny>, kind: &'static Imported) -> bool {
+    kind.get(object.py()).is_ok_and(|kind| object.get_type().is(&kind))
 }
 
 fn is_bound_method(object: &Bound<'_, PyAny>) -> bool {
-    is_a(object, &METHOD, "types", "MethodType")
+    is_a(object, &METHOD)
 }
 
 /// Whether an object is a function or a bound method, of Python or built in.
@@ -50,22 +46,22 @@ pub(super) fn is_method_of(
     }
     let Some(own) = class_attribute(&object.get_type(), name)? else { return Ok(false) };
     let py = object.py();
-    let instance = || value.getattr(intern!(py, "__self__"));
+    let instance = || value.getattr(fallible::name(py, c"__self__")?);
     if own.is_exact_instance_of::<PyFunction>() {
         return Ok(is_bound_method(value)
             && function_of(value)?.is(&own)
             && instance()?.is(object));
     }
-    if is_a(&own, &STATIC, "builtins", "staticmethod") {
+    if is_a(&own, &STATIC) {
         return Ok(function_of(&own)?.is(value));
     }
-    if is_a(&own, &CLASS, "builtins", "classmethod") {
+    if is_a(&own, &CLASS) {
         return Ok(is_bound_method(value) && function_of(value)?.is(&function_of(&own)?));
     }
-    if is_a(&own, &DESCRIPTOR, "types", "MethodDescriptorType") {
+    if is_a(&own, &DESCRIPTOR) {
         return Ok(value.is_instance_of::<PyCFunction>() && instance()?.is(object));
     }
-    if is_a(&own, &CLASS_DESCRIPTOR, "types", "ClassMethodDescriptorType") {
+    if is_a(&own, &CLASS_DESCRIPTOR) {
         return Ok(value.is_instance_of::<PyCFunction>() && instance()?.is(object.get_type()));
     }
     Ok(false)
@@ -73,7 +69,7 @@ pub(super) fn is_method_of(
 
 /// What a method is made of.
 fn function_of<'py>(method: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    method.getattr(intern!(method.py(), "__func__"))
+    method.getattr(fallible::name(method.py(), c"__func__")?)
 }
 
 /// What a class has under a name, as it is there.
@@ -83,7 +79,7 @@ fn class_attribute<'py>(
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
     let py = class.py();
     for base in class.mro().iter() {
-        let own = base.getattr(intern!(py, "__dict__"))?;
+        let own = base.getattr(fallible::name(py, c"__dict__")?)?;
         if own.contains(name)? {
             return own.get_item(name).map(Some);
         }

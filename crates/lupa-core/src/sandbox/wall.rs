@@ -12,7 +12,7 @@ use lua_api::{LuaBackend, Raising, State};
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyComplex, PyDictItems, PyFloat, PyInt, PyString, PyTuple, PyType};
+use pyo3::types::{PyBool, PyComplex, PyDictItems, PyFloat, PyInt, PyString, PyType};
 
 use super::exposure::Sandbox;
 use super::rights::Rights;
@@ -22,6 +22,7 @@ use crate::boxes::View;
 use crate::callback::{Callback, Outcome};
 use crate::compat;
 use crate::error::classes;
+use crate::fallible;
 use crate::from_lua::from_lua;
 use crate::metamethods::{self, attribute_name, push_object, push_text, python_argument};
 use crate::restrict::exact_name;
@@ -44,7 +45,7 @@ fn refuse(object: &Bound<'_, PyAny>, what: &str, cure: &str) -> PyErr {
     let kind = type_name(object);
     let message =
         format!("Lua code may not {what} this '{kind}': the host has not exposed it with {cure}");
-    PyErr::from_type(classes(py).sandbox.bind(py).clone(), message)
+    fallible::error_of(classes(py).sandbox.bind(py).clone(), message)
 }
 
 fn type_name(object: &Bound<'_, PyAny>) -> String {
@@ -113,7 +114,7 @@ pub(crate) fn may_unpack<B: LuaBackend>(
     if object.is_exact_instance_of::<PyDictItems>() {
         return Ok(true);
     }
-    let tuple = PyTuple::empty(entry.py);
+    let tuple = fallible::tuple(entry.py, [])?;
     Ok(sandbox.rights(&tuple)?.is_some_and(|rights| rights.iterate))
 }
 
@@ -140,7 +141,7 @@ pub(crate) fn check_array<B: LuaBackend>(
             let message = format!(
                 "Lua code may not make an array of this '{kind}': the host can pass as_array(obj)"
             );
-            Err(PyErr::from_type(classes(entry.py).sandbox.bind(entry.py).clone(), message))
+            Err(fallible::error_of(classes(entry.py).sandbox.bind(entry.py).clone(), message))
         }
         None => Ok(()),
     }
@@ -160,7 +161,9 @@ pub(crate) fn check_number<B: LuaBackend>(
         return Ok(());
     }
     let kind = type_name(object);
-    Err(PyTypeError::new_err(format!("an array element cannot be a '{kind}' object in a sandbox")))
+    Err(fallible::error::<PyTypeError>(format!(
+        "an array element cannot be a '{kind}' object in a sandbox"
+    )))
 }
 
 /// How many characters of a name an error shows.
@@ -329,6 +332,6 @@ impl<B: LuaBackend> Callback<B> for ToString {
         } else {
             format!("<{kind} object>")
         };
-        push_text(entry, state, &PyString::new(entry.py, &text))
+        push_text(entry, state, &fallible::string(entry.py, &text)?)
     }
 }

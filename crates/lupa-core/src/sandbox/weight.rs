@@ -4,6 +4,7 @@
 //! keeps exceptions, or what `python.args` makes, keeps objects that are there because of it, with
 //! strings of its choice in them. Such a box counts for as much as they take, until it is collected.
 
+use std::ffi::CStr;
 use std::sync::atomic::Ordering;
 
 use lua_api::{Gc, LuaBackend, State};
@@ -14,6 +15,7 @@ use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 use crate::alive::Alive;
 use crate::arguments::PyArguments;
 use crate::error::{Error, Result};
+use crate::fallible;
 use crate::runtime::{Entry, Runtime};
 use crate::to_lua::{Prepared, push_protected};
 
@@ -54,28 +56,34 @@ fn weight_of_exception(exception: &Bound<'_, PyAny>) -> usize {
     while let Some(exception) = open.pop().filter(|_| far < FAR) {
         far += 1;
         weight += LEAST;
-        if let Some(Ok(args)) = follow(&exception, "args").map(|args| args.cast_into::<PyTuple>()) {
+        if let Some(Ok(args)) = follow(&exception, c"args").map(|args| args.cast_into::<PyTuple>())
+        {
             for value in args {
                 if value.is_instance_of::<PyBaseException>() {
-                    open.push(value);
+                    if fallible::push(&mut open, value).is_err() {
+                        return weight;
+                    }
                 } else {
                     weight += size(&value);
                 }
             }
         }
-        let mut level = follow(&exception, "__traceback__");
+        let mut level = follow(&exception, c"__traceback__");
         while let Some(found) = level.filter(|_| far < FAR) {
             far += 1;
             weight += LEVEL;
-            level = follow(&found, "tb_next");
+            level = follow(&found, c"tb_next");
         }
-        open.extend(follow(&exception, "__cause__").or_else(|| follow(&exception, "__context__")));
+        open.extend(
+            follow(&exception, c"__cause__").or_else(|| follow(&exception, c"__context__")),
+        );
     }
     weight
 }
 
 /// An attribute, if it is there and not `None`.
-fn follow<'py>(object: &Bound<'py, PyAny>, name: &str) -> Option<Bound<'py, PyAny>> {
+fn follow<'py>(object: &Bound<'py, PyAny>, name: &CStr) -> Option<Bound<'py, PyAny>> {
+    let name = fallible::name(object.py(), name).ok()?;
     object.getattr(name).ok().filter(|found| !found.is_none())
 }
 

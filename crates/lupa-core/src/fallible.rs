@@ -1,0 +1,285 @@
+//! What there is to do where memory may be missing: constructors of Python objects that give an error where
+//! PyO3's panic, texts of exceptions, and a reserve for the small things that Rust allocates.
+//!
+//! `clippy.toml` forbids PyO3's own constructors, so that everybody comes here.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::borrow::Cow;
+use std::cell::UnsafeCell;
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use pyo3::exceptions::PyMemoryError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple, PyType};
+use pyo3::{PyErrArguments, PyTypeInfo, ffi};
+
+use crate::error::{Error, Result};
+
+/// The object behind what a constructor of Python's has given.
+///
+/// # Safety
+/// Attached; a new reference to an object of the type `T`, or null with an exception.
+unsafe fn made<T>(py: Python<'_>, object: *mut ffi::PyObject) -> PyResult<Bound<'_, T>> {
+    // SAFETY: as the caller promises.
+    unsafe { Ok(Bound::from_owned_ptr_or_err(py, object)?.cast_into_unchecked()) }
+}
+
+/// A length as Python has it. No slice is longer than that.
+fn size(length: usize) -> ffi::Py_ssize_t {
+    ffi::Py_ssize_t::try_from(length).unwrap_or(ffi::Py_ssize_t::MAX)
+}
+
+/// A `str`.
+pub(crate) fn string<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyString>> {
+    // SAFETY: attached; pointer and length are of one slice, which is UTF-8.
+    unsafe { made(py, ffi::PyUnicode_FromStringAndSize(text.as_ptr().cast(), size(text.len()))) }
+}
+
+/// `bytes`.
+pub(crate) fn bytes<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+    // SAFETY: attached; pointer and length are of one slice.
+    unsafe { made(py, ffi::PyBytes_FromStringAndSize(bytes.as_ptr().cast(), size(bytes.len()))) }
+}
+
+/// A `str` that has each byte as the character of that number.
+pub(crate) fn latin1<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
+    // SAFETY: as above.
+    unsafe {
+        let start = bytes.as_ptr().cast();
+        made(py, ffi::PyUnicode_DecodeLatin1(start, size(bytes.len()), std::ptr::null()))
+    }
+}
+
+/// An empty dict.
+pub(crate) fn dict(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+    // SAFETY: attached.
+    unsafe { made(py, ffi::PyDict_New()) }
+}
+
+/// An empty list.
+pub(crate) fn list(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
+    // SAFETY: attached.
+    unsafe { made(py, ffi::PyList_New(0)) }
+}
+
+/// A tuple.
+pub(crate) fn tuple<'py, I>(py: Python<'py>, items: I) -> PyResult<Bound<'py, PyTuple>>
+where
+    I: IntoIterator<Item = Bound<'py, PyAny>, IntoIter: ExactSizeIterator>,
+{
+    let items = items.into_iter();
+    // SAFETY: attached; the tuple takes each reference, refuses a place that it does not have, and may be
+    // dropped half full.
+    unsafe {
+        let tuple = made(py, ffi::PyTuple_New(size(items.len())))?;
+        for (index, item) in items.enumerate() {
+            if ffi::PyTuple_SetItem(tuple.as_ptr(), size(index), item.into_ptr()) < 0 {
+                return Err(PyErr::fetch(py));
+            }
+        }
+        Ok(tuple)
+    }
+}
+
+/// An interned `str`, for the name of an attribute.
+pub(crate) fn name<'py>(py: Python<'py>, text: &std::ffi::CStr) -> PyResult<Bound<'py, PyString>> {
+    // SAFETY: attached; zero-terminated.
+    unsafe { made(py, ffi::PyUnicode_InternFromString(text.as_ptr())) }
+}
+
+/// A module.
+pub(crate) fn import<'py>(py: Python<'py>, name: &std::ffi::CStr) -> PyResult<Bound<'py, PyAny>> {
+    // SAFETY: attached; zero-terminated.
+    unsafe { made(py, ffi::PyImport_ImportModule(name.as_ptr())) }
+}
+
+/// An `int`.
+pub(crate) fn integer(py: Python<'_>, number: isize) -> PyResult<Bound<'_, PyAny>> {
+    // SAFETY: attached.
+    unsafe { made(py, ffi::PyLong_FromSsize_t(number)) }
+}
+
+/// An `int`: a size, or an address.
+pub(crate) fn unsigned(py: Python<'_>, number: usize) -> PyResult<Bound<'_, PyAny>> {
+    // SAFETY: attached.
+    unsafe { made(py, ffi::PyLong_FromSize_t(number)) }
+}
+
+/// An empty vector with room for so many.
+pub(crate) fn with_room<T>(count: usize) -> Result<Vec<T>> {
+    let mut vector = Vec::new();
+    vector.try_reserve_exact(count).map_err(|_| Error::Memory)?;
+    Ok(vector)
+}
+
+/// One item more at the end of a vector.
+pub(crate) fn push<T>(vector: &mut Vec<T>, item: T) -> Result<()> {
+    vector.try_reserve(1).map_err(|_| Error::Memory)?;
+    vector.push(item);
+    Ok(())
+}
+
+/// A copy of bytes.
+pub(crate) fn copy(bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut copy = with_room(bytes.len())?;
+    copy.extend_from_slice(bytes);
+    Ok(copy)
+}
+
+/// The text of an exception. PyO3 makes a `str` of it when the exception is raised, where a panic ends the
+/// process; without memory for that, the text is what Python says about it.
+struct Text(Cow<'static, str>);
+
+impl PyErrArguments for Text {
+    fn arguments(self, py: Python<'_>) -> Py<PyAny> {
+        match string(py, &self.0) {
+            Ok(text) => text.into_any().unbind(),
+            Err(error) => error.into_value(py).into_any(),
+        }
+    }
+}
+
+/// An exception.
+#[cold]
+pub(crate) fn error<T: PyTypeInfo>(text: impl Into<Cow<'static, str>>) -> PyErr {
+    PyErr::new::<T, _>(Text(text.into()))
+}
+
+/// An exception of a class.
+#[cold]
+pub(crate) fn error_of(class: Bound<'_, PyType>, text: impl Into<Cow<'static, str>>) -> PyErr {
+    #[expect(clippy::disallowed_methods, reason = "with such a text it does not panic")]
+    PyErr::from_type(class, Text(text.into()))
+}
+
+/// `MemoryError`, for which Python needs no memory.
+#[cold]
+pub(crate) fn no_memory() -> PyErr {
+    PyErr::new::<PyMemoryError, _>(())
+}
+
+/// How many bytes one place of the reserve has.
+const PLACE: usize = 512;
+
+/// How many places there are: one for each bit.
+const PLACES: usize = 64;
+
+/// Rust ends the process where the system has no memory for a box or a short list, such as an exception needs. So
+/// there is a reserve for these. What may be large asks beforehand (`try_reserve`) and never gets here.
+struct Reserve {
+    used: AtomicU64,
+    places: UnsafeCell<Places>,
+}
+
+#[repr(align(64))]
+struct Places(#[expect(dead_code, reason = "used by address")] [u8; PLACE * PLACES]);
+
+// SAFETY: the memory is only handed out, each place to one at a time: whoever has set its bit.
+unsafe impl Sync for Reserve {}
+
+impl Reserve {
+    const fn new() -> Self {
+        Reserve { used: AtomicU64::new(0), places: UnsafeCell::new(Places([0; PLACE * PLACES])) }
+    }
+
+    /// A free place, or null.
+    #[cold]
+    fn take(&self, layout: Layout) -> *mut u8 {
+        if layout.size() > PLACE || layout.align() > align_of::<Places>() {
+            return null_mut();
+        }
+        let mut used = self.used.load(Ordering::Relaxed);
+        while used != u64::MAX {
+            let place = used.trailing_ones();
+            let more = used | 1 << place;
+            let order = (Ordering::Acquire, Ordering::Relaxed);
+            match self.used.compare_exchange_weak(used, more, order.0, order.1) {
+                Ok(_) => {
+                    return self.places.get().cast::<u8>().wrapping_add(place as usize * PLACE);
+                }
+                Err(now) => used = now,
+            }
+        }
+        null_mut()
+    }
+
+    /// Which place this is, if it is one.
+    #[inline(always)]
+    fn find(&self, memory: *mut u8) -> Option<usize> {
+        let offset = memory.addr().wrapping_sub(self.places.get().addr());
+        (offset < PLACE * PLACES).then_some(offset / PLACE)
+    }
+
+    #[cold]
+    fn give_back(&self, place: usize) {
+        self.used.fetch_and(!(1 << place), Ordering::Release);
+    }
+}
+
+// SAFETY: what the system gives goes back to the system, what the reserve gives to the reserve, which has no
+// memory of the system's; a place is as large and as aligned as was asked for.
+unsafe impl GlobalAlloc for Reserve {
+    #[inline]
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: as the caller promises.
+        let memory = unsafe { System.alloc(layout) };
+        if memory.is_null() { self.take(layout) } else { memory }
+    }
+
+    #[inline]
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        match self.find(memory) {
+            Some(place) => self.give_back(place),
+            // SAFETY: as the caller promises; it is the system's.
+            None => unsafe { System.dealloc(memory, layout) },
+        }
+    }
+
+    #[inline]
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        let place = self.find(memory);
+        if place.is_none() {
+            // SAFETY: as the caller promises; it is the system's.
+            let larger = unsafe { System.realloc(memory, layout, size) };
+            if !larger.is_null() {
+                return larger;
+            }
+        } else if size <= PLACE {
+            return memory;
+        }
+        // SAFETY: the caller promises that the new size is one of a layout; both blocks have room for what
+        // is copied, and the old one is not used after.
+        unsafe {
+            let new = self.alloc(Layout::from_size_align_unchecked(size, layout.align()));
+            if !new.is_null() {
+                new.copy_from_nonoverlapping(memory, layout.size().min(size));
+                self.dealloc(memory, layout);
+            }
+            new
+        }
+    }
+}
+
+#[global_allocator]
+static RESERVE: Reserve = Reserve::new();
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reserve_has_an_end_and_takes_back() {
+        let layout = Layout::new::<[u64; 8]>();
+        let reserve = Reserve::new();
+        let taken: Vec<_> = (0..PLACES).map(|_| reserve.take(layout)).collect();
+        let place = |memory: &*mut u8| reserve.find(*memory);
+        assert!(taken.iter().map(place).eq((0..PLACES).map(Some)));
+        assert!(reserve.take(layout).is_null());
+        reserve.give_back(7);
+        assert_eq!(reserve.take(layout), taken[7]);
+        let large = Layout::new::<[u8; PLACE + 1]>();
+        assert!(Reserve::new().take(large).is_null());
+        assert_eq!(reserve.find(null_mut()), None);
+    }
+}

@@ -287,6 +287,7 @@ impl<B: LuaBackend> Callback<B> for Index {
         let value = if view.has(View::ITEMS) && options.attribute_getter.is_none() {
             object.get_item(key)?
         } else if let Some(getter) = &options.attribute_getter {
+            options.check_attribute(&object, false)?;
             getter.bind(entry.py).call1((object, exact_name(key)?))?
         } else {
             let name = attribute_name(entry, &object, key, false)?;
@@ -317,6 +318,7 @@ impl<B: LuaBackend> Callback<B> for NewIndex {
         if view.has(View::ITEMS) && options.attribute_setter.is_none() {
             object.set_item(key, value)?;
         } else if let Some(setter) = &options.attribute_setter {
+            options.check_attribute(&object, true)?;
             setter.bind(entry.py).call1((object, exact_name(key)?, value))?;
         } else {
             let name = attribute_name(entry, &object, key, true)?;
@@ -339,7 +341,10 @@ pub(crate) fn attribute_name<'py, B: LuaBackend>(
     setting: bool,
 ) -> PyResult<Bound<'py, PyAny>> {
     let name = match &entry.options.attribute_filter {
-        Some(filter) => filter.bind(entry.py).call1((object, exact_name(name)?, setting))?,
+        Some(filter) => {
+            entry.options.check_attribute(object, setting)?;
+            filter.bind(entry.py).call1((object, exact_name(name)?, setting))?
+        }
         None => name,
     };
     match name.cast::<PyBytes>() {

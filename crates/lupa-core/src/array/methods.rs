@@ -302,8 +302,7 @@ fn range<B: LuaBackend>(
         (first, last) = (first.min(len - 1), last.max(0));
     }
     let distance = if step > 0 { last - first } else { first - last };
-    let count =
-        u64::try_from(distance).map_or(0, |distance| distance / step.unsigned_abs() + 1);
+    let count = u64::try_from(distance).map_or(0, |distance| distance / step.unsigned_abs() + 1);
     // With one element or none the step has no meaning, and might not fit the address space.
     let step = if count < 2 { 1 } else { step };
     Ok(Range { first: first as isize, count: count as isize, step: step as isize })

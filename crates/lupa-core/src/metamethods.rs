@@ -340,12 +340,18 @@ pub(crate) fn attribute_name<'py, B: LuaBackend>(
     name: Bound<'py, PyAny>,
     setting: bool,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let name = match &entry.options.attribute_filter {
-        Some(filter) => {
-            entry.options.check_attribute(object, setting)?;
-            filter.bind(entry.py).call1((object, exact_name(name)?, setting))?
-        }
+    let options = &entry.options;
+    let name = match &options.restrictions {
         None => name,
+        Some(restrictions) => {
+            restrictions.check_attribute(object, setting)?;
+            match &options.attribute_filter {
+                Some(filter) => {
+                    filter.bind(entry.py).call1((object, exact_name(name)?, setting))?
+                }
+                None => name,
+            }
+        }
     };
     match name.cast::<PyBytes>() {
         Ok(bytes) => entry.options.source_encoding.decode(entry.py, bytes.as_bytes()),

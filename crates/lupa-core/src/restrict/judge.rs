@@ -310,7 +310,7 @@ impl Restrictions {
     }
 
     /// An error for attributes that Lua code never reads or sets, whatever a filter says.
-    pub(super) fn check_attribute(&self, object: &Bound<'_, PyAny>, setting: bool) -> PyResult<()> {
+    pub(crate) fn check_attribute(&self, object: &Bound<'_, PyAny>, setting: bool) -> PyResult<()> {
         if !self.strict {
             return Ok(());
         }

@@ -452,3 +452,15 @@ pub(crate) unsafe fn method_identity(object: *mut ffi::PyObject) -> Option<(usiz
         None
     }
 }
+
+/// What all methods with the same code have in common, as an address; `None` for other objects.
+pub(crate) fn method_code(object: &Bound<'_, PyAny>) -> Option<usize> {
+    // SAFETY: a live object.
+    unsafe { method_identity(object.as_ptr()) }.map(|(code, _)| code)
+}
+
+/// The text alone of a `str`, or of an instance of a subclass.
+pub(crate) fn exact_str<'py>(text: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    // SAFETY: attached; a live object. Anything but a `str` is a `TypeError`.
+    unsafe { Bound::from_owned_ptr_or_err(text.py(), ffi::PyUnicode_FromObject(text.as_ptr())) }
+}

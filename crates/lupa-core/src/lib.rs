@@ -144,6 +144,7 @@ pub fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add(name, decorators.getattr(name)?)?;
     }
     module.add_function(wrap_pyfunction!(_promote, module)?)?;
+    module.add_function(wrap_pyfunction!(restrict::_verdicts_on_builtins, module)?)?;
     module.add("__all__", ALL)
 }
 

@@ -1,5 +1,7 @@
 //! `LuaRuntime`: the class that users create.
 
+use std::sync::Arc;
+
 use lua_api::Gc;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -124,9 +126,9 @@ impl LuaRuntime {
         let (libraries, kept) = libraries(libs.as_ref(), sandboxed)?;
         let overflow_handler = callable(overflow_handler, "overflow_handler must be callable")?;
         let restrictions = if sandboxed {
-            Some(Restrictions::of_sandbox(py)?)
+            Some(Arc::new(Restrictions::of_sandbox(py)?))
         } else if filter.is_some() || getter.is_some() || setter.is_some() {
-            Some(Restrictions::new(py, eval_asked, builtins_asked)?)
+            Some(Arc::new(Restrictions::new(py, eval_asked, builtins_asked)?))
         } else {
             None
         };

@@ -290,6 +290,7 @@ impl<B: LuaBackend> Callback<B> for Index {
         let value = if view.has(View::ITEMS) && options.attribute_getter.is_none() {
             object.get_item(key)?
         } else if let Some(getter) = &options.attribute_getter {
+            options.check_attribute(&object, false)?;
             getter.bind(entry.py).call1((object, exact_name(key)?))?
         } else {
             let name = attribute_name(entry, &object, key, false)?;
@@ -320,6 +321,7 @@ impl<B: LuaBackend> Callback<B> for NewIndex {
         if view.has(View::ITEMS) && options.attribute_setter.is_none() {
             object.set_item(key, value)?;
         } else if let Some(setter) = &options.attribute_setter {
+            options.check_attribute(&object, true)?;
             setter.bind(entry.py).call1((object, exact_name(key)?, value))?;
         } else {
             let name = attribute_name(entry, &object, key, true)?;
@@ -341,9 +343,18 @@ pub(crate) fn attribute_name<'py, B: LuaBackend>(
     name: Bound<'py, PyAny>,
     setting: bool,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let name = match &entry.options.attribute_filter {
-        Some(filter) => filter.bind(entry.py).call1((object, exact_name(name)?, setting))?,
+    let options = &entry.options;
+    let name = match &options.restrictions {
         None => name,
+        Some(restrictions) => {
+            restrictions.check_attribute(object, setting)?;
+            match &options.attribute_filter {
+                Some(filter) => {
+                    filter.bind(entry.py).call1((object, exact_name(name)?, setting))?
+                }
+                None => name,
+            }
+        }
     };
     match name.cast::<PyBytes>() {
         Ok(bytes) => entry.options.source_encoding.decode(entry.py, bytes.as_bytes()),

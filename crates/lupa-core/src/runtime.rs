@@ -33,7 +33,7 @@ pub(crate) struct Options {
     pub(crate) attribute_getter: Option<Py<PyAny>>,
     pub(crate) attribute_setter: Option<Py<PyAny>>,
     /// With a filter or handlers: what else they apply to.
-    pub(crate) restrictions: Option<Restrictions>,
+    pub(crate) restrictions: Option<Arc<Restrictions>>,
     /// What Python objects are exposed, where others are opaque.
     pub(crate) sandbox: Option<Sandbox>,
     pub(crate) unpack_returned_tuples: bool,

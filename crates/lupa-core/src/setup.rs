@@ -16,6 +16,7 @@ use crate::os_exit;
 use crate::python_lib::{
     Args, AsAttrGetter, AsFunction, AsItemGetter, Enumerate, Iter, IterEx, SetOverflowHandler, next,
 };
+use crate::restrict::Equal;
 use crate::runtime::Entry;
 
 /// The name that the metatable of Python objects has in the registry.
@@ -173,6 +174,9 @@ fn weak_tables<B: LuaBackend>(raising: Raising<'_, B>, count: usize) {
 /// let scripts look; where access to objects is restricted, it gives `false`.
 fn metatable<B: LuaBackend>(raising: Raising<'_, B>, restricted: bool, sandboxed: bool) {
     metamethods(raising, sandboxed);
+    if restricted && !sandboxed {
+        field::<B, Equal>(raising, c"__eq");
+    }
     if restricted {
         raising.push_bool(false);
     } else {

@@ -1,0 +1,68 @@
+//! What becomes of a function that Lua code calls where its access to attributes is restricted.
+
+/// What a restricted function does when it is called.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Get,
+    Set,
+    Delete,
+    Has,
+    Vars,
+    Dir,
+    /// `str.format` and `str.format_map`, which know attributes: `'{0.__class__}'`.
+    Format,
+    /// `print`, which reads `file.write`.
+    Print,
+    /// An `operator.attrgetter`.
+    AttributeGetter,
+    /// An `operator.methodcaller`.
+    MethodCaller,
+    /// Calls functions that it gets as arguments: each of them is judged.
+    Calls,
+    /// A `__call__` of a class of Python's, which calls its first argument.
+    CallSlot,
+    /// `isinstance` and `issubclass`, which only look at their arguments.
+    Compares,
+    /// `type`: gives the class of an object, but makes none.
+    Type,
+    /// A class that `type` gave.
+    Class,
+    /// Is not called at all.
+    Refused,
+    /// Any of these in a sandbox.
+    Never,
+}
+
+impl Kind {
+    /// Whether this reads or writes attributes as a filter or handlers say, and does nothing else.
+    pub(super) fn is_about_attributes(self) -> bool {
+        matches!(
+            self,
+            Kind::Get
+                | Kind::Set
+                | Kind::Delete
+                | Kind::Has
+                | Kind::Vars
+                | Kind::Dir
+                | Kind::Format
+                | Kind::Print
+        )
+    }
+}
+
+/// A kind with its reason, which completes "it ...".
+#[derive(Clone, Copy)]
+pub(super) struct Verdict {
+    pub(super) kind: Kind,
+    pub(super) why: &'static str,
+}
+
+impl Verdict {
+    pub(super) const fn new(kind: Kind, why: &'static str) -> Self {
+        Verdict { kind, why }
+    }
+
+    pub(super) const fn refused(why: &'static str) -> Self {
+        Verdict { kind: Kind::Refused, why }
+    }
+}

@@ -94,6 +94,13 @@ pub(crate) fn import<'py>(py: Python<'py>, name: &std::ffi::CStr) -> PyResult<Bo
     unsafe { made(py, ffi::PyImport_ImportModule(name.as_ptr())) }
 }
 
+/// A module of this name.
+pub(crate) fn import_named<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+    let name = string(py, name)?;
+    // SAFETY: attached; a `str`.
+    unsafe { made(py, ffi::PyImport_Import(name.as_ptr())) }
+}
+
 /// An `int`.
 pub(crate) fn integer(py: Python<'_>, number: isize) -> PyResult<Bound<'_, PyAny>> {
     // SAFETY: attached.

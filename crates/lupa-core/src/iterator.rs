@@ -243,7 +243,7 @@ impl TableIterator {
         // Finalizers run while entries are read and converted: they find the iterator at work, as with
         // Python's generators.
         let Some(mut walk) = progress().walk.take() else {
-            return Err(PyValueError::new_err("the iterator is already executing").into());
+            return Err(fallible::error::<PyValueError>("the iterator is already executing").into());
         };
         // Where the table has changed, or is read between two steps in a way that could change it,
         // reading ahead does not pay.

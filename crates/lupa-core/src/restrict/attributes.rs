@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use pyo3::exceptions::PyAttributeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyMapping, PyString, PyTuple};
+use pyo3::types::{PyDict, PyMapping, PyString, PyTuple};
 
 use super::exact_name;
 use super::judge::Restrictions;
 use super::kind::Verdict;
 use super::restricted::Restricted;
+use crate::fallible;
 
 /// What a runtime restricts, and how.
 pub(super) struct Rules {
@@ -57,9 +58,9 @@ impl Rules {
     ) -> PyResult<(Bound<'py, PyTuple>, Option<Bound<'py, PyDict>>)> {
         let py = args.py();
         let list = args.iter().map(|argument| self.judged(argument));
-        let args = PyTuple::new(py, list.collect::<PyResult<Vec<_>>>()?)?;
+        let args = fallible::tuple(py, list.collect::<PyResult<Vec<_>>>()?)?;
         let Some(given) = kwargs else { return Ok((args, None)) };
-        let kwargs = PyDict::new(py);
+        let kwargs = fallible::dict(py)?;
         for (name, value) in given.iter() {
             kwargs.set_item(name, self.judged(value)?)?;
         }
@@ -113,7 +114,7 @@ impl Rules {
     ) -> PyResult<Bound<'py, PyAny>> {
         let mut object = object.clone();
         for name in path.split('.') {
-            object = self.get(&object, PyString::new(object.py(), name).into_any())?;
+            object = self.get(&object, fallible::string(object.py(), name)?.into_any())?;
         }
         Ok(object)
     }
@@ -143,7 +144,7 @@ impl Rules {
         name: Bound<'py, PyAny>,
     ) -> PyResult<()> {
         if self.setter.is_some() {
-            return Err(PyAttributeError::new_err(
+            return Err(fallible::error::<PyAttributeError>(
                 "attribute_handlers have no way to delete an attribute",
             ));
         }
@@ -160,9 +161,9 @@ impl Rules {
         object: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = object.py();
-        let all = PyDict::new(py);
+        let all = fallible::dict(py)?;
         all.update(function.call1((object,))?.cast::<PyMapping>()?)?;
-        let visible = PyDict::new(py);
+        let visible = fallible::dict(py)?;
         for name in all.keys() {
             let value = match &self.getter {
                 Some(_) => found(py, self.get(object, name.clone()))?,
@@ -185,7 +186,7 @@ impl Rules {
         object: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = object.py();
-        let visible = PyList::empty(py);
+        let visible = fallible::list(py)?;
         for name in function.call1((object,))?.try_iter()? {
             let name = name?;
             let allowed = match &self.getter {

@@ -4,6 +4,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::kind::{Kind, Verdict};
+use crate::fallible;
 
 /// Builtins that are treated alike. Without a kind they are allowed as they are.
 struct Row {
@@ -102,7 +103,7 @@ pub(super) const UNKNOWN: Verdict = Verdict::refused("is newer than this version
 /// The table, for a test that compares it with the Python at hand: from a name to ``(verdict, reason)``.
 #[pyfunction]
 pub(crate) fn _verdicts_on_builtins(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
-    let all = PyDict::new(py);
+    let all = fallible::dict(py)?;
     for row in ROWS {
         let verdict = match row.kind {
             None => "allowed",

@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 
 use crate::compat::method_code;
+use crate::fallible;
 
 /// An error if this call of `str.format` or `str.format_map` reads attributes.
 pub(super) fn check(function: &Bound<'_, PyAny>, args: &Bound<'_, PyTuple>) -> PyResult<()> {
@@ -16,7 +17,7 @@ pub(super) fn check(function: &Bound<'_, PyAny>, args: &Bound<'_, PyTuple>) -> P
     if let Ok(template) = template.cast::<PyString>()
         && reaches_attributes(template.to_string_lossy().as_bytes())
     {
-        return Err(PyAttributeError::new_err(
+        return Err(fallible::error::<PyAttributeError>(
             "a format string cannot read attributes where Lua's access to them is restricted",
         ));
     }

@@ -11,6 +11,7 @@ use super::kind::{Kind, Verdict};
 use super::library;
 use super::restricted::Restricted;
 use crate::compat::method_code as code;
+use crate::fallible;
 
 /// What the type of a callable says about what a call of it calls.
 #[derive(Clone, Copy)]
@@ -33,6 +34,9 @@ enum Shape {
     /// One of ours, which judges by itself.
     Restricted,
 }
+
+/// Makes a [`Restricted`].
+type Wrap<'w, 'py> = dyn Fn(&Bound<'py, PyAny>, Verdict) -> PyResult<Bound<'py, PyAny>> + 'w;
 
 /// How many callables may be inside of each other.
 const DEEPEST: usize = 32;
@@ -71,10 +75,10 @@ impl Restrictions {
         let mut made = Self::empty(false, !builtins);
         made.add_types(py)?;
         made.add_formats(py)?;
-        let module = py.import("builtins")?;
-        made.frame = address(&py.import("types")?.getattr("FrameType")?);
+        let module = fallible::import(py, c"builtins")?;
+        made.frame = address(&fallible::import(py, c"types")?.getattr("FrameType")?);
         made.module = address(&module);
-        for (name, value) in module.dict() {
+        for (name, value) in module.cast::<PyModule>()?.dict() {
             let Some(name) = text(Ok(name)) else { continue };
             let asked_for = eval && name == "eval";
             if let Some(verdict) = verdict_on_builtin(&name, &value)
@@ -86,7 +90,7 @@ impl Restrictions {
         }
         if made.strict {
             for (module, name, verdict) in library::OBJECTS {
-                if let Ok(object) = py.import(*module)?.getattr(*name) {
+                if let Ok(object) = fallible::import_named(py, module)?.getattr(*name) {
                     made.add(object, *verdict);
                 }
             }
@@ -96,7 +100,7 @@ impl Restrictions {
                 made.add(object, Verdict::refused(subclasses));
             }
             made.new = code(&module.getattr("object")?.getattr("__new__")?);
-            made.enumerations = made.hold(py.import("enum")?.getattr("EnumMeta")?);
+            made.enumerations = made.hold(fallible::import(py, c"enum")?.getattr("EnumMeta")?);
         }
         Ok(made)
     }
@@ -105,7 +109,7 @@ impl Restrictions {
     pub(crate) fn of_sandbox(py: Python<'_>) -> PyResult<Self> {
         let mut made = Self::empty(true, false);
         made.add_formats(py)?;
-        let module = py.import("builtins")?;
+        let module = fallible::import(py, c"builtins")?;
         for name in NOT_IN_A_SANDBOX {
             made.add(module.getattr(name)?, Verdict::new(Kind::Never, ""));
         }
@@ -149,7 +153,7 @@ impl Restrictions {
         let verdict = Verdict::new(Kind::Format, "");
         for name in ["format", "format_map"] {
             self.add(py.get_type::<PyString>().getattr(name)?, verdict);
-            self.add(PyString::new(py, "").getattr(name)?, verdict);
+            self.add(fallible::string(py, "")?.getattr(name)?, verdict);
         }
         Ok(())
     }
@@ -169,7 +173,7 @@ impl Restrictions {
             ("operator", "methodcaller", Shape::MethodCaller),
         ];
         for (module, name, shape) in types {
-            if let Ok(class) = py.import(module)?.getattr(name) {
+            if let Ok(class) = fallible::import_named(py, module)?.getattr(name) {
                 let address = self.hold(class);
                 self.shapes.insert(address, shape);
             }
@@ -183,7 +187,7 @@ impl Restrictions {
     pub(super) fn replace<'py>(
         &self,
         object: &Bound<'py, PyAny>,
-        wrap: &dyn Fn(&Bound<'py, PyAny>, Verdict) -> PyResult<Bound<'py, PyAny>>,
+        wrap: &Wrap<'_, 'py>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         if !object.is_callable() {
             return Ok(None);
@@ -194,7 +198,7 @@ impl Restrictions {
     fn replace_in<'py>(
         &self,
         object: &Bound<'py, PyAny>,
-        wrap: &dyn Fn(&Bound<'py, PyAny>, Verdict) -> PyResult<Bound<'py, PyAny>>,
+        wrap: &Wrap<'_, 'py>,
         depth: usize,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         if let Some(verdict) = self.objects.get(&address(object)) {
@@ -250,8 +254,8 @@ impl Restrictions {
                 for argument in args.try_iter()? {
                     all.push(argument?);
                 }
-                let partial = object.py().import("functools")?.getattr("partial")?;
-                let all = pyo3::types::PyTuple::new(object.py(), all)?;
+                let partial = fallible::import(object.py(), c"functools")?.getattr("partial")?;
+                let all = fallible::tuple(object.py(), all)?;
                 let keywords = object.getattr("keywords")?;
                 return partial.call(all, Some(keywords.cast::<PyDict>()?)).map(Some);
             }
@@ -324,7 +328,7 @@ impl Restrictions {
         let message = format!(
             "Lua code cannot {what} where its access to attributes is restricted; register_builtins=True allows it"
         );
-        Err(PyAttributeError::new_err(message))
+        Err(fallible::error::<PyAttributeError>(message))
     }
 }
 

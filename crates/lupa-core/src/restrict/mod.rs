@@ -24,6 +24,7 @@ use pyo3::types::{PyBytes, PyString};
 
 use crate::callback::{Callback, Outcome};
 use crate::compat::exact_str;
+use crate::fallible;
 use crate::metamethods::python_argument;
 use crate::runtime::{Entry, Options};
 
@@ -83,7 +84,7 @@ pub(crate) fn exact_name<'py>(name: Bound<'py, PyAny>) -> PyResult<Bound<'py, Py
     }
     match name.cast::<PyBytes>() {
         Ok(bytes) if !name.is_exact_instance_of::<PyBytes>() => {
-            Ok(PyBytes::new(name.py(), bytes.as_bytes()).into_any())
+            Ok(fallible::bytes(name.py(), bytes.as_bytes())?.into_any())
         }
         _ => Ok(name),
     }
@@ -98,7 +99,7 @@ impl<B: LuaBackend> Callback<B> for Equal {
         let (two, _) = python_argument(entry, state, 2, "__eq")?;
         let stands =
             one.is_exact_instance_of::<Restricted>() || two.is_exact_instance_of::<Restricted>();
-        state.push_bool(stands && Restricted::bare(&one).is(&Restricted::bare(&two)));
+        state.push_bool(stands && Restricted::bare(&one).is(Restricted::bare(&two)));
         Ok(1)
     }
 }

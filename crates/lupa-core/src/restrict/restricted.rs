@@ -7,6 +7,7 @@ use pyo3::types::{PyDict, PyTuple};
 use super::attributes::{Rules, found, is_attribute_error};
 use super::format;
 use super::kind::{Kind, Verdict};
+use crate::fallible;
 
 /// A function, or a class, of Python in the hands of Lua code.
 #[pyclass(name = "_RestrictedFunction", module = "lupa", frozen, weakref)]
@@ -45,7 +46,7 @@ impl Restricted {
             },
             Kind::Compares => {
                 let args = args.iter().map(|argument| compared(&argument));
-                function.call(PyTuple::new(py, args.collect::<PyResult<Vec<_>>>()?)?, kwargs)
+                function.call(fallible::tuple(py, args.collect::<PyResult<Vec<_>>>()?)?, kwargs)
             }
             Kind::Type => match (args.get_item(0), args.len(), kwargs) {
                 (Ok(object), 1, None) => self.class_of(&object),
@@ -66,7 +67,7 @@ impl Restricted {
                 if kwargs.is_some() {
                     let name = self.name(py);
                     let message = format!("{name}() takes no keyword arguments");
-                    return Err(PyTypeError::new_err(message));
+                    return Err(fallible::error::<PyTypeError>(message));
                 }
                 self.access(args)
             }
@@ -95,7 +96,7 @@ impl Restricted {
     }
 
     fn __subclasscheck__(&self, class: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let builtins = class.py().import("builtins")?;
+        let builtins = fallible::import(class.py(), c"builtins")?;
         let answer = builtins
             .getattr("issubclass")?
             .call1((Self::bare(class), self.function.bind(class.py())))?;
@@ -191,7 +192,7 @@ impl Restricted {
         let mut values = values.collect::<PyResult<Vec<_>>>()?;
         match values.len() {
             1 => Ok(values.remove(0)),
-            _ => Ok(PyTuple::new(args.py(), values)?.into_any()),
+            _ => Ok(fallible::tuple(args.py(), values)?.into_any()),
         }
     }
 
@@ -231,7 +232,7 @@ impl Restricted {
         let why = self.verdict.why;
         if self.verdict.kind == Kind::Never {
             let message = format!("Lua code cannot use {name}() in a sandbox");
-            return PyPermissionError::new_err(message);
+            return fallible::error::<PyPermissionError>(message);
         }
         let cure = match (self.verdict.kind, name.as_str()) {
             (Kind::Vars | Kind::Dir, _) => " without an argument".into(),
@@ -240,7 +241,7 @@ impl Restricted {
             }
             _ => format!(", for it {why}; register_builtins=True allows it"),
         };
-        PyPermissionError::new_err(format!(
+        fallible::error::<PyPermissionError>(format!(
             "Lua code cannot use {name}() where its access to attributes is restricted{cure}"
         ))
     }
@@ -252,7 +253,7 @@ fn compared<'py>(argument: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         Ok(several) => {
             let several = several.iter().map(|one| compared(&one));
             let several = several.collect::<PyResult<Vec<_>>>()?;
-            Ok(PyTuple::new(argument.py(), several)?.into_any())
+            Ok(fallible::tuple(argument.py(), several)?.into_any())
         }
         Err(_) => Ok(Restricted::bare(argument)),
     }

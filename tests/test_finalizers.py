@@ -204,3 +204,28 @@ for n in range(300):
 assert errors and all("running" in error for error in errors)
 """
     )
+
+
+def test_errors_in_finalizers(hostile):
+    """An error that a finalizer raises below a protected call finds its way, wherever the collector has come."""
+    hostile(
+        """
+def bad(): raise KeyError("from a finalizer")
+lua.globals().bad = bad
+lua.execute('''
+    function garbage(n)
+        for i = 1, n do
+            if newproxy then getmetatable(newproxy(true)).__gc = function() bad(i .. "x") end
+            else setmetatable({}, {__gc = function() bad(i .. "x") end}) end
+        end
+    end
+    function work(s) local t = {} for i = 1, 200 do t[i] = s .. i .. tostring(i) end return #t end
+    function nested(f, s) return f(s .. "!") end
+''')
+g = lua.globals()
+for number in range(300):
+    attempt(lambda: g.garbage(5), lambda: g.work("text " * 9), lambda: g.nested(g.work, "text " * 9),
+            lambda: g.nested(lambda s: g.work(s), "text"), check=False, allowed=(KeyError, lupa.LuaError))
+attempt(lua.gccollect, allowed=(KeyError, lupa.LuaError), check=False)
+"""
+    )

@@ -421,3 +421,14 @@ pub(crate) const ALLOCATIONS_OF_20: &[Fix] = &[Fix {
     place: "  setstrV(L, L->top++, lj_err_str(L, LJ_ERR_ERRMEM));",
     before: "  L->top = L->base;\n",
 }];
+
+/// In LuaJIT 2.0, looking for the message handler of an error in a finalizer takes one C frame for another, whose
+/// handler was never set. LuaJIT 2.1 goes on to the next one, as we do.
+pub(crate) const HANDLERS_OF_20: &[Fix] = &[Fix {
+    file: "src/lj_err.c",
+    place: "      if (cframe_errfunc(cf) >= 0)\n\treturn cframe_errfunc(cf);\n      frame = frame_prevd(frame);",
+    before: "      if (cframe_errfunc(cf) < 0) {\n\t\
+             cf = cframe_prev(cf);\n\t\
+             frame = frame_prevd(frame);\n\t\
+             break;\n      }\n",
+}];

@@ -182,6 +182,7 @@ pub const TABLE: &[Version] = &[
             fixes::TABLES_OF_20,
             fixes::SEARCHES_OF_20,
             fixes::ALLOCATIONS_OF_20,
+            fixes::HANDLERS_OF_20,
             fixes::DIGITS_OF_20,
             stack::ROOM_OF_LUAJIT,
             stack::RESUMPTION_OF_20,

@@ -210,7 +210,7 @@ def test_errors_in_finalizers(hostile):
     """An error that a finalizer raises below a protected call finds its way, wherever the collector has come."""
     hostile(
         """
-def bad(): raise KeyError("from a finalizer")
+def bad(*args): raise KeyError("from a finalizer")
 lua.globals().bad = bad
 lua.execute('''
     function garbage(n)

@@ -258,3 +258,22 @@ def test_many_references(hostile):
         t = lua.table_from(things)
         assert t[77777] is things[77776]
     """)
+
+
+@pytest.mark.parametrize("size", [100, 50_000, 200_000, 1_000_000])
+def test_long_names_behind_functions(hostile, size):
+    """The token behind the end of a function is part of both functions."""
+    hostile(
+        f"""
+        name = "n" * {size}
+        for code in (
+            "local function NAME() return 1 end NAME()",
+            "local NAME = function() return 1 end NAME = 2 return NAME",
+            "local t = {{NAME = function() end, 'NAME'}} return t['NAME'], 'NAME'",
+            "local function f() local NAME = 1 return function() return NAME end end NAME = f 'NAME' return NAME",
+        ):
+            for _ in range(3):
+                attempt(lambda: lua.execute(code.replace("NAME", name)))
+                lua.gccollect()
+        """
+    )

@@ -432,3 +432,14 @@ pub(crate) const HANDLERS_OF_20: &[Fix] = &[Fix {
              frame = frame_prevd(frame);\n\t\
              break;\n      }\n",
 }];
+
+/// In 5.2, the token behind a function goes from the strings of that function to those of the one around it. Of a
+/// long string that is a copy, and the parser went on with the other, which the collector frees.
+pub(crate) const TOKENS_OF_52: &[Fix] = &[Fix {
+    file: "lparser.c",
+    place: "  if (ls->t.token == TK_NAME || ls->t.token == TK_STRING) {",
+    before: "  if (ls->t.token == TK_NAME || ls->t.token == TK_STRING) {\n    \
+             TString *token = ls->t.seminfo.ts;\n    \
+             ls->t.seminfo.ts = luaX_newstring(ls, getstr(token), token->tsv.len);\n    \
+             return;\n  }\n",
+}];

@@ -80,6 +80,7 @@ pub const TABLE: &[Version] = &[
             fixes::REINSERTION_OF_52,
             fixes::GROWTH,
             fixes::WEAK_KEYS,
+            fixes::TOKENS_OF_52,
             stack::ROOM,
             stack::CALLS_OF_52,
             stack::COMPILER_OF_52,

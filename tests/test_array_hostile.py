@@ -281,17 +281,36 @@ def test_it_cannot_be_made_in_python(run):
     )
 
 
-EDGES = ["nil", "0", "1", "2", "3", "4", "5", "-1", "-3", "-4", "math.maxinteger or 2^63", "math.mininteger or -2^63",
-         "math.maxinteger and math.maxinteger - 1 or 2^53", "math.mininteger and math.mininteger + 1 or -2^53",
-         "2^31", "-2^31", "2^31 - 1", "1e300", "-1e300"]
+EDGES = [
+    "nil",
+    "0",
+    "1",
+    "2",
+    "3",
+    "4",
+    "5",
+    "-1",
+    "-3",
+    "-4",
+    "math.maxinteger or 2^63",
+    "math.mininteger or -2^63",
+    "math.maxinteger and math.maxinteger - 1 or 2^53",
+    "math.mininteger and math.mininteger + 1 or -2^53",
+    "2^31",
+    "-2^31",
+    "2^31 - 1",
+    "1e300",
+    "-1e300",
+]
 
 
 @pytest.mark.parametrize("base", [0, 1])
 def test_slices_at_the_edges_of_integers(lupa, base):
     """A slice is what ``string.sub`` would cut out, whichever integers describe it: never memory of others."""
     lua = lupa.LuaRuntime(sandbox=True, array_base=base)
+    edges = ", ".join(f"function() return {edge} end" for edge in EDGES)
     code = """
-        local edges, base, out = {%s}, ...
+        local edges, base = {EDGES}, ...
         local a = python.zeros(4)
         for i = 0, 3 do a[i + base] = 100 + i end
         for _, first in ipairs(edges) do for _, last in ipairs(edges) do for _, step in ipairs(edges) do
@@ -301,14 +320,14 @@ def test_slices_at_the_edges_of_integers(lupa, base):
                 assert(#b <= 4)
                 for i = base, #b - 1 + base do
                     local x = b[i]
-                    assert(x >= 100 and x <= 103 and x %% 1 == 0, tostring(x))
+                    assert(x >= 100 and x <= 103 and x % 1 == 0, tostring(x))
                 end
                 assert(pcall(tostring, b) and #b:copy() == #b)
                 local row = python.zeros{2, 4}:slice(true, {first, last, step})
                 assert(#row == 2)
             end
         end end end
-    """ % ", ".join(f"function() return {edge} end" for edge in EDGES)
+    """.replace("EDGES", edges)
     lua.execute(code, base)
     whole = lua.eval(
         "python.array_from({1, 2, 3, 4}):slice(math.mininteger or -2^62, math.maxinteger or 2^62):totable()"
@@ -321,7 +340,10 @@ def test_slices_at_the_edges_of_integers(lupa, base):
     assert list(reverse.values()) == [4, 3, 2, 1]
 
 
-@pytest.mark.parametrize("shape", ["2^31", "2^32", "2^32 - 1", "2^40", "2^61", "2^62", "2^63", "{2^40, 2^40}", "{2^62, 4}"])
+SHAPES = ["2^31", "2^32", "2^32 - 1", "2^40", "2^61", "2^62", "2^63", "{2^40, 2^40}", "{2^62, 4}"]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
 def test_shapes_that_no_memory_has(box, shape):
     """A shape is either made as it is asked for or refused."""
     made = box.eval(f"function() local ok, a = pcall(python.zeros, {shape}, 'uint8') return ok and a.size or ok end")()

@@ -77,20 +77,29 @@ def things(lua):
     """What the host hands over, and what scripts get hold of."""
     given = {
         "o": Thing(), "o_class": Thing, "b": builtins, "code": CODE, "builtins_dict": vars(builtins),
-        "names": ["_private"], "objects": [Thing()], "codes": [CODE, CODE], "evals": [eval, exec], "getattrs": [getattr],
-        "types": [type], "strs": ["X"], "tuples": [()], "spaces": [{"__call__": eval}], "space": {"__call__": eval},
+        "names": ["_private"], "objects": [Thing()], "codes": [CODE, CODE], "evals": [eval, exec],
+        "getattrs": [getattr],
+        "types": [type], "strs": ["X"], "tuples": [()], "spaces": [{"__call__": eval}],
+        "space": {"__call__": eval},
         "pairs": [[CODE]], "maps": [map], "opens": [open], "paths": [__file__], "formats": ["{0._private}"],
         "operator": operator, "functools": functools, "itertools": itertools, "importlib": importlib, "io": io,
-        "enum": enum, "py_types": types, "string_formatter": string.Formatter(), "pickle": pickle, "pickles": [pickle.dumps(Thing)],
+        "enum": enum, "py_types": types, "string_formatter": string.Formatter(), "pickle": pickle,
+        "pickles": [pickle.dumps(Thing)],
         "collections": collections, "Meta": Meta, "Account": Account, "Kind": Kind, "Colour": Colour,
-        "module": [builtins], "eval_name": ["eval"], "partials": [functools.partial(eval, CODE)], "frame_reader": operator.attrgetter("gi_frame.f_globals"), "reader": operator.attrgetter("_private"), "eval_method": types.MethodType(getattr, Thing()),
+        "module": [builtins], "eval_name": ["eval"], "partials": [functools.partial(eval, CODE)],
+        "frame_reader": operator.attrgetter("gi_frame.f_globals"), "reader": operator.attrgetter("_private"),
+        "eval_method": types.MethodType(getattr, Thing()),
         "eval_partial": functools.partial(eval, CODE), "os": os,
         "nested": functools.partial(functools.partial(functools.partial(eval), CODE), {}),
-        "cached": functools.lru_cache(eval), "numbers": numbers(), "slots": type.__call__, "code_object": numbers.__code__,
+        "cached": functools.lru_cache(eval), "numbers": numbers(), "slots": type.__call__,
+        "code_object": numbers.__code__,
         "methods": {"eval": eval.__call__, "getattr": getattr.__call__.__call__, "new": type.__new__},
-        "globals": [{}], "reducible": [[CODE, {}]], "frames": [numbers()], "classes": [object], "metas": [Meta], "sortable": [CODE, CODE], "error": caught(), "path": __file__,
-        "loader": importlib.machinery.BuiltinImporter, "sys_modules": [["this"]], "text": "{0._private}", "format_method": "{0._private}".format,
-        "static": staticmethod(eval), "function_type": types.FunctionType, "property": property, "alias": type[int],
+        "globals": [{}], "reducible": [[CODE, {}]], "frames": [numbers()], "classes": [object], "metas": [Meta],
+        "sortable": [CODE, CODE], "error": caught(), "path": __file__,
+        "loader": importlib.machinery.BuiltinImporter, "sys_modules": [["this"]], "text": "{0._private}",
+        "format_method": "{0._private}".format,
+        "static": staticmethod(eval), "function_type": types.FunctionType, "property": property,
+        "alias": type[int],
     }  # fmt: skip
     for name, value in given.items():
         lua.globals()[name] = value
@@ -116,10 +125,12 @@ ATTACKS = {
     end)()""",
     "the same with eval": "b.type('X', b.tuple(), space)()(code)",
     "with another map": "b.list(b.map(b.type, strs, tuples, spaces))",
-    "with a map from a list": "b.list(item(b.list(b.map(item(maps)[0], types, b.list(b.zip(strs)), b.list(b.zip(tuples)), b.list(b.zip(spaces)))))[0])",
+    "with a map from a list": "b.list(item("
+    "b.list(b.map(item(maps)[0], types, b.list(b.zip(strs)), b.list(b.zip(tuples)), b.list(b.zip(spaces)))))[0])",
     "keywords": "b.type(python.args{'X', b.tuple(), space})",
     "a list's type": "item(types)[0]('X', b.tuple(), space)",
-    "types in map": "b.list(item(b.list(b.map(b.map, types, b.list(b.zip(strs)), b.list(b.zip(tuples)), b.list(b.zip(spaces)))))[0])",
+    "types in map": "b.list(item("
+    "b.list(b.map(b.map, types, b.list(b.zip(strs)), b.list(b.zip(tuples)), b.list(b.zip(spaces)))))[0])",
     "an alias of type": "item(b.type)[b.int]('X', b.tuple(), space)",
     "an alias": "alias('X', b.tuple(), space)",
     "a metaclass": "Meta('X', b.tuple(), space)",
@@ -302,7 +313,8 @@ def test_names_of_python(lupa, name, option):
 
 
 NOT_TRIED = {
-    "a function of builtins replaced", "the same by setattr", "the same by delattr", "help", "help by dict", "exit", "quit",
+    "a function of builtins replaced", "the same by setattr", "the same by delattr", "help", "help by dict",
+    "exit", "quit",
     "license", "copyright", "credits", "iter", "code objects", "import_module", "__import__ of importlib", "__import__",
     "a loader", "__loader__", "map of iter", "iter of partial", "__build_class__",
 }  # fmt: skip
@@ -431,7 +443,8 @@ def test_classes_from_type(lupa, option):
     shown = lua.eval("python.builtins.type(...)", Thing())
     assert shown == Thing
     assert Thing == shown
-    assert shown != str
+    other = str
+    assert shown != other
     assert {Thing: 1}[shown] == 1
     assert str(shown) == repr(shown) == repr(Thing)
     assert shown.__name__ == "Thing"
@@ -507,7 +520,8 @@ def test_what_the_flags_allow(lupa, option):
     things(lua)
     assert lua.eval("b.type('X', b.tuple(), space)()('1 + 1')") == 2
     assert lua.eval("b.type(o)") is Thing
-    for code in ("functools.partial(b.getattr, o)('_private')", "reader(o)", "b.list(b.map(b.getattr, objects, names))"):
+    partial = "functools.partial(b.getattr, o)('_private')"
+    for code in (partial, "reader(o)", "b.list(b.map(b.getattr, objects, names))"):
         with pytest.raises(AttributeError, match="denied"):
             lua.eval(code)
 
@@ -517,7 +531,8 @@ def test_a_reader_obeys_names_with_dots(lupa):
     lua = lupa.LuaRuntime(attribute_filter=lambda obj, name, is_setting: seen.append(name) or name)
     thing = Thing()
     thing.other = thing
-    assert lua.eval("function(f, o) return f(o) end")(operator.attrgetter("other.public", "public"), thing) == ("public",) * 2
+    read = operator.attrgetter("other.public", "public")
+    assert lua.eval("function(f, o) return f(o) end")(read, thing) == ("public",) * 2
     assert seen == ["other", "public", "public"]
     caller = operator.methodcaller("split", sep="b")
     assert lua.eval("function(f, o) return f(o) end")(caller, lupa.as_attrgetter("abc")) == ["a", "c"]

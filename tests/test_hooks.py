@@ -46,7 +46,7 @@ def operations(lupa, lua):
         'call object': (lambda: f(thing) is thing, True),
         'getitem': (lambda: t[1], 1),
         'getattr': (lambda: t.x, 'y'),
-        'metamethod': (lambda: nested['some long key that is no short string'], 'some long key that is no short string'),
+        'metamethod': (lambda: nested['a long key ' * 9], 'a long key ' * 9),
         'length': (lambda: len(t), 3),
         'setitem': (lambda: fresh('x' * 50), 'x' * 50),
         'set object': (lambda: fresh(thing) is thing, True),

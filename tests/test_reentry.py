@@ -62,8 +62,8 @@ def use(x):
 lua.globals().call = bind(address(use))
 assert run("local s = 0 for i = 1, 10 do s = s + call(i) end return s") == 110
 # In coroutines, in callbacks, in callbacks of callbacks, below pcall, and in threads.
-assert run("local c = coroutine.wrap(function() local s = call(4) coroutine.yield(s) return call(5) end) return c(), c()") \\
-    == (8, 10)
+twice = "local c = coroutine.wrap(function() coroutine.yield(call(4)) return call(5) end) return c(), c()"
+assert run(twice) == (8, 10)
 assert list(lua.eval("function() coroutine.yield(call(1)) coroutine.yield(call(2)) end").coroutine()) == [2, 4]
 lua.globals().python = lambda x: run("return call(...)", x)
 assert run("local s = 0 for i = 1, 5 do s = s + python(i) end return s") == 30

@@ -290,11 +290,13 @@ def test_lengths_that_are_none(lupa, lua):
     with pytest.raises((OverflowError, TypeError)):
         len(make(lua.eval("2^63")))
     with pytest.raises(lupa.LuaError, match="no length"):
-        len(lua.execute("""
+        len(
+            lua.execute("""
             local object = newproxy and newproxy(true) or setmetatable({}, {})
             getmetatable(object).__len = function() error("no length") end
             return object
-        """))
+        """)
+        )
 
 
 @pytest.mark.beyond

@@ -436,3 +436,160 @@ macro_rules! hooks {
         };
     };
 }
+
+/// Implements a backend: its constants, and which of these families it is of.
+#[macro_export]
+macro_rules! backend {
+    ($backend:ident by $bindings:ident; $($items:tt)*) => {
+        $crate::forward_common_api!($backend, $bindings);
+
+        // SAFETY: the constants are those of this Lua's headers and manual.
+        unsafe impl $crate::LuaBackend for $backend { $($items)* }
+    };
+}
+
+/// How a state is made.
+#[macro_export]
+macro_rules! new_state {
+    ($bindings:ident, plain) => {
+        unsafe fn new_state(host: &$crate::NewState<'_>) -> *mut lua_State {
+            // SAFETY: the allocator outlives the state.
+            unsafe { $bindings::lua_newstate(host.allocator, host.allocator_data) }
+        }
+    };
+    // A build without GC64 (not the default of 2.1) takes only its own allocator.
+    ($bindings:ident, or_own) => {
+        unsafe fn new_state(host: &$crate::NewState<'_>) -> *mut lua_State {
+            // SAFETY: the allocator outlives the state.
+            unsafe {
+                let state = $bindings::lua_newstate(host.allocator, host.allocator_data);
+                if state.is_null() { $bindings::luaL_newstate() } else { state }
+            }
+        }
+    };
+    ($bindings:ident, own) => {
+        unsafe fn new_state(_host: &$crate::NewState<'_>) -> *mut lua_State {
+            // SAFETY: no precondition.
+            unsafe { $bindings::luaL_newstate() }
+        }
+    };
+    ($bindings:ident, warning($host:ident, $($seed:expr)?)) => {
+        unsafe fn new_state($host: &$crate::NewState<'_>) -> *mut lua_State {
+            // SAFETY: the allocator and the data of the warnings outlive the state.
+            unsafe {
+                let state =
+                    $bindings::lua_newstate($host.allocator, $host.allocator_data $(, $seed)?);
+                if !state.is_null() {
+                    let data = (&raw const *$host.warnings).cast_mut().cast();
+                    $bindings::lua_setwarnf(state, Some($crate::warn), data);
+                }
+                state
+            }
+        }
+    };
+}
+
+/// Loading in 5.1 and in LuaJIT.
+#[macro_export]
+macro_rules! classic_load {
+    ($bindings:ident, without_mode) => {
+        unsafe fn load(l: *mut lua_State, code: &[u8], name: &CStr, _mode: Option<&CStr>) -> c_int {
+            let start = code.as_ptr().cast();
+            // SAFETY: the caller keeps the manual's rules.
+            unsafe { $bindings::luaL_loadbuffer(l, start, code.len(), name.as_ptr()) }
+        }
+    };
+    ($bindings:ident, with_mode) => {
+        unsafe fn load(l: *mut lua_State, code: &[u8], name: &CStr, mode: Option<&CStr>) -> c_int {
+            let mode = mode.map_or(core::ptr::null(), CStr::as_ptr);
+            let start = code.as_ptr().cast();
+            // SAFETY: the caller keeps the manual's rules.
+            unsafe { $bindings::luaL_loadbufferx(l, start, code.len(), name.as_ptr(), mode) }
+        }
+    };
+}
+
+/// Opening all libraries, from 5.2 on.
+#[macro_export]
+macro_rules! later_libraries {
+    ($bindings:ident, $function:ident($($argument:expr),*)) => {
+        unsafe fn open_libs(l: *mut lua_State) {
+            // SAFETY: the caller keeps the manual's rules.
+            unsafe { $bindings::$function(l $(, $argument)*) };
+        }
+    };
+}
+
+/// What 5.2 and 5.3 have in common.
+#[macro_export]
+macro_rules! middle_methods {
+    ($bindings:ident) => {
+        $crate::later_libraries!($bindings, luaL_openlibs());
+
+        unsafe fn resume(co: *mut lua_State, from: *mut lua_State, nargs: c_int) -> (c_int, c_int) {
+            // SAFETY: the caller keeps the manual's rules. What it gives is all that is on its stack.
+            unsafe {
+                let status = $bindings::lua_resume(co, from, nargs);
+                (status, $bindings::lua_gettop(co))
+            }
+        }
+
+        #[inline(always)]
+        unsafe fn new_userdata(l: *mut lua_State, size: usize) -> *mut c_void {
+            // SAFETY: the caller keeps the manual's rules.
+            unsafe { $bindings::lua_newuserdata(l, size) }
+        }
+
+        unsafe fn gc(l: *mut lua_State, what: $crate::Gc) -> c_int {
+            // SAFETY: the caller keeps the manual's rules.
+            unsafe { $bindings::lua_gc(l, what as c_int, 0) }
+        }
+    };
+}
+
+/// 5.2 alone: `lua_insert` and `lua_remove` are functions, and there are no integers.
+#[macro_export]
+macro_rules! methods_of_52 {
+    ($bindings:ident) => {
+        #[inline(always)]
+        unsafe fn to_integer(_l: *mut lua_State, _index: c_int) -> Option<i64> {
+            None
+        }
+
+        #[inline(always)]
+        unsafe fn insert(l: *mut lua_State, index: c_int) {
+            // SAFETY: the caller keeps the manual's rules.
+            unsafe { $bindings::lua_insert(l, index) };
+        }
+
+        #[inline(always)]
+        unsafe fn remove(l: *mut lua_State, index: c_int) {
+            // SAFETY: the caller keeps the manual's rules.
+            unsafe { $bindings::lua_remove(l, index) };
+        }
+    };
+}
+
+/// 5.4 and later.
+#[macro_export]
+macro_rules! latest_methods {
+    ($bindings:ident) => {
+        unsafe fn resume(co: *mut lua_State, from: *mut lua_State, nargs: c_int) -> (c_int, c_int) {
+            let mut results = 0;
+            // SAFETY: the caller keeps the manual's rules.
+            let status = unsafe { $bindings::lua_resume(co, from, nargs, &mut results) };
+            (status, results)
+        }
+
+        #[inline(always)]
+        unsafe fn new_userdata(l: *mut lua_State, size: usize) -> *mut c_void {
+            // SAFETY: the caller keeps the manual's rules.
+            unsafe { $bindings::lua_newuserdatauv(l, size, 0) }
+        }
+
+        unsafe fn gc(l: *mut lua_State, what: $crate::Gc) -> c_int {
+            // SAFETY: the caller keeps the manual's rules; these commands have no further arguments.
+            unsafe { $bindings::lua_gc(l, what as c_int) }
+        }
+    };
+}

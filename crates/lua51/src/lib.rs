@@ -1,21 +1,22 @@
 //! The Python module `lupa.lua51`: Lua 5.1.
+#![deny(unsafe_code)]
 
+#[allow(unsafe_code)]
 mod bindings;
 
 use core::ffi::{CStr, c_char, c_int, c_void};
 
 use lua_api::raw::{lua_CFunction, lua_State};
-use lua_api::{Library, LuaBackend, NewState, Opening};
+use lua_api::{Library, Opening};
 use pyo3::prelude::*;
 
 /// Lua 5.1.
 #[derive(Clone, Copy)]
 struct Lua51;
 
-lua_api::forward_common_api!(Lua51, bindings);
+lua_api::backend! {
+    Lua51 by bindings;
 
-// SAFETY: the constants are those of this Lua's headers and manual.
-unsafe impl LuaBackend for Lua51 {
     const NAME: &'static str = "lua51";
     const VERSION: (u8, u8) = (5, 1);
     const INSTALLED: bool = !cfg!(lupa_bundled);
@@ -46,16 +47,8 @@ unsafe impl LuaBackend for Lua51 {
 
     lua_api::classic_methods!(bindings);
     lua_api::hooks!(bindings, puc);
-
-    unsafe fn new_state(host: &NewState<'_>) -> *mut lua_State {
-        // SAFETY: the allocator outlives the state.
-        unsafe { bindings::lua_newstate(host.allocator, host.allocator_data) }
-    }
-
-    unsafe fn load(l: *mut lua_State, code: &[u8], name: &CStr, _mode: Option<&CStr>) -> c_int {
-        // SAFETY: the caller keeps the manual's rules.
-        unsafe { bindings::luaL_loadbuffer(l, code.as_ptr().cast(), code.len(), name.as_ptr()) }
-    }
+    lua_api::new_state!(bindings, plain);
+    lua_api::classic_load!(bindings, without_mode);
 }
 
 /// Lua 5.1 inside Python.

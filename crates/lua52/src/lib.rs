@@ -1,21 +1,22 @@
 //! The Python module `lupa.lua52`: Lua 5.2.
+#![deny(unsafe_code)]
 
+#[allow(unsafe_code)]
 mod bindings;
 
 use core::ffi::{CStr, c_char, c_int, c_void};
 
+use lua_api::Library;
 use lua_api::raw::{lua_CFunction, lua_State};
-use lua_api::{Gc, Library, LuaBackend, NewState};
 use pyo3::prelude::*;
 
 /// Lua 5.2.
 #[derive(Clone, Copy)]
 struct Lua52;
 
-lua_api::forward_common_api!(Lua52, bindings);
+lua_api::backend! {
+    Lua52 by bindings;
 
-// SAFETY: the constants are those of this Lua's headers and manual.
-unsafe impl LuaBackend for Lua52 {
     const NAME: &'static str = "lua52";
     const VERSION: (u8, u8) = (5, 2);
     const INSTALLED: bool = !cfg!(lupa_bundled);
@@ -48,52 +49,9 @@ unsafe impl LuaBackend for Lua52 {
     lua_api::later_methods!(bindings);
     lua_api::hooks!(bindings, puc);
     lua_api::untyped_get_methods!(bindings);
-
-    unsafe fn new_state(host: &NewState<'_>) -> *mut lua_State {
-        // SAFETY: the allocator outlives the state.
-        unsafe { bindings::lua_newstate(host.allocator, host.allocator_data) }
-    }
-
-    #[inline(always)]
-    unsafe fn to_integer(_l: *mut lua_State, _index: c_int) -> Option<i64> {
-        None
-    }
-
-    #[inline(always)]
-    unsafe fn insert(l: *mut lua_State, index: c_int) {
-        // SAFETY: the caller keeps the manual's rules.
-        unsafe { bindings::lua_insert(l, index) };
-    }
-
-    #[inline(always)]
-    unsafe fn remove(l: *mut lua_State, index: c_int) {
-        // SAFETY: the caller keeps the manual's rules.
-        unsafe { bindings::lua_remove(l, index) };
-    }
-
-    unsafe fn open_libs(l: *mut lua_State) {
-        // SAFETY: the caller keeps the manual's rules.
-        unsafe { bindings::luaL_openlibs(l) };
-    }
-
-    unsafe fn resume(co: *mut lua_State, from: *mut lua_State, nargs: c_int) -> (c_int, c_int) {
-        // SAFETY: the caller keeps the manual's rules. What it gives is all that is on its stack.
-        unsafe {
-            let status = bindings::lua_resume(co, from, nargs);
-            (status, bindings::lua_gettop(co))
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn new_userdata(l: *mut lua_State, size: usize) -> *mut c_void {
-        // SAFETY: the caller keeps the manual's rules.
-        unsafe { bindings::lua_newuserdata(l, size) }
-    }
-
-    unsafe fn gc(l: *mut lua_State, what: Gc) -> c_int {
-        // SAFETY: the caller keeps the manual's rules.
-        unsafe { bindings::lua_gc(l, what as c_int, 0) }
-    }
+    lua_api::middle_methods!(bindings);
+    lua_api::methods_of_52!(bindings);
+    lua_api::new_state!(bindings, plain);
 }
 
 /// Lua 5.2 inside Python.

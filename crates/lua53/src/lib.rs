@@ -1,21 +1,22 @@
 //! The Python module `lupa.lua53`: Lua 5.3.
+#![deny(unsafe_code)]
 
+#[allow(unsafe_code)]
 mod bindings;
 
 use core::ffi::{CStr, c_char, c_int, c_void};
 
+use lua_api::Library;
 use lua_api::raw::{lua_CFunction, lua_State};
-use lua_api::{Gc, Library, LuaBackend, NewState};
 use pyo3::prelude::*;
 
 /// Lua 5.3.
 #[derive(Clone, Copy)]
 struct Lua53;
 
-lua_api::forward_common_api!(Lua53, bindings);
+lua_api::backend! {
+    Lua53 by bindings;
 
-// SAFETY: the constants are those of this Lua's headers and manual.
-unsafe impl LuaBackend for Lua53 {
     const NAME: &'static str = "lua53";
     const VERSION: (u8, u8) = (5, 3);
     const INSTALLED: bool = !cfg!(lupa_bundled);
@@ -46,35 +47,8 @@ unsafe impl LuaBackend for Lua53 {
 
     lua_api::modern_methods!(bindings);
     lua_api::hooks!(bindings, puc);
-
-    unsafe fn new_state(host: &NewState<'_>) -> *mut lua_State {
-        // SAFETY: the allocator outlives the state.
-        unsafe { bindings::lua_newstate(host.allocator, host.allocator_data) }
-    }
-
-    unsafe fn open_libs(l: *mut lua_State) {
-        // SAFETY: the caller keeps the manual's rules.
-        unsafe { bindings::luaL_openlibs(l) };
-    }
-
-    unsafe fn resume(co: *mut lua_State, from: *mut lua_State, nargs: c_int) -> (c_int, c_int) {
-        // SAFETY: the caller keeps the manual's rules. What it gives is all that is on its stack.
-        unsafe {
-            let status = bindings::lua_resume(co, from, nargs);
-            (status, bindings::lua_gettop(co))
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn new_userdata(l: *mut lua_State, size: usize) -> *mut c_void {
-        // SAFETY: the caller keeps the manual's rules.
-        unsafe { bindings::lua_newuserdata(l, size) }
-    }
-
-    unsafe fn gc(l: *mut lua_State, what: Gc) -> c_int {
-        // SAFETY: the caller keeps the manual's rules.
-        unsafe { bindings::lua_gc(l, what as c_int, 0) }
-    }
+    lua_api::middle_methods!(bindings);
+    lua_api::new_state!(bindings, plain);
 }
 
 /// Lua 5.3 inside Python.

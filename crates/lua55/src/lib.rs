@@ -1,21 +1,22 @@
 //! The Python module `lupa.lua55`: Lua 5.5.
+#![deny(unsafe_code)]
 
+#[allow(unsafe_code)]
 mod bindings;
 
 use core::ffi::{CStr, c_char, c_int, c_void};
 
+use lua_api::Library;
 use lua_api::raw::{lua_CFunction, lua_State};
-use lua_api::{Gc, Library, LuaBackend, NewState};
 use pyo3::prelude::*;
 
 /// Lua 5.5.
 #[derive(Clone, Copy)]
 struct Lua55;
 
-lua_api::forward_common_api!(Lua55, bindings);
+lua_api::backend! {
+    Lua55 by bindings;
 
-// SAFETY: the constants are those of this Lua's headers and manual.
-unsafe impl LuaBackend for Lua55 {
     const NAME: &'static str = "lua55";
     const VERSION: (u8, u8) = (5, 5);
     const INSTALLED: bool = !cfg!(lupa_bundled);
@@ -46,42 +47,13 @@ unsafe impl LuaBackend for Lua55 {
 
     lua_api::modern_methods!(bindings);
     lua_api::hooks!(bindings, puc);
-
-    unsafe fn new_state(host: &NewState<'_>) -> *mut lua_State {
-        // SAFETY: the allocator and the data of the warnings outlive the state.
-        unsafe {
-            let seed = host.seed.unwrap_or_else(|| bindings::luaL_makeseed(core::ptr::null_mut()));
-            let state = bindings::lua_newstate(host.allocator, host.allocator_data, seed);
-            if !state.is_null() {
-                let data = (&raw const *host.warnings).cast_mut().cast();
-                bindings::lua_setwarnf(state, Some(lua_api::warn), data);
-            }
-            state
-        }
-    }
-
-    unsafe fn open_libs(l: *mut lua_State) {
-        // SAFETY: the caller keeps the manual's rules. All libraries, none only preloaded.
-        unsafe { bindings::luaL_openselectedlibs(l, !0, 0) };
-    }
-
-    unsafe fn resume(co: *mut lua_State, from: *mut lua_State, nargs: c_int) -> (c_int, c_int) {
-        let mut results = 0;
-        // SAFETY: the caller keeps the manual's rules.
-        let status = unsafe { bindings::lua_resume(co, from, nargs, &mut results) };
-        (status, results)
-    }
-
-    #[inline(always)]
-    unsafe fn new_userdata(l: *mut lua_State, size: usize) -> *mut c_void {
-        // SAFETY: the caller keeps the manual's rules.
-        unsafe { bindings::lua_newuserdatauv(l, size, 0) }
-    }
-
-    unsafe fn gc(l: *mut lua_State, what: Gc) -> c_int {
-        // SAFETY: the caller keeps the manual's rules; these commands have no further arguments.
-        unsafe { bindings::lua_gc(l, what as c_int) }
-    }
+    lua_api::latest_methods!(bindings);
+    // All libraries, none only preloaded.
+    lua_api::later_libraries!(bindings, luaL_openselectedlibs(!0, 0));
+    lua_api::new_state!(
+        bindings,
+        warning(host, host.seed.unwrap_or_else(|| bindings::luaL_makeseed(core::ptr::null_mut())))
+    );
 }
 
 /// Lua 5.5 inside Python.

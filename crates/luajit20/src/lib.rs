@@ -1,21 +1,22 @@
 //! The Python module `lupa.luajit20`: LuaJIT 2.0.
+#![deny(unsafe_code)]
 
+#[allow(unsafe_code)]
 mod bindings;
 
 use core::ffi::{CStr, c_char, c_int, c_void};
 
 use lua_api::raw::{lua_CFunction, lua_State};
-use lua_api::{Library, LuaBackend, NewState, Opening};
+use lua_api::{Library, Opening};
 use pyo3::prelude::*;
 
 /// LuaJIT 2.0.
 #[derive(Clone, Copy)]
 struct LuaJit20;
 
-lua_api::forward_common_api!(LuaJit20, bindings);
+lua_api::backend! {
+    LuaJit20 by bindings;
 
-// SAFETY: the constants are those of this Lua's headers and manual.
-unsafe impl LuaBackend for LuaJit20 {
     const NAME: &'static str = "luajit20";
     const VERSION: (u8, u8) = (5, 1);
     const INSTALLED: bool = !cfg!(lupa_bundled);
@@ -57,18 +58,8 @@ unsafe impl LuaBackend for LuaJit20 {
 
     lua_api::classic_methods!(bindings);
     lua_api::hooks!(bindings, luajit);
-
-    unsafe fn new_state(_host: &NewState<'_>) -> *mut lua_State {
-        // SAFETY: no precondition.
-        unsafe { bindings::luaL_newstate() }
-    }
-
-    unsafe fn load(l: *mut lua_State, code: &[u8], name: &CStr, mode: Option<&CStr>) -> c_int {
-        let mode = mode.map_or(core::ptr::null(), CStr::as_ptr);
-        let start = code.as_ptr().cast();
-        // SAFETY: the caller keeps the manual's rules.
-        unsafe { bindings::luaL_loadbufferx(l, start, code.len(), name.as_ptr(), mode) }
-    }
+    lua_api::new_state!(bindings, own);
+    lua_api::classic_load!(bindings, with_mode);
 }
 
 /// LuaJIT 2.0 inside Python.

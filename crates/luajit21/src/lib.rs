@@ -1,21 +1,22 @@
 //! The Python module `lupa.luajit21`: LuaJIT 2.1.
+#![deny(unsafe_code)]
 
+#[allow(unsafe_code)]
 mod bindings;
 
 use core::ffi::{CStr, c_char, c_int, c_void};
 
 use lua_api::raw::{lua_CFunction, lua_State};
-use lua_api::{Library, LuaBackend, NewState, Opening};
+use lua_api::{Library, Opening};
 use pyo3::prelude::*;
 
 /// LuaJIT 2.1.
 #[derive(Clone, Copy)]
 struct LuaJit21;
 
-lua_api::forward_common_api!(LuaJit21, bindings);
+lua_api::backend! {
+    LuaJit21 by bindings;
 
-// SAFETY: the constants are those of this Lua's headers and manual.
-unsafe impl LuaBackend for LuaJit21 {
     const NAME: &'static str = "luajit21";
     const VERSION: (u8, u8) = (5, 1);
     const INSTALLED: bool = !cfg!(lupa_bundled);
@@ -58,22 +59,8 @@ unsafe impl LuaBackend for LuaJit21 {
 
     lua_api::classic_methods!(bindings);
     lua_api::hooks!(bindings, luajit);
-
-    unsafe fn new_state(host: &NewState<'_>) -> *mut lua_State {
-        // SAFETY: the allocator outlives the state. A build without GC64 (not the default of 2.1) takes
-        // only its own.
-        unsafe {
-            let state = bindings::lua_newstate(host.allocator, host.allocator_data);
-            if state.is_null() { bindings::luaL_newstate() } else { state }
-        }
-    }
-
-    unsafe fn load(l: *mut lua_State, code: &[u8], name: &CStr, mode: Option<&CStr>) -> c_int {
-        let mode = mode.map_or(core::ptr::null(), CStr::as_ptr);
-        let start = code.as_ptr().cast();
-        // SAFETY: the caller keeps the manual's rules.
-        unsafe { bindings::luaL_loadbufferx(l, start, code.len(), name.as_ptr(), mode) }
-    }
+    lua_api::new_state!(bindings, or_own);
+    lua_api::classic_load!(bindings, with_mode);
 }
 
 /// LuaJIT 2.1 inside Python.

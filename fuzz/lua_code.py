@@ -130,7 +130,32 @@ RULES = {
         2: collectible($function)
         1: @string.dump string.dump($function)
         1: @newproxy newproxy(true)
+        2: @lupa.as_array python.zeros($edge, "$dtype")
+        1: @lupa.as_array python.zeros({$edge, $edge})
+        1: @lupa.as_array python.array_from({$exprs}, "$dtype")
+        4: @lupa.as_array python.zeros(4):slice($edge, $edge, $edge)
+        2: @lupa.as_array $variable:slice({$edge, $edge, $edge}, $edge)
+        2: @lupa.as_array python.zeros({2, 3}):reshape($edge, $edge)
+        3: @lupa.as_array $variable:$arraymethod($edge, $edge, $expr)
+        2: @lupa.as_array python.zeros(3):$arraymethod($edge, $expr)
     """,
+    "edge": """
+        4: $number
+        2: 0
+        2: 1
+        2: 2
+        2: -1
+        1: nil
+        2: (math.maxinteger or 2^53)
+        2: (math.mininteger or -2^53)
+        1: 2^31
+        1: 2^32 - 1
+        1: 2^63
+        1: -2^63
+        1: $expr
+    """,
+    "dtype": "float64 int8 uint8 int64 uint64 bool complex128 float16",
+    "arraymethod": "get set fill totable copy transpose reshape slice each release",
     "prefix": """
         10: $variable
         2: ($expr)

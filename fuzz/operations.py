@@ -36,6 +36,7 @@ RULES = {
         1: fill(r0, 'r0')
         3: failing(r0, $small, $expr!r)
         3: squeezed(r0, $size, $expr!r)
+        6: wrecked(r0, $small, $wreck!r, $expr!r)
         2: near_limit($small, $expr!r)
         2: with_nogc(r0, $expr!r)
         2: thread($expr!r, $expr!r)
@@ -166,6 +167,10 @@ RULES = {
         1: lupa.lua_type($any)
         2: lupa.as_attrgetter($value)
         2: lupa.as_itemgetter($value)
+        2: wrecked($lua, $small, $wreck!r, $expr!r)
+        3: @lupa.as_array $lua.eval($lua_function!r)(lupa.as_array(bytearray(b'array of bytes')), $args)
+        1: @lupa.as_array memoryview($any).tolist()
+        1: @lupa.as_array lupa.as_array($value)
         1: lupa.unpacks_lua_table($callable)($value)
         1: lupa.unpacks_lua_table_method($callable)
         1: $any.__lua_args__()
@@ -196,6 +201,18 @@ RULES = {
         1: @LuaRuntime.expose $lua.expose($value)
         1: @LuaRuntime.close $lua.close()
         1: @LuaRuntime.interrupt $lua.interrupt()
+    """,
+    "wreck": """
+        6: $expr
+        2: o1.clear()
+        2: take(i0)
+        2: next(i1)
+        1: c0.send(a)
+        1: r0.close()
+        2: r0.eval('1')
+        1: gc.collect()
+        1: throw($exception)
+        1: [$slot, exec('$slot = None', globals())]
     """,
     "action": """
         3: throw(KeyboardInterrupt())

@@ -51,6 +51,35 @@ end
 """
 
 
+# Has Lua collect wherever it may, with a finalizer that is made anew each time and does something at its k-th run.
+EAGER = """function(k, wreck, minor)
+    local runs, wanted, again = 0, true, nil
+    local function arm()
+        if newproxy then getmetatable(newproxy(true)).__gc = again else setmetatable({}, {__gc = again}) end
+    end
+    function again()
+        if not wanted then return end
+        runs = runs + 1
+        arm()
+        if minor == 2 then collectgarbage("restart") end
+        if runs == k then wreck(runs) end
+    end
+    local function eager(pause, step)
+        if minor == 5 then
+            collectgarbage("param", "pause", pause) collectgarbage("param", "stepmul", step)
+        elseif minor == 4 then
+            collectgarbage("incremental", 200, 100, pause == 0 and 60 or 13) collectgarbage("setpause", pause)
+        else
+            collectgarbage("setpause", pause) collectgarbage("setstepmul", pause == 0 and 10000000 or 200)
+        end
+    end
+    eager(0, 0)
+    collectgarbage()
+    arm()
+    return function() wanted = false eager(200, 200) end
+end"""
+
+
 class Finding(BaseException):
     """Something that must not be."""
 
@@ -278,6 +307,17 @@ class Tools:
             return self._world.evaluate(source)
         finally:
             runtime.set_max_memory(0)
+
+    def wrecked(self, runtime, count, wreck, source):
+        """Evaluate while Lua collects at each point where it may, and a finalizer that evaluates something at the
+        count-th of them.
+        """
+        arm = runtime.eval(EAGER)
+        disarm = arm(count, lambda *a: self._world.evaluate(wreck, a=a), self._world.lupa.LUA_VERSION[1])
+        try:
+            return self._world.evaluate(source)
+        finally:
+            disarm()
 
     def near_limit(self, more, source):
         """Evaluate with few frames left before a RecursionError."""

@@ -13,11 +13,13 @@ mod fixture;
 mod fuzz;
 mod lint;
 mod rules;
+mod sweep;
 mod test;
 mod tidy;
 mod tools;
 mod tsan;
 mod types;
+mod unsafety;
 mod vendor;
 mod venv;
 
@@ -53,6 +55,12 @@ const TASKS: &[Task] = &[
         usage: "[--python EXE] [--no-build] [--module NAME] [--seconds N] [ARGUMENT...]",
         about: "run random programs; arguments go to fuzz/run.py",
         run: fuzz::run,
+    },
+    Task {
+        name: "sweep",
+        usage: "[--python EXE] [--no-build] [ARGUMENT...]",
+        about: "all points of the sweeps of which test takes a sample; arguments go to pytest",
+        run: sweep::run,
     },
     Task {
         name: "asan",

@@ -117,7 +117,7 @@ fn version_name(line: &str) -> Option<&str> {
 }
 
 /// A line without what its strings say.
-fn without_strings(line: &str) -> String {
+pub(crate) fn without_strings(line: &str) -> String {
     let mut inside = false;
     let mut escaped = false;
     line.chars()

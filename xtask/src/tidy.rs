@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::arguments::Arguments;
 use crate::rules;
 use crate::tools::{Result, project_files, root};
+use crate::unsafety;
 
 /// Runs the task.
 pub(crate) fn run(arguments: Arguments) -> Result {
@@ -16,6 +17,7 @@ pub(crate) fn run(arguments: Arguments) -> Result {
         // What is not text has no rules.
         if let Ok(text) = fs::read_to_string(root().join(file)) {
             problems.extend(rules::problems(&unix(file), &text));
+            problems.extend(unsafety::problem(&unix(file), &text));
         }
     }
     problems.extend(versions()?);

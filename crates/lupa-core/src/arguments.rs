@@ -1,5 +1,6 @@
 //! A Lua table as the arguments of a Python call: `python.args` and the `unpacks_lua_table`
 //! decorators.
+#![forbid(unsafe_code)]
 
 use lua_api::{LuaBackend, Ref};
 use pyo3::exceptions::{PyIndexError, PyTypeError};

@@ -7,6 +7,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFloat, PyString};
 
+use crate::attribute::Attributes as _;
 use crate::{fallible, from_lua};
 
 #[cfg(any(Py_LIMITED_API, PyPy, GraalPy, windows))]
@@ -72,8 +73,8 @@ pub(crate) unsafe fn compact_int(object: *mut ffi::PyObject) -> Option<i64> {
 /// # Errors
 /// `ImportError`, which says what differs.
 pub(crate) fn check(py: Python<'_>) -> PyResult<()> {
-    let info = fallible::import(py, c"sys")?.getattr(fallible::name(py, c"int_info")?)?;
-    let bits = info.getattr(fallible::name(py, c"bits_per_digit")?)?.extract::<u32>()?;
+    let info = fallible::import(py, c"sys")?.attribute(c"int_info")?;
+    let bits = info.attribute(c"bits_per_digit")?.extract::<u32>()?;
     if bits != 30 && cfg!(all(target_pointer_width = "64", not(any(Py_LIMITED_API, PyPy, GraalPy))))
     {
         let message =
@@ -97,10 +98,10 @@ pub(crate) fn check(py: Python<'_>) -> PyResult<()> {
     }
     let dict = fallible::dict(py)?;
     for view in [c"keys", c"values", c"items"] {
-        let view = dict.call_method0(fallible::name(py, view)?)?;
+        let view = dict.method0(view)?;
         right &= dict_part(&view).is_none_or(|(found, _)| found.is(&dict));
     }
-    let method = dict.getattr(fallible::name(py, c"get")?)?;
+    let method = dict.attribute(c"get")?;
     // SAFETY: a live object.
     let identity = unsafe { method_identity(method.as_ptr()) };
     right &= identity.is_some_and(|(_, instance)| instance == dict.as_ptr() as usize);

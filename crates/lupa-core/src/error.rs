@@ -9,6 +9,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
 use pyo3::{PyTypeInfo, ffi};
 
+use crate::attribute::Attributes as _;
 use crate::callback::too_deep;
 use crate::fallible;
 use crate::from_lua::from_lua;
@@ -141,7 +142,7 @@ pub(crate) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
               404",
             base.as_any(),
         )?;
-        error.setattr("value", py.None())?;
+        error.set_attribute(c"value", py.None().into_bound(py))?;
         let syntax = make("LuaSyntaxError", c"Lua code that does not compile.", error.as_any())?;
         let bases = fallible::tuple(
             py,
@@ -297,7 +298,7 @@ pub(crate) fn from_stack<B: LuaBackend>(
             message = message.add(entry.options.encoding.decode_lossy(py, &traceback)?)?;
         }
         let error = class.bind(py).call1((message,))?;
-        error.setattr(fallible::name(py, c"value")?, value)?;
+        error.set_attribute(c"value", value)?;
         Ok(error)
     });
     made.map_or_else(|failed| failed, PyErr::from_value)

@@ -2,6 +2,7 @@
 //!
 //! An import runs any code, as an import hook or a finalizer, which may come back to where it began. So nothing
 //! is held meanwhile: what has come first is kept, and others have found the same.
+#![forbid(unsafe_code)]
 
 use std::ffi::CStr;
 
@@ -9,6 +10,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyString;
 
+use crate::attribute::Attributes as _;
 use crate::fallible;
 
 /// A module, or what it has under a name.
@@ -37,7 +39,7 @@ impl Imported {
         }
         let module = fallible::import(py, self.module)?;
         let found = match self.name {
-            Some(name) => module.getattr(fallible::name(py, name)?)?,
+            Some(name) => module.attribute(name)?,
             None => module,
         };
         let _ = self.found.set(py, found.clone().unbind());

@@ -1,4 +1,5 @@
 //! `len()` of a Lua value.
+#![forbid(unsafe_code)]
 
 use lua_api::{LuaBackend, Ref, value};
 use pyo3::exceptions::{PyOverflowError, PyValueError};

@@ -14,6 +14,7 @@ compile_error!("lupa needs panic = \"unwind\": LuaJIT raises errors by unwinding
 mod alive;
 mod arguments;
 mod array;
+mod attribute;
 mod boxes;
 mod call;
 mod callback;
@@ -67,6 +68,8 @@ use pyo3::exceptions::PyImportError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
+use crate::attribute::Attributes as _;
+
 /// The names that `from lupa.lua54 import *` gives.
 const ALL: [&str; 25] = [
     "LUA_VERSION",
@@ -106,8 +109,8 @@ pub fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> {
     only_one_interpreter(B::NAME)?;
     lua_api::check_installed::<B>().map_err(fallible::error::<PyImportError>)?;
     let package_name = format!("lupa.{}", B::NAME);
-    module.setattr("__name__", &package_name)?;
-    module.setattr("__doc__", module_doc::<B>())?;
+    module.set_attribute(c"__name__", fallible::string(py, &package_name)?)?;
+    module.set_attribute(c"__doc__", fallible::string(py, &module_doc::<B>())?)?;
     compat::check(py)?;
     engine::init::<B>();
     #[cfg(unix)]
@@ -132,7 +135,7 @@ pub fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> {
         py.get_type::<cursor::Cursor>(),
         py.get_type::<restrict::Restricted>(),
     ] {
-        class.setattr("__module__", &package_name)?;
+        class.set_attribute(c"__module__", fallible::string(py, &package_name)?)?;
     }
     module.add_function(wrap_pyfunction!(protocol::as_attrgetter, module)?)?;
     module.add_function(wrap_pyfunction!(protocol::as_itemgetter, module)?)?;
@@ -141,7 +144,7 @@ pub fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(sandbox::exposed, module)?)?;
     let decorators = fallible::import(py, c"lupa._decorators")?;
     for name in ["unpacks_lua_table", "unpacks_lua_table_method"] {
-        module.add(name, decorators.getattr(name)?)?;
+        module.add(name, decorators.attribute(name)?)?;
     }
     module.add_function(wrap_pyfunction!(_promote, module)?)?;
     module.add_function(wrap_pyfunction!(restrict::_verdicts_on_builtins, module)?)?;

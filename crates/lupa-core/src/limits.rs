@@ -1,4 +1,5 @@
 //! [`Limits`]: how long Lua may run and how much it may do, and `with lua.limits(...)`.
+#![forbid(unsafe_code)]
 
 use std::sync::Mutex;
 

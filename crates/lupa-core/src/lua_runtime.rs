@@ -1,4 +1,5 @@
 //! `LuaRuntime`: the class that users create.
+#![forbid(unsafe_code)]
 
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString, PyTuple, PyType};
 
+use crate::attribute::Attributes as _;
 use crate::chunks::Source;
 use crate::encoding::Encoding;
 use crate::engine::{self, Creation};
@@ -155,7 +157,7 @@ impl LuaRuntime {
             libraries,
             sandbox: kept,
             eval: (register_eval.is_on() && !sandboxed)
-                .then(|| builtins.getattr(fallible::name(py, c"eval")?))
+                .then(|| builtins.attribute(c"eval"))
                 .transpose()?,
             builtins: (register_builtins.is_on() && !sandboxed).then(|| builtins.clone()),
             overflow_handler,
@@ -387,7 +389,7 @@ impl LuaRuntime {
         rights: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let Some(obj) = obj else {
-            return sandbox::partial(&this.getattr(fallible::name(this.py(), c"expose")?)?, rights);
+            return sandbox::partial(&this.attribute(c"expose")?, rights);
         };
         let rights = Rights::parse(&obj, rights)?;
         let state = this.get().state.bind(this.py());
@@ -546,7 +548,7 @@ impl LuaRuntime {
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = cls.py();
         let types = fallible::import(py, c"types")?;
-        types.getattr(fallible::name(py, c"GenericAlias")?)?.call1((cls, item))
+        types.attribute(c"GenericAlias")?.call1((cls, item))
     }
 
     fn __traverse__(

@@ -4,6 +4,7 @@
 //! It lives while Lua is used and for a second after. Before a fork it is ended, so that the child
 //! (and Python, which warns of forks with threads) finds none; after it goes on. It never touches
 //! Python: it reads a few numbers of each runtime, and sets hooks by [`lua_api::Watch`].
+#![forbid(unsafe_code)]
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -14,6 +15,7 @@ use lua_api::Watch;
 use pyo3::prelude::*;
 use pyo3::types::PyCFunction;
 
+use crate::attribute::Attributes as _;
 use crate::gil::Gil;
 use crate::lock::Lock;
 use crate::stop::Alarm;
@@ -237,7 +239,7 @@ fn resume() {
 /// Has Python call [`pause`] and [`resume`] around its forks.
 pub(crate) fn init(py: Python<'_>) -> PyResult<()> {
     let os = crate::fallible::import(py, c"os")?;
-    let Ok(register) = os.getattr("register_at_fork") else {
+    let Ok(register) = os.attribute("register_at_fork") else {
         // A system without fork.
         return Ok(());
     };

@@ -1,5 +1,6 @@
 //! `_LuaNoGC`: a block without garbage collection in Lua. The last one that ends, of those that nest or
 //! overlap, switches it on again.
+#![forbid(unsafe_code)]
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

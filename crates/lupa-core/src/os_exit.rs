@@ -1,4 +1,5 @@
 //! `os.exit`: in Lua the end of the process, here `SystemExit`, so that Python cleans up.
+#![forbid(unsafe_code)]
 
 use lua_api::{LuaBackend, Raising, State, value};
 use pyo3::exceptions::PySystemExit;

@@ -1,4 +1,5 @@
 //! How `LuaRuntime` takes its arguments, where that is not what PyO3 would do.
+#![forbid(unsafe_code)]
 
 use lua_api::Selection;
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};

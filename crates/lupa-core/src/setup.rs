@@ -1,5 +1,6 @@
 //! What every new Lua gets: the standard libraries, the metatable of Python objects, the `python`
 //! table, and the anchors that the runtime keeps.
+#![forbid(unsafe_code)]
 
 use std::cell::Cell;
 use std::ffi::CStr;

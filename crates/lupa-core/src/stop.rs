@@ -18,6 +18,7 @@ use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
+use crate::attribute::Attributes as _;
 use crate::callback::{Callback, Outcome, call_inner};
 use crate::error::{Result, classes, place};
 use crate::fallible;
@@ -294,9 +295,9 @@ pub(crate) fn leave<B: LuaBackend>(entry: &Entry<'_, B>, state: State<B>, except
 /// Whether this is the thread that Python handles signals in, as Python says.
 fn is_main_thread(py: Python<'_>) -> PyResult<bool> {
     let threading = fallible::import(py, c"threading")?;
-    let main = threading.call_method0(fallible::name(py, c"main_thread")?)?;
-    let main = main.getattr(fallible::name(py, c"ident")?)?;
-    main.eq(threading.call_method0(fallible::name(py, c"get_ident")?)?)
+    let main = threading.method0(c"main_thread")?;
+    let main = main.attribute(c"ident")?;
+    main.eq(threading.method0(c"get_ident")?)
 }
 
 impl<B: LuaBackend> Runtime<B> {

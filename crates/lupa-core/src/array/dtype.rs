@@ -1,4 +1,5 @@
 //! [`Kind`]: the types that an array's elements can have, and the names for them.
+#![forbid(unsafe_code)]
 
 use std::ffi::CStr;
 

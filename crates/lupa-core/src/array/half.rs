@@ -1,4 +1,5 @@
 //! Half-precision floats (IEEE 754 binary16), to and from double precision.
+#![forbid(unsafe_code)]
 
 /// The value of a half-precision float.
 pub(crate) fn to_f64(bits: u16) -> f64 {

@@ -1,4 +1,5 @@
 //! [`Layout`]: where the elements of an array are in memory; views are layouts made from layouts.
+#![forbid(unsafe_code)]
 
 use super::dtype::Kind;
 

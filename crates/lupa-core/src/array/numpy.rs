@@ -12,6 +12,7 @@ use lua_api::LuaBackend;
 use super::memory::{Export, Held, Source};
 use super::object::{create, is_array};
 use super::userdata;
+use crate::attribute::Attributes as _;
 use crate::boxes::View;
 use crate::error::Result;
 use crate::fallible;
@@ -37,7 +38,7 @@ fn classes(py: Python<'_>) -> Option<&'static Classes> {
     let numpy = imported(py, "numpy")?;
     let class = |name: &str| {
         numpy
-            .getattr(fallible::string(py, name).ok()?)
+            .attribute(fallible::string(py, name).ok()?)
             .ok()?
             .cast_into::<PyType>()
             .ok()
@@ -100,7 +101,7 @@ fn scalar<'a, 'py, B: LuaBackend>(
         return Ok(Some(to_lua::prepare(entry, &integer, Mode::Value)?.hold(&integer)));
     }
     if object.is_instance(classes.floating.bind(py))?
-        && object.getattr(fallible::name(py, c"itemsize")?)?.extract::<usize>()? <= size_of::<f64>()
+        && object.attribute(c"itemsize")?.extract::<usize>()? <= size_of::<f64>()
     {
         return Ok(Some(Ready::Plain(Prepared::Float(object.extract()?))));
     }
@@ -137,7 +138,7 @@ fn explain(object: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
         return error;
     }
     // NumPy, of a dtype that has no format: dates, and others.
-    let dtype = fallible::name(py, c"dtype").and_then(|name| object.getattr(name));
+    let dtype = fallible::name(py, c"dtype").and_then(|name| object.attribute(name));
     let dtype = dtype.map(|dtype| dtype.to_string()).unwrap_or_default();
     let explained = fallible::error::<PyTypeError>(format!(
         "a Lua array cannot hold elements of the dtype {dtype}; pass the object itself, with \
@@ -157,7 +158,7 @@ fn refuse_masked(object: &Bound<'_, PyAny>) -> PyResult<()> {
         return Ok(());
     }
     let Some(masked) = imported(py, "numpy.ma") else { return Ok(()) };
-    if object.is_instance(&masked.getattr(fallible::name(py, c"MaskedArray")?)?)? {
+    if object.is_instance(&masked.attribute(c"MaskedArray")?)? {
         let message = "a Lua array cannot hold a mask; pass array.filled() or array.data";
         return Err(fallible::error::<PyTypeError>(message));
     }
@@ -167,7 +168,7 @@ fn refuse_masked(object: &Bound<'_, PyAny>) -> PyResult<()> {
 /// NumPy's array over the memory of an object that has another protocol for that.
 fn through_numpy<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let py = object.py();
-    let has = |name| object.hasattr(fallible::name(py, name)?);
+    let has = |name| object.has_attribute(name);
     let described = has(c"__array_interface__")? || has(c"__array_struct__")?;
     if !described && !has(c"__dlpack__")? {
         let kind = object.get_type().name()?;
@@ -184,7 +185,7 @@ fn through_numpy<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>>
         explained
     })?;
     let convert = if described { c"asarray" } else { c"from_dlpack" };
-    numpy.call_method1(fallible::name(py, convert)?, (object,))
+    numpy.method1(convert, (object,))
 }
 
 /// The memory of an object for Lua: where it is passed to Lua, it arrives as an array that shares

@@ -11,6 +11,7 @@ use super::access::{integer, plain_value, push_plain_value};
 use super::dtype::Kind;
 use super::element::{Misfit, Value, store};
 use super::layout::{Header, Layout, MAX_DIMS};
+use crate::attribute::Attributes as _;
 use crate::callback::{Failure, Outcome};
 use crate::error::raised;
 use crate::fallible;
@@ -92,7 +93,7 @@ pub(super) fn from_python(object: &Bound<'_, PyAny>) -> PyResult<Value> {
     if let Ok(complex) = object.cast::<PyComplex>() {
         return Ok(Value::Complex(complex.real(), complex.imag()));
     }
-    if object.hasattr(fallible::name(object.py(), c"__index__")?)? {
+    if object.has_attribute(c"__index__")? {
         return match object.extract::<i64>() {
             Ok(integer) => Ok(Value::Integer(integer)),
             Err(_) => object.extract::<u64>().map(Value::Large),

@@ -1,4 +1,5 @@
 //! Attributes as a filter or handlers give them, for functions of Python that reach attributes.
+#![forbid(unsafe_code)]
 
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use super::exact_name;
 use super::judge::Restrictions;
 use super::kind::Verdict;
 use super::restricted::Restricted;
+use crate::attribute::Attributes as _;
 use crate::fallible;
 
 /// What a runtime restricts, and how.
@@ -100,7 +102,7 @@ impl Rules {
             Some(getter) => getter.bind(object.py()).call1((object, name))?,
             None => {
                 let name = self.filtered(object, name, false)?;
-                object.getattr(name.cast_into::<PyString>()?)?
+                object.attribute(name.cast_into::<PyString>()?)?
             }
         };
         self.judged(value)

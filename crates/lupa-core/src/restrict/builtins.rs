@@ -1,4 +1,5 @@
 //! The table of Python's builtins: what Lua code may do with each where attributes are restricted.
+#![forbid(unsafe_code)]
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;

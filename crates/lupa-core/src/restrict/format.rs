@@ -1,9 +1,11 @@
 //! Format strings that read attributes.
+#![forbid(unsafe_code)]
 
 use pyo3::exceptions::PyAttributeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 
+use crate::attribute::Attributes as _;
 use crate::compat::method_code;
 use crate::fallible;
 
@@ -12,7 +14,7 @@ pub(super) fn check(function: &Bound<'_, PyAny>, args: &Bound<'_, PyTuple>) -> P
     let template = match args.get_item(0) {
         // `str.format` itself, and not that of one string.
         Ok(first) if method_code(function).is_none() => first,
-        _ => function.getattr("__self__").unwrap_or_else(|_| function.clone()),
+        _ => function.attribute("__self__").unwrap_or_else(|_| function.clone()),
     };
     if let Ok(template) = template.cast::<PyString>()
         && reaches_attributes(template.to_string_lossy().as_bytes())

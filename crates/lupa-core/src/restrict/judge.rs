@@ -1,4 +1,5 @@
 //! Which callables are restricted in a runtime, and how one is known inside of what calls it.
+#![forbid(unsafe_code)]
 
 use std::collections::HashMap;
 
@@ -10,6 +11,7 @@ use super::builtins;
 use super::kind::{Kind, Verdict};
 use super::library;
 use super::restricted::Restricted;
+use crate::attribute::Attributes as _;
 use crate::compat::method_code as code;
 use crate::fallible;
 
@@ -76,7 +78,7 @@ impl Restrictions {
         made.add_types(py)?;
         made.add_formats(py)?;
         let module = fallible::import(py, c"builtins")?;
-        made.frame = address(&fallible::import(py, c"types")?.getattr("FrameType")?);
+        made.frame = address(&fallible::import(py, c"types")?.attribute("FrameType")?);
         made.module = address(&module);
         for (name, value) in module.cast::<PyModule>()?.dict() {
             let Some(name) = text(Ok(name)) else { continue };
@@ -90,17 +92,17 @@ impl Restrictions {
         }
         if made.strict {
             for (module, name, verdict) in library::OBJECTS {
-                if let Ok(object) = fallible::import_named(py, module)?.getattr(*name) {
+                if let Ok(object) = fallible::import_named(py, module)?.attribute(*name) {
                     made.add(object, *verdict);
                 }
             }
             let subclasses = "reaches every class";
             for object in ["type", "int"] {
-                let object = module.getattr(object)?.getattr("__subclasses__")?;
+                let object = module.attribute(object)?.attribute("__subclasses__")?;
                 made.add(object, Verdict::refused(subclasses));
             }
-            made.new = code(&module.getattr("object")?.getattr("__new__")?);
-            made.enumerations = made.hold(fallible::import(py, c"enum")?.getattr("EnumMeta")?);
+            made.new = code(&module.attribute("object")?.attribute("__new__")?);
+            made.enumerations = made.hold(fallible::import(py, c"enum")?.attribute("EnumMeta")?);
         }
         Ok(made)
     }
@@ -111,7 +113,7 @@ impl Restrictions {
         made.add_formats(py)?;
         let module = fallible::import(py, c"builtins")?;
         for name in NOT_IN_A_SANDBOX {
-            made.add(module.getattr(name)?, Verdict::new(Kind::Never, ""));
+            made.add(module.attribute(name)?, Verdict::new(Kind::Never, ""));
         }
         Ok(made)
     }
@@ -152,8 +154,8 @@ impl Restrictions {
     fn add_formats(&mut self, py: Python<'_>) -> PyResult<()> {
         let verdict = Verdict::new(Kind::Format, "");
         for name in ["format", "format_map"] {
-            self.add(py.get_type::<PyString>().getattr(name)?, verdict);
-            self.add(fallible::string(py, "")?.getattr(name)?, verdict);
+            self.add(py.get_type::<PyString>().attribute(name)?, verdict);
+            self.add(fallible::string(py, "")?.attribute(name)?, verdict);
         }
         Ok(())
     }
@@ -173,7 +175,7 @@ impl Restrictions {
             ("operator", "methodcaller", Shape::MethodCaller),
         ];
         for (module, name, shape) in types {
-            if let Ok(class) = fallible::import_named(py, module)?.getattr(name) {
+            if let Ok(class) = fallible::import_named(py, module)?.attribute(name) {
                 let address = self.hold(class);
                 self.shapes.insert(address, shape);
             }
@@ -211,7 +213,7 @@ impl Restrictions {
         if depth > DEEPEST {
             return wrap(object, Verdict::refused("is nested too deeply")).map(Some);
         }
-        let inner = |name: &str| self.replace_in(&object.getattr(name)?, wrap, depth + 1);
+        let inner = |name: &str| self.replace_in(&object.attribute(name)?, wrap, depth + 1);
         let Some(shape) = self.shape(object) else {
             return match self.on_other(object)? {
                 Other::Free => Ok(None),
@@ -231,15 +233,15 @@ impl Restrictions {
             Shape::Method => {
                 let Some(function) = inner("__func__")? else { return Ok(None) };
                 let method = object.get_type();
-                return method.call1((function, object.getattr("__self__")?)).map(Some);
+                return method.call1((function, object.attribute("__self__")?)).map(Some);
             }
-            Shape::BoundSlot => match text(object.getattr("__name__")).as_deref() {
+            Shape::BoundSlot => match text(object.attribute("__name__")).as_deref() {
                 Some("__call__") => return inner("__self__"),
                 Some(name) if self.strict => library::of_slot(name),
                 _ => None,
             },
             Shape::Slot if !self.strict => None,
-            Shape::Slot => match text(object.getattr("__name__")).as_deref() {
+            Shape::Slot => match text(object.attribute("__name__")).as_deref() {
                 Some("__call__") => {
                     Some(Verdict::new(Kind::CallSlot, "calls what it gets only if Lua code may"))
                 }
@@ -249,14 +251,14 @@ impl Restrictions {
             Shape::Calls(name) => return inner(name),
             Shape::Partial => {
                 let Some(function) = inner("func")? else { return Ok(None) };
-                let args = object.getattr("args")?;
+                let args = object.attribute("args")?;
                 let mut all = vec![function];
                 for argument in args.try_iter()? {
                     all.push(argument?);
                 }
-                let partial = fallible::import(object.py(), c"functools")?.getattr("partial")?;
+                let partial = fallible::import(object.py(), c"functools")?.attribute("partial")?;
                 let all = fallible::tuple(object.py(), all)?;
-                let keywords = object.getattr("keywords")?;
+                let keywords = object.attribute("keywords")?;
                 return partial.call(all, Some(keywords.cast::<PyDict>()?)).map(Some);
             }
             Shape::AttributeGetter => Some(Verdict::new(Kind::AttributeGetter, "")),
@@ -279,8 +281,8 @@ impl Restrictions {
         if !self.strict {
             return None;
         }
-        let module = text(object.getattr("__module__"))?;
-        library::of_module(&module, || text(object.getattr("__name__")))
+        let module = text(object.attribute("__module__"))?;
+        library::of_module(&module, || text(object.attribute("__name__")))
     }
 
     /// A class, or an instance of a class with `__call__`.
@@ -292,8 +294,8 @@ impl Restrictions {
             Ok(class) => class,
             Err(_) => {
                 let class = object.get_type();
-                let alias = text(class.getattr("__module__")).as_deref() == Some("typing");
-                if alias && object.hasattr("__origin__")? {
+                let alias = text(class.attribute("__module__")).as_deref() == Some("typing");
+                if alias && object.has_attribute("__origin__")? {
                     return Ok(Other::Calls("__origin__"));
                 }
                 return Ok(self.on_module(&class).map_or(Other::Free, Other::Is));
@@ -361,7 +363,7 @@ fn verdict_on_builtin(name: &str, value: &Bound<'_, PyAny>) -> Option<Verdict> {
     match builtins::look_up(name) {
         Some(verdict) => verdict,
         // What the host has added is its own affair.
-        None => (text(value.getattr("__module__")).as_deref() == Some("builtins"))
+        None => (text(value.attribute("__module__")).as_deref() == Some("builtins"))
             .then_some(builtins::UNKNOWN),
     }
 }

@@ -1,4 +1,5 @@
 //! What becomes of a function that Lua code calls where its access to attributes is restricted.
+#![forbid(unsafe_code)]
 
 /// What a restricted function does when it is called.
 #[derive(Clone, Copy, PartialEq, Eq)]

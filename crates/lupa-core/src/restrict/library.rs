@@ -1,4 +1,5 @@
 //! What the table of restricted functions has of Python's standard library.
+#![forbid(unsafe_code)]
 
 use super::kind::{Kind, Verdict};
 

@@ -7,6 +7,7 @@
 //!
 //! What a callable calls is looked for inside of it (`judge.rs`): in a bound method, a `partial`, a
 //! `__call__`. Functions that call others from a container, as `map`, judge each of them.
+#![forbid(unsafe_code)]
 
 mod attributes;
 mod builtins;

@@ -1,4 +1,5 @@
 //! The object that stands for a function of Python in the hands of Lua code.
+#![forbid(unsafe_code)]
 
 use pyo3::exceptions::{PyPermissionError, PyTypeError};
 use pyo3::prelude::*;
@@ -7,6 +8,7 @@ use pyo3::types::{PyDict, PyTuple};
 use super::attributes::{Rules, found, is_attribute_error};
 use super::format;
 use super::kind::{Kind, Verdict};
+use crate::attribute::Attributes as _;
 use crate::fallible;
 
 /// A function, or a class, of Python in the hands of Lua code.
@@ -98,19 +100,19 @@ impl Restricted {
     fn __subclasscheck__(&self, class: &Bound<'_, PyAny>) -> PyResult<bool> {
         let builtins = fallible::import(class.py(), c"builtins")?;
         let answer = builtins
-            .getattr("issubclass")?
+            .attribute("issubclass")?
             .call1((Self::bare(class), self.function.bind(class.py())))?;
         answer.is_truthy()
     }
 
     #[getter]
     fn __name__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.function.bind(py).getattr("__name__")
+        self.function.bind(py).attribute("__name__")
     }
 
     #[getter]
     fn __qualname__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.function.bind(py).getattr("__qualname__")
+        self.function.bind(py).attribute("__qualname__")
     }
 
     fn __traverse__(
@@ -187,7 +189,7 @@ impl Restricted {
         let (1, None) = (args.len(), kwargs) else { return function.call(args, kwargs) };
         let object = args.get_item(0)?;
         let (_, names): (Bound<'py, PyAny>, Vec<String>) =
-            function.call_method0("__reduce__")?.extract()?;
+            function.method0("__reduce__")?.extract()?;
         let values = names.iter().map(|name| self.rules.get_path(&object, name));
         let mut values = values.collect::<PyResult<Vec<_>>>()?;
         match values.len() {
@@ -205,11 +207,11 @@ impl Restricted {
         let function = self.function.bind(args.py());
         let (1, None) = (args.len(), kwargs) else { return function.call(args, kwargs) };
         let (maker, rest): (Bound<'py, PyAny>, Bound<'py, PyTuple>) =
-            function.call_method0("__reduce__")?.extract()?;
+            function.method0("__reduce__")?.extract()?;
         // With keywords, a partial has them and the name.
-        let (name, first, keywords) = match maker.getattr("keywords") {
+        let (name, first, keywords) = match maker.attribute("keywords") {
             Ok(keywords) => {
-                let name = maker.getattr("args")?.get_item(0)?;
+                let name = maker.attribute("args")?.get_item(0)?;
                 (name, 0, Some(keywords.cast_into::<PyDict>()?))
             }
             Err(_) => (rest.get_item(0)?, 1, None),
@@ -220,7 +222,7 @@ impl Restricted {
 
     fn name(&self, py: Python<'_>) -> String {
         let function = self.function.bind(py);
-        let name = function.getattr("__name__").or_else(|_| function.getattr("name"));
+        let name = function.attribute("__name__").or_else(|_| function.attribute("name"));
         let name = name.and_then(|name| name.extract());
         name.or_else(|_| function.get_type().name().and_then(|name| name.extract()))
             .unwrap_or_else(|_| "this function".into())

@@ -3,6 +3,7 @@
 //! An object is known by its identity: no equality, hash or `__class__` is asked, of which Python code
 //! could say anything. A weak reference, or a strong one where there can be none, makes sure that an
 //! address is not taken for that of an object that died.
+#![forbid(unsafe_code)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,4 +1,5 @@
 //! [`Rights`]: what a host allows Lua code to do with an object; and `exposed`, which marks classes.
+#![forbid(unsafe_code)]
 
 use std::collections::HashSet;
 
@@ -8,6 +9,7 @@ use pyo3::types::{PyDict, PyFunction, PyString, PyType};
 
 use super::routine::is_routine;
 
+use crate::attribute::Attributes as _;
 use crate::fallible;
 
 /// The attribute in which `exposed` leaves its mark: of functions their `id()`, else None, and the
@@ -82,8 +84,8 @@ impl Rights {
     pub(super) fn of_mark(object: &Bound<'_, PyAny>) -> PyResult<Option<Self>> {
         let py = object.py();
         // Not what an attribute would find: a subclass, or a metaclass, has it for itself.
-        let own = object.getattr(fallible::name(py, c"__dict__")?)?;
-        let mark = own.call_method1(fallible::name(py, c"get")?, (fallible::name(py, MARK)?,))?;
+        let own = object.attribute(c"__dict__")?;
+        let mark = own.method1(c"get", (fallible::name(py, MARK)?,))?;
         let Ok((id, options)) = mark.extract::<(Option<usize>, Bound<'_, PyDict>)>() else {
             return Ok(None);
         };
@@ -161,7 +163,7 @@ pub(crate) fn exposed<'py>(
     rights: Option<&Bound<'py, PyDict>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let Some(obj) = obj else {
-        return partial(&module.getattr(fallible::name(module.py(), c"exposed")?)?, rights);
+        return partial(&module.attribute(c"exposed")?, rights);
     };
     let id = if obj.is_exact_instance_of::<PyFunction>() {
         Some(obj.as_ptr() as usize)
@@ -178,7 +180,7 @@ pub(crate) fn exposed<'py>(
         None => py.None().into_bound(py),
     };
     let mark = fallible::tuple(py, [id, options.into_any()])?;
-    obj.setattr(fallible::name(py, MARK)?, mark)?;
+    obj.set_attribute(MARK, mark)?;
     Ok(obj)
 }
 
@@ -189,5 +191,5 @@ pub(crate) fn partial<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = function.py();
     let functools = fallible::import(py, c"functools")?;
-    functools.getattr(fallible::name(py, c"partial")?)?.call((function,), options)
+    functools.attribute(c"partial")?.call((function,), options)
 }

@@ -1,10 +1,11 @@
 //! What is a function, and what is a method of an object: types are asked, which cannot lie, and of
 //! which there are no subclasses.
+#![forbid(unsafe_code)]
 
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyFunction, PyModule, PyType};
 
-use crate::fallible;
+use crate::attribute::Attributes as _;
 use crate::imported::Imported;
 
 static METHOD: Imported = Imported::new(c"types", c"MethodType");
@@ -45,8 +46,7 @@ pub(super) fn is_method_of(
         return Ok(true);
     }
     let Some(own) = class_attribute(&object.get_type(), name)? else { return Ok(false) };
-    let py = object.py();
-    let instance = || value.getattr(fallible::name(py, c"__self__")?);
+    let instance = || value.attribute(c"__self__");
     if own.is_exact_instance_of::<PyFunction>() {
         return Ok(is_bound_method(value)
             && function_of(value)?.is(&own)
@@ -69,7 +69,7 @@ pub(super) fn is_method_of(
 
 /// What a method is made of.
 fn function_of<'py>(method: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    method.getattr(fallible::name(method.py(), c"__func__")?)
+    method.attribute(c"__func__")
 }
 
 /// What a class has under a name, as it is there.
@@ -77,9 +77,8 @@ fn class_attribute<'py>(
     class: &Bound<'py, PyType>,
     name: &Bound<'py, PyAny>,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
-    let py = class.py();
     for base in class.mro().iter() {
-        let own = base.getattr(fallible::name(py, c"__dict__")?)?;
+        let own = base.attribute(c"__dict__")?;
         if own.contains(name)? {
             return own.get_item(name).map(Some);
         }

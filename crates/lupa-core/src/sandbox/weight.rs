@@ -3,6 +3,7 @@
 //! A box is small, whatever is in it. Most objects are the host's, and there anyway; but a script that
 //! keeps exceptions, or what `python.args` makes, keeps objects that are there because of it, with
 //! strings of its choice in them. Such a box counts for as much as they take, until it is collected.
+#![forbid(unsafe_code)]
 
 use std::ffi::CStr;
 use std::sync::atomic::Ordering;
@@ -14,6 +15,7 @@ use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 
 use crate::alive::Alive;
 use crate::arguments::PyArguments;
+use crate::attribute::Attributes as _;
 use crate::error::{Error, Result};
 use crate::fallible;
 use crate::runtime::{Entry, Runtime};
@@ -84,7 +86,7 @@ fn weight_of_exception(exception: &Bound<'_, PyAny>) -> usize {
 /// An attribute, if it is there and not `None`.
 fn follow<'py>(object: &Bound<'py, PyAny>, name: &CStr) -> Option<Bound<'py, PyAny>> {
     let name = fallible::name(object.py(), name).ok()?;
-    object.getattr(name).ok().filter(|found| !found.is_none())
+    object.attribute(name).ok().filter(|found| !found.is_none())
 }
 
 /// What an object takes, about; of those that are no strings it is not much.

@@ -1,0 +1,25 @@
+//! `sweep`: every point of the sweeps of which `test` takes a sample, against the installed package.
+
+use crate::arguments::Arguments;
+use crate::tools::{self, Result, root};
+use crate::venv::Venv;
+
+/// The tests that go through points: where an allocation fails, where a finalizer runs, where a hook raises, and
+/// where the stack ends.
+const SWEEPS: [&str; 4] =
+    ["test_finalizer_sweep.py", "test_memerr_sweep.py", "test_hooks.py", "test_c_stack.py"];
+
+/// Runs the task.
+pub(crate) fn run(mut arguments: Arguments) -> Result {
+    let python = arguments.python()?;
+    let no_build = arguments.flag("--no-build");
+    let venv = Venv::new("test-venv", &python)?;
+    if !no_build {
+        venv.install(&["pytest>=8", "numpy"])?;
+        venv.install_project()?;
+    }
+    let mut pytest = venv.python();
+    pytest.env("LUPA_SWEEP", "all").args(["-m", "pytest", "-p", "no:cacheprovider"]);
+    pytest.args(SWEEPS.map(|name| root().join("tests").join(name)));
+    tools::run(pytest.args(arguments.rest()))
+}

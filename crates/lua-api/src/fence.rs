@@ -1,6 +1,6 @@
 //! The fence: [`State::protect`] and the operations that may raise, on [`Raising`].
 
-use core::cell::Cell;
+use core::cell::{Cell, RefCell};
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::marker::PhantomData;
 use core::mem::{MaybeUninit, needs_drop};
@@ -54,49 +54,55 @@ struct Job<B: LuaBackend, F, R> {
 #[repr(C)]
 pub(crate) struct JobHead<B: LuaBackend> {
     run: unsafe fn(*mut JobHead<B>, Raising<'_, B>) -> c_int,
-    // By which the entry function knows it: no other job ever has it.
-    ticket: u64,
-    outer: *mut JobHead<B>,
 }
 
-/// The jobs that wait for their entry function, the innermost first.
+/// A job that waits for its entry function.
+struct Listed<B: LuaBackend> {
+    // By which the entry function knows it: no other job ever has it.
+    ticket: u64,
+    // The coroutine that the entry function is called on.
+    on: *mut lua_State,
+    job: *mut JobHead<B>,
+}
+
+/// The jobs that wait for their entry function, the last first.
 ///
 /// Between the protected call and the entry function a hook of a script may run, and anything in it:
 /// other protected calls, errors, and calls of the entry function by the script. So a job is found by its
-/// ticket only, once, and only as long as the [`State::run`] that it belongs to has not ended.
+/// ticket only, once, as long as the [`State::run`] that it belongs to has not ended, and on its own coroutine
+/// only: what calls the entry function there is above that `run` on the system's stack. (With greenlets, jobs of
+/// other coroutines may be on a part of the stack that is put away.)
 pub(crate) struct Jobs<B: LuaBackend> {
-    innermost: Cell<*mut JobHead<B>>,
+    list: RefCell<Vec<Listed<B>>>,
     tickets: Cell<u64>,
 }
 
 impl<B: LuaBackend> Default for Jobs<B> {
     fn default() -> Self {
-        Jobs { innermost: Cell::new(null_mut()), tickets: Cell::new(0) }
+        Jobs { list: RefCell::default(), tickets: Cell::new(0) }
     }
 }
 
 impl<B: LuaBackend> Jobs<B> {
-    fn next_ticket(&self) -> u64 {
+    /// Puts a job on the list; gives its ticket, and `None` where there is no memory.
+    #[inline]
+    fn put(&self, on: *mut lua_State, job: *mut JobHead<B>) -> Option<u64> {
         let ticket = self.tickets.get() + 1;
         self.tickets.set(ticket);
-        ticket
+        let mut list = self.list.borrow_mut();
+        if list.len() == list.capacity() {
+            list.try_reserve(8).ok()?;
+        }
+        list.push(Listed { ticket, on, job });
+        Some(ticket)
     }
 
-    /// Takes the job with this ticket out of the list; null if there is none.
+    /// Takes the job with this ticket off the list; null if there is none.
     #[inline]
-    fn take(&self, ticket: u64) -> *mut JobHead<B> {
-        let mut place = &self.innermost;
-        loop {
-            let job = place.get();
-            // SAFETY: what is in the list waits in a `run` that has not ended: see `Waiting`.
-            let Some(head) = (unsafe { job.as_ref() }) else { return null_mut() };
-            if head.ticket == ticket {
-                place.set(head.outer);
-                return job;
-            }
-            // SAFETY: a `Cell` has the layout of what is in it; jobs are changed by this thread only.
-            place = unsafe { &*(&raw const head.outer).cast::<Cell<*mut JobHead<B>>>() };
-        }
+    fn take(&self, ticket: u64, on: *mut lua_State) -> *mut JobHead<B> {
+        let mut list = self.list.borrow_mut();
+        let found = list.iter().rposition(|job| job.ticket == ticket && job.on == on);
+        found.map_or(null_mut(), |index| list.swap_remove(index).job)
     }
 }
 
@@ -104,13 +110,14 @@ impl<B: LuaBackend> Jobs<B> {
 struct Waiting<'a, B: LuaBackend> {
     jobs: &'a Jobs<B>,
     ticket: u64,
+    on: *mut lua_State,
 }
 
 impl<B: LuaBackend> Drop for Waiting<'_, B> {
     #[inline(always)]
     fn drop(&mut self) {
         // It is still there if the entry function has not come to run.
-        self.jobs.take(self.ticket);
+        self.jobs.take(self.ticket, self.on);
     }
 }
 
@@ -123,7 +130,7 @@ pub(crate) unsafe extern "C-unwind" fn enter<B: LuaBackend>(l: *mut lua_State) -
         let raising = Raising::in_callback(l, instance);
         let instance = instance.as_ref();
         instance.memory().set_lenient(false);
-        let job = instance.jobs.take(raising.to_number(1) as u64);
+        let job = instance.jobs.take(raising.to_number(1) as u64, l);
         raising.set_top(0);
         if job.is_null() {
             // Called by a script, or the job was done already when a script had called it.
@@ -229,6 +236,7 @@ impl<B: LuaBackend> State<B> {
     /// [`Raised`], and the error value is on top of the stack.
     #[inline(always)]
     pub fn end_call(self, base: c_int, nargs: c_int) -> Result<c_int, Raised> {
+        self.instance().settle(self.raw());
         // SAFETY: handler, function and arguments are on the stack; an error ends in the status.
         let status = unsafe { B::pcall(self.raw(), nargs, MULTRET, base + 1) };
         if status != OK {
@@ -274,18 +282,22 @@ impl<B: LuaBackend> State<B> {
             return Err(Raised(crate::ERRRUN));
         }
         let jobs = &instance.jobs;
-        let ticket = jobs.next_ticket();
         let mut job = Job {
-            head: JobHead { run: run_job::<B, F, R>, ticket, outer: jobs.innermost.get() },
+            head: JobHead { run: run_job::<B, F, R> },
             work: MaybeUninit::new(work),
             result: None,
         };
-        jobs.innermost.set((&raw mut job).cast());
-        let waiting = Waiting { jobs, ticket };
+        let Some(ticket) = jobs.put(self.raw(), (&raw mut job).cast()) else {
+            self.set_top(base + 1);
+            self.push_nil();
+            return Err(Raised(crate::ERRMEM));
+        };
+        let waiting = Waiting { jobs, ticket, on: self.raw() };
         self.push_number(ticket as f64);
         // A frame for the entry function is not refused, or nothing could be deleted any more once
         // a limit is reached; the limit is back before the work begins.
         instance.memory().set_lenient(true);
+        instance.settle(self.raw());
         // SAFETY: the three values just pushed are the handler, the entry function, which takes the
         // job, and its argument; an error ends in the status.
         let status = unsafe { B::pcall(self.raw(), 1, results, base + 1) };

@@ -11,6 +11,7 @@ use crate::alloc::Memory;
 use crate::backend::{Gc, LuaBackend, NewState, OK, value};
 use crate::fence::{Jobs, Raised, Raising, enter};
 use crate::raw::{lua_Hook, lua_State};
+use crate::stacks::Stacks;
 use crate::state::State;
 use crate::traceback;
 use crate::warn::Warnings;
@@ -132,9 +133,15 @@ impl Thread {
         self.instance.get()
     }
 
+    /// This thread works on no instance, until Lua runs again.
+    #[inline(always)]
+    pub fn leave(&self) {
+        self.instance.set(null());
+    }
+
     /// Makes an instance the one that this thread works on; gives the one before, to be put back.
     #[inline(always)]
-    pub fn set_instance(&self, instance: *const ()) -> *const () {
+    pub(crate) fn set_instance(&self, instance: *const ()) -> *const () {
         self.instance.replace(instance)
     }
 }
@@ -164,6 +171,9 @@ pub struct Instance<B: LuaBackend> {
     // Any thread may ask whether it is null; who has Lua to itself sets it.
     main: AtomicPtr<lua_State>,
     current: Cell<*mut lua_State>,
+    // That of the thread which works on this.
+    thread: Cell<*const Thread>,
+    pub(crate) stacks: Stacks,
     handler: Cell<c_int>,
     entry: Cell<c_int>,
     pub(crate) jobs: Jobs<B>,
@@ -206,6 +216,8 @@ impl<B: LuaBackend> Instance<B> {
             watch: Arc::new(Watch::new(&B::HOOKS, hook)),
             main: AtomicPtr::default(),
             current: Cell::new(null_mut()),
+            thread: Cell::new(null()),
+            stacks: Stacks::default(),
             handler: Cell::new(0),
             entry: Cell::new(0),
             jobs: Jobs::default(),
@@ -260,7 +272,8 @@ impl<B: LuaBackend> Instance<B> {
         }
     }
 
-    /// The coroutine that runs, or the main one: the only one that new work may be put on.
+    /// The coroutine that called out of Lua last, or the main one: what comes back to Lua works on this, unless
+    /// [`Instance::is_mixed`].
     #[inline(always)]
     pub fn state(&self) -> State<B> {
         // SAFETY: the current coroutine of this instance, alive because it runs; the thread has
@@ -268,10 +281,57 @@ impl<B: LuaBackend> Instance<B> {
         unsafe { State::new(self.current.get(), NonNull::from(self)) }
     }
 
+    /// The main coroutine, for what is asked of any. The Lua is open.
+    pub fn main_state(&self) -> State<B> {
+        // SAFETY: a live coroutine of this instance; the thread has it to itself.
+        unsafe { State::new(self.main(), NonNull::from(self)) }
+    }
+
+    /// A coroutine that never runs, so that its stack is as one expects: for what needs one anywhere.
+    #[inline(always)]
+    fn resting(&self) -> State<B> {
+        if self.stacks.is_mixed() {
+            // SAFETY: alive as long as this Lua is: see `Stacks`.
+            return unsafe { State::new(self.stacks.shelf(), NonNull::from(self)) };
+        }
+        self.state()
+    }
+
+    /// Notes the thread that works on this from now on.
+    #[inline(always)]
+    pub fn set_thread(&self, thread: NonNull<Thread>) {
+        self.thread.set(thread.as_ptr());
+    }
+
+    /// Lua is about to run on the coroutine `l`, or to go on with it after a callback.
+    #[inline(always)]
+    pub fn settle(&self, l: *mut lua_State) {
+        // SAFETY: null, or the calling thread's, which has entered.
+        if let Some(thread) = unsafe { self.thread.get().as_ref() } {
+            thread.set_instance((&raw const *self).cast());
+            if self.stacks.is_mixed() {
+                self.settle_mixed(thread, l);
+            }
+        }
+    }
+
+    /// Others have run on other coroutines meanwhile, and not ended.
+    #[cold]
+    fn settle_mixed(&self, thread: &Thread, l: *mut lua_State) {
+        self.watch.note_running(l);
+        // SAFETY: the calling thread's, which has this Lua to itself.
+        unsafe { thread.tell_room(&self.watch) };
+    }
+
     /// Makes `l` the current coroutine and gives the one before: for the time of a call out of Lua.
     #[inline(always)]
     pub fn set_current(&self, l: *mut lua_State) -> *mut lua_State {
         self.current.replace(l)
+    }
+
+    /// The main coroutine is the current one.
+    pub(crate) fn reset_current(&self) {
+        self.current.set(self.main());
     }
 
     /// C code that Lua has called comes back to use this Lua: makes the coroutine that runs the current
@@ -407,13 +467,13 @@ impl<B: LuaBackend> Instance<B> {
         }
     }
 
-    /// Gives a reference back. Needs one free slot on the current stack.
+    /// Gives a reference back.
     #[inline]
     pub fn release(&self, reference: Ref) {
         if !self.is_open() {
             return;
         }
-        let state = self.state();
+        let state = self.resting();
         state.push_bool(false);
         // SAFETY: the reference was given out by `take_ref`, so its key is present.
         unsafe { state.raw_seti_present(B::REGISTRY_INDEX, i64::from(reference.0)) };
@@ -471,6 +531,7 @@ impl<B: LuaBackend> Instance<B> {
             B::lua_close(main);
         }
         self.watch.set_running(null_mut());
+        self.forget_stacks();
         thread.set_instance(before);
         self.main.store(null_mut(), Ordering::Relaxed);
         self.current.set(null_mut());

@@ -271,6 +271,7 @@ impl<B: LuaBackend> State<B> {
     /// Loads a chunk and pushes it as a function; on another status than `OK` pushes the error.
     /// `mode` is `b`, `t` or both (manual, `load`).
     pub fn load(self, code: &[u8], name: &CStr, mode: Option<&CStr>) -> c_int {
+        self.instance().settle(self.raw());
         if !B::LOAD_HAS_MODE {
             let (kind, letter) =
                 if code.starts_with(b"\x1b") { ("binary", b'b') } else { ("text", b't') };

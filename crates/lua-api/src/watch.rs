@@ -75,6 +75,8 @@ struct Kept {
     hook: lua_Hook,
     mask: c_int,
     count: c_int,
+    // It was set while ours was there, and has not run.
+    new: bool,
 }
 
 /// What the lock guards.
@@ -109,6 +111,8 @@ pub struct Watch {
     held: AtomicBool,
     guarded: UnsafeCell<Guarded>,
     counting: AtomicBool,
+    // The coroutine on which a hook of a script runs, or null.
+    in_hook: AtomicPtr<lua_State>,
     untold: AtomicBool,
 }
 
@@ -130,6 +134,7 @@ impl Watch {
             held: AtomicBool::new(false),
             guarded: UnsafeCell::default(),
             counting: AtomicBool::new(false),
+            in_hook: AtomicPtr::new(null_mut()),
             untold: AtomicBool::new(hooks.outside.is_none()),
         }
     }
@@ -143,6 +148,11 @@ impl Watch {
         };
         self.room.store(room, Ordering::Relaxed);
         self.locked(|_| self.running.store(state, Ordering::Release));
+    }
+
+    /// Notes that a coroutine runs which nobody has resumed. For the thread that runs Lua.
+    pub(crate) fn note_running(&self, state: *mut lua_State) {
+        self.running.store(state, Ordering::Release);
     }
 
     /// The state that runs, where this Lua notes that: in this thread.
@@ -230,6 +240,7 @@ impl Watch {
                 hook: (self.hooks.get)(state),
                 mask: (self.hooks.mask)(state),
                 count: (self.hooks.count)(state),
+                new: false,
             }
         };
         guarded.keep(kept);
@@ -254,15 +265,20 @@ impl Watch {
         });
     }
 
-    /// Has the hook called at each instruction of this coroutine, and of those that run from now on.
-    /// Hooks of scripts are forgotten: they might be what has to stop.
+    /// Has the hook called at each instruction of this coroutine, and of those that run from now on. The hook
+    /// of a script is put back when that has ended; unless it is what has to stop, or was set by that.
     ///
     /// # Safety
     /// `state` is live, and this thread's.
     pub unsafe fn call_always(&self, state: *mut lua_State) {
         self.hands_on.store(true, Ordering::Relaxed);
         self.locked(|guarded| {
-            guarded.kept.clear();
+            self.keep(guarded, state);
+            let running = self.in_hook.swap(null_mut(), Ordering::Relaxed);
+            let is_to_stop = !running.is_null() && self.key(running) == self.key(state);
+            let all = is_to_stop || self.hooks.outside.is_none();
+            let key = self.key(state);
+            guarded.kept.retain(|kept| kept.state != key || !(all || kept.new));
             // SAFETY: as the caller promises; the lock is held.
             unsafe { (self.hooks.set)(state, self.hook, COUNT, 1) };
         });
@@ -404,6 +420,8 @@ extern "C" fn lupa_forget(state: *mut lua_State) {
         // SAFETY: Lua holds the lock, by `lupa_lock`.
         let guarded = unsafe { &mut *watch.guarded.get() };
         guarded.kept.retain(|kept| kept.state != state);
+        let order = (Ordering::Release, Ordering::Relaxed);
+        let _ = watch.running.compare_exchange(state, null_mut(), order.0, order.1);
     }
 }
 
@@ -416,8 +434,17 @@ extern "C" fn lupa_keep(state: *mut lua_State, hook: lua_Hook, mask: c_int, coun
     }
     // SAFETY: Lua holds the lock, by `lupa_lock`.
     let guarded = unsafe { &mut *watch.guarded.get() };
-    guarded.keep(Kept { state: watch.key(state), hook, mask, count });
+    guarded.keep(Kept { state: watch.key(state), hook, mask, count, new: true });
     1
+}
+
+/// A hook that a script has set begins or ends.
+#[unsafe(no_mangle)]
+extern "C" fn lupa_hooking(state: *mut lua_State, on: c_int) {
+    if let Some(watch) = of_thread() {
+        let state = if on != 0 { state } else { null_mut() };
+        watch.in_hook.store(state, Ordering::Relaxed);
+    }
 }
 
 /// The watch of the Lua that this thread works on, or null, for Lua itself.

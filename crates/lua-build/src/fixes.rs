@@ -199,6 +199,21 @@ pub(crate) const WAITING_OF_LUAJIT: &[Fix] = waiting!(
     "src/lj_load.c"
 );
 
+/// A hook of a script says when it runs: if it has to be stopped, it is not put back.
+macro_rules! hooking {
+    ($file:literal) => {
+        &[Fix {
+            file: $file,
+            place: "    lua_call(L, 2, 0);",
+            before: "    { extern void lupa_hooking(lua_State *L, int on);\n\
+                      lupa_hooking(L, 1); lua_call(L, 2, 0); lupa_hooking(L, 0); }\n\
+                     if (0)\n",
+        }]
+    };
+}
+pub(crate) const SCRIPT_HOOKS: &[Fix] = hooking!("ldblib.c");
+pub(crate) const SCRIPT_HOOKS_OF_LUAJIT: &[Fix] = hooking!("src/lib_debug.c");
+
 /// Functions that somebody else has written, which LuaJIT's FFI calls, do not say whether they wait.
 pub(crate) const FOREIGN_FUNCTIONS: &[Fix] = &[
     Fix {

@@ -48,6 +48,7 @@ pub const TABLE: &[Version] = &[
         headers: PUC_HEADERS,
         fixes: &[
             fixes::WAITING,
+            fixes::SCRIPT_HOOKS,
             fixes::STRINGS,
             fixes::REPETITIONS_OF_51,
             fixes::ARGUMENTS,
@@ -71,6 +72,7 @@ pub const TABLE: &[Version] = &[
         headers: PUC_HEADERS,
         fixes: &[
             fixes::WAITING,
+            fixes::SCRIPT_HOOKS,
             fixes::STRINGS,
             fixes::REPETITIONS,
             fixes::ARGUMENTS,
@@ -97,6 +99,7 @@ pub const TABLE: &[Version] = &[
         headers: PUC_HEADERS,
         fixes: &[
             fixes::WAITING,
+            fixes::SCRIPT_HOOKS,
             fixes::STRINGS,
             fixes::ITERATORS,
             fixes::REPETITIONS,
@@ -125,6 +128,7 @@ pub const TABLE: &[Version] = &[
         fixes: &[
             fixes::HOOKS_IN_LOOPS,
             fixes::WAITING,
+            fixes::SCRIPT_HOOKS,
             fixes::STRINGS,
             fixes::ITERATORS,
             fixes::REPETITIONS,
@@ -153,6 +157,7 @@ pub const TABLE: &[Version] = &[
         fixes: &[
             fixes::HOOKS_IN_LOOPS,
             fixes::WAITING,
+            fixes::SCRIPT_HOOKS,
             fixes::STRINGS,
             fixes::ITERATORS,
             fixes::ARGUMENTS,
@@ -178,6 +183,7 @@ pub const TABLE: &[Version] = &[
         fixes: &[
             fixes::LUAJIT,
             fixes::WAITING_OF_LUAJIT,
+            fixes::SCRIPT_HOOKS_OF_LUAJIT,
             fixes::FOREIGN_FUNCTIONS,
             fixes::GROWTH_OF_LUAJIT,
             fixes::TABLES_OF_20,
@@ -199,6 +205,7 @@ pub const TABLE: &[Version] = &[
         fixes: &[
             fixes::LUAJIT,
             fixes::WAITING_OF_LUAJIT,
+            fixes::SCRIPT_HOOKS_OF_LUAJIT,
             fixes::FOREIGN_FUNCTIONS,
             fixes::GROWTH_OF_LUAJIT,
             fixes::ARGUMENTS_OF_21,

@@ -110,10 +110,11 @@ fn inner<B: LuaBackend, C: Callback<B>>(runtime: &Runtime<B>, l: *mut lua_State)
     runtime.change();
     let caller = runtime.instance.set_current(l);
     let state = runtime.instance.state();
+    let limits = if runtime.due.any() { runtime.suspend_limits(state) } else { None };
     let count = {
         // SAFETY: attached just now, or all along.
         let py = unsafe { Python::assume_attached() };
-        let entry = runtime.reenter(py);
+        let entry = runtime.reenter(py, state);
         let count = match catch_unwind(AssertUnwindSafe(|| C::run(&entry, state))) {
             Ok(Ok(count)) => count,
             Ok(Err(failure)) => fail_safely(&entry, state, failure),
@@ -125,6 +126,10 @@ fn inner<B: LuaBackend, C: Callback<B>>(runtime: &Runtime<B>, l: *mut lua_State)
         count
     };
     runtime.instance.set_current(caller);
+    runtime.instance.settle(l);
+    if limits.is_some() || runtime.due.any() {
+        runtime.resume_limits(state, limits);
+    }
     runtime.detach_again(before);
     count
 }

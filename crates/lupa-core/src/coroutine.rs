@@ -344,6 +344,7 @@ fn transfer_quick<B: LuaBackend>(
         state.move_to(thread, arguments.len() as c_int);
     }
     entry.detach();
+    entry.instance.settle(state.raw());
     // SAFETY: the coroutine can be resumed, has its arguments on top, and is not current.
     let (status, results) =
         unsafe { B::resume(thread.raw(), state.raw(), arguments.len() as c_int) };

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::marker::PhantomData;
-use std::sync::OnceLock;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 
 use lua_api::{Gc, Instance, LuaBackend, OK, Raised, Selection};
 use pyo3::exceptions::PyRuntimeError;
@@ -18,8 +19,9 @@ use crate::fallible;
 use crate::from_lua::from_lua;
 use crate::limits::{Seconds, Wanted};
 use crate::owner::RuntimeObject;
-use crate::runtime::{Entry, Options, Runtime};
+use crate::runtime::{Options, Runtime};
 use crate::sandbox::Sandbox;
+use crate::scope::Scope;
 use crate::stop::{due, hook};
 use crate::{object, os_exit, python_lib, sandbox, setup, table_from};
 
@@ -89,9 +91,9 @@ pub(crate) trait Engine: Send + Sync {
     /// Frees everything of the runtime, which must not be in use.
     fn close(&self, state: &Bound<'_, PyAny>) -> Result<()>;
     /// Begins limits, and gives a number for them.
-    fn begin_limits(&self, state: &Bound<'_, PyAny>, wanted: Wanted) -> Result<u64>;
+    fn begin_limits(&self, state: &Bound<'_, PyAny>, wanted: Wanted) -> Result<Arc<Scope>>;
     /// Ends them.
-    fn end_limits(&self, state: &Bound<'_, PyAny>, id: u64) -> Result<()>;
+    fn end_limits(&self, state: &Bound<'_, PyAny>) -> Result<()>;
     /// Stops what runs; false if nothing does.
     fn interrupt(&self, state: &Bound<'_, PyAny>) -> Result<bool>;
     /// Lets `os.exit` end the process, as in Lua itself.
@@ -164,7 +166,7 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
             limits.timeout = creation.timeout;
             limits.polls = !runtime.instance.watch().reaches_from_outside();
         }
-        runtime.apply_limits();
+        runtime.apply_limits(entry.state());
         drop(entry);
         Ok(object)
     }
@@ -177,8 +179,10 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
         timeout: Option<Seconds>,
     ) -> Result<Bound<'py, PyAny>> {
         let runtime = handle::<B>(state);
-        let entry = runtime.enter(state.py())?;
-        let _timeout = timeout.map(|timeout| Timeout::begin(&entry, timeout));
+        let mut entry = runtime.enter(state.py())?;
+        if let Some(timeout) = timeout {
+            entry.limit(timeout);
+        }
         let stack = entry.state();
         let base = stack.top();
         stack.begin_load();
@@ -329,27 +333,28 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
         handle::<B>(state).close_on_request(state.py())
     }
 
-    fn begin_limits(&self, state: &Bound<'_, PyAny>, wanted: Wanted) -> Result<u64> {
+    fn begin_limits(&self, state: &Bound<'_, PyAny>, wanted: Wanted) -> Result<Arc<Scope>> {
         let runtime = handle::<B>(state);
         let entry = runtime.enter(state.py())?;
         if wanted.memory.is_some() {
             runtime.instance.count_memory();
         }
         let used = runtime.instance.memory().used();
-        let id = runtime.stops.limits.borrow_mut().begin(wanted, used);
-        runtime.apply_limits();
-        entry.expect_deadline();
-        Ok(id)
+        let scope = Arc::new(Scope::new(wanted, used, runtime.id));
+        runtime.stops.scopes.fetch_add(1, Ordering::Relaxed);
+        runtime.due.set(due::LIMITS);
+        drop(entry);
+        Ok(scope)
     }
 
-    fn end_limits(&self, state: &Bound<'_, PyAny>, id: u64) -> Result<()> {
+    fn end_limits(&self, state: &Bound<'_, PyAny>) -> Result<()> {
         let runtime = handle::<B>(state);
+        runtime.stops.scopes.fetch_sub(1, Ordering::Relaxed);
         let entry = match runtime.enter(state.py()) {
             Err(Error::Closed) => return Ok(()),
             entry => entry?,
         };
-        runtime.stops.limits.borrow_mut().end(id);
-        runtime.apply_limits();
+        runtime.apply_limits(entry.state());
         drop(entry);
         Ok(())
     }
@@ -451,33 +456,6 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
         names: Option<&[String]>,
     ) -> std::result::Result<(Vec<&'static str>, Selection), String> {
         sandbox::selection::<B>(names)
-    }
-}
-
-/// A time limit for as long as this is there.
-struct Timeout<'a, B: LuaBackend>(&'a Runtime<B>);
-
-impl<'a, B: LuaBackend> Timeout<'a, B> {
-    fn begin(entry: &Entry<'a, B>, timeout: Seconds) -> Self {
-        let runtime = entry.runtime();
-        {
-            let mut limits = runtime.stops.limits.borrow_mut();
-            if runtime.is_outermost() {
-                // In the place of the default.
-                limits.end_entry();
-            }
-            limits.push_deadline(timeout);
-        }
-        runtime.apply_limits();
-        runtime.expect_deadline();
-        Timeout(runtime)
-    }
-}
-
-impl<B: LuaBackend> Drop for Timeout<'_, B> {
-    fn drop(&mut self) {
-        self.0.stops.limits.borrow_mut().pop_deadline();
-        self.0.apply_limits();
     }
 }
 

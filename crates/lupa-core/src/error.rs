@@ -34,6 +34,8 @@ pub(crate) enum Error {
     LostReference,
     /// Lua runs below in a way that it cannot be used here.
     Compiled,
+    /// Another greenlet is in the middle of something that does not bear others.
+    Switched,
 }
 
 /// The result of an operation.
@@ -61,6 +63,10 @@ impl From<Error> for PyErr {
             Error::Compiled => lua_error(
                 "the Lua runtime cannot be used here: compiled code of LuaJIT has called the C function \
                  that has called Python (jit.off() for the Lua function allows it)",
+            ),
+            Error::Switched => lua_error(
+                "the Lua runtime cannot be used here: another greenlet was switched away from in the middle of \
+                 a finalizer or of C code",
             ),
             Error::Memory => fallible::error::<LuaMemoryError>("not enough memory"),
         }

@@ -30,6 +30,7 @@ mod fast_rlock;
 mod from_lua;
 mod function;
 mod gil;
+mod greenlets;
 mod guard;
 mod imported;
 mod iterator;
@@ -52,6 +53,7 @@ mod quick;
 mod restrict;
 mod runtime;
 mod sandbox;
+mod scope;
 mod setup;
 mod stop;
 mod strings;
@@ -117,6 +119,8 @@ pub fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> {
     lua_api::dl::register(B::lua_pushnil_address());
     error::init(module)?;
     gil::init();
+    greenlets::init(py)?;
+    scope::init(py)?;
     monitor::init(py)?;
     types::init::<B>(module)?;
     module.add("LUA_VERSION", B::VERSION)?;
@@ -128,7 +132,7 @@ pub fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> {
     for class in [
         py.get_type::<lua_runtime::LuaRuntime>(),
         py.get_type::<nogc::LuaNoGc>(),
-        py.get_type::<limits::LuaLimits>(),
+        py.get_type::<scope::LuaLimits>(),
         py.get_type::<fast_rlock::FastRLock>(),
         py.get_type::<protocol::ProtocolWrapper>(),
         py.get_type::<arguments::PyArguments>(),

@@ -42,7 +42,7 @@ const PATIENCE: Duration = Duration::from_millis(50);
 
 /// A number that no other living thread has; never 0, nor [`HANDED_ON`].
 #[inline(always)]
-fn this_thread() -> usize {
+pub(crate) fn this_thread() -> usize {
     Thread::this().as_ptr() as usize
 }
 
@@ -53,12 +53,17 @@ impl Lock {
         self.acquire_as(this_thread(), py);
     }
 
-    /// Takes the lock for the calling thread, whose number is `me`.
+    /// Takes the lock for the calling thread, whose number is `me`; true if it has it already.
     #[inline(always)]
-    pub(crate) fn acquire_as(&self, me: usize, py: Python<'_>) {
-        if !self.try_acquire_as(me) {
+    pub(crate) fn acquire_as(&self, me: usize, py: Python<'_>) -> bool {
+        if self.owner.load(Ordering::Relaxed) == me {
+            self.count.set(self.count.get() + 1);
+            return true;
+        }
+        if !self.try_own(me) {
             self.wait(py);
         }
+        false
     }
 
     /// Takes the lock if no other thread has it.

@@ -14,12 +14,13 @@ use crate::encoding::Encoding;
 use crate::engine::{self, Creation};
 use crate::fallible;
 use crate::imported::Imported;
-use crate::limits::{LuaLimits, Seconds};
+use crate::limits::Seconds;
 use crate::nogc::LuaNoGc;
 use crate::parameters::{Bytes, Default, Flag, Limit, Truth, callable, handlers, libraries};
 use crate::restrict::Restrictions;
 use crate::runtime::Options;
 use crate::sandbox::{self, Rights, SANDBOX_MEMORY, SANDBOX_TIMEOUT, Sandbox};
+use crate::scope::LuaLimits;
 
 /// A Lua runtime: one Lua state with its own globals.
 ///

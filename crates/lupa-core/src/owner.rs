@@ -71,7 +71,7 @@ impl<B: LuaBackend> RuntimeObject<B> {
             // An array outside, part of the same garbage, may use Lua's memory, and others may still
             // read it: then Lua is closed by `clear`, when that is over.
             if !runtime.arrays.are_pinned() {
-                runtime.close_guarded();
+                runtime.close_guarded(Python::assume_attached());
             }
             saved.restore();
         }
@@ -138,7 +138,7 @@ impl<B: LuaBackend> RuntimeObject<B> {
                     types::drop_object(held);
                 }
                 if runtime.instance.is_open() && !runtime.arrays.are_pinned() {
-                    runtime.close_guarded();
+                    runtime.close_guarded(Python::assume_attached());
                 }
                 if let Some(sandbox) = &runtime.options.sandbox {
                     sandbox.clear(Python::assume_attached());

@@ -3,10 +3,10 @@
 use std::cell::{Cell, OnceCell};
 use std::ops::Deref;
 use std::ptr::{NonNull, null_mut};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use lua_api::{Gc, Instance, LuaBackend, Reentered, Ref, State, Thread};
+use lua_api::{Gc, Instance, LuaBackend, OwnStack, Reentered, Ref, State, Thread};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
@@ -16,11 +16,14 @@ use crate::callback::too_deep;
 use crate::chunks::Chunks;
 use crate::cursor::Ahead;
 use crate::encoding::Encoding;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, raised};
 use crate::gil::Before;
+use crate::greenlets::{self, Greenlet};
+use crate::limits::{Active, Seconds};
 use crate::monitor::{self, NEVER, Vitals, now};
 use crate::restrict::Restrictions;
 use crate::sandbox::Sandbox;
+use crate::scope;
 use crate::stop::{Due, Stops, due};
 use crate::strings::Strings;
 use crate::types::drop_object;
@@ -76,14 +79,25 @@ pub(crate) struct Runtime<B: LuaBackend> {
     pending: Mutex<Vec<Ref>>,
     pub(crate) options: Options,
     pub(crate) anchors: Anchors,
+    /// A number that no other runtime has.
+    pub(crate) id: usize,
     /// What this Lua calls itself.
     pub(crate) implementation: OnceCell<String>,
     /// Memory that the runtime used before any user code, in bytes.
     pub(crate) base_memory: Cell<usize>,
     /// How many blocks there are in which the collector does not run.
     pub(crate) without_gc: Cell<u32>,
+    /// Who is inside, as long as one greenlet is.
+    inside: Cell<Greenlet>,
+    /// Lua is being closed.
+    closing: Cell<bool>,
     // The Python object that owns this; borrowed.
     pub(crate) owner: Cell<*mut ffi::PyObject>,
+}
+
+fn next_id() -> usize {
+    static LAST: AtomicUsize = AtomicUsize::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed) + 1
 }
 
 impl<B: LuaBackend> Runtime<B> {
@@ -103,9 +117,12 @@ impl<B: LuaBackend> Runtime<B> {
             pending: Mutex::default(),
             options,
             anchors: Anchors::default(),
+            id: next_id(),
             implementation: OnceCell::new(),
             base_memory: Cell::new(0),
             without_gc: Cell::new(0),
+            inside: Cell::default(),
+            closing: Cell::new(false),
             owner: Cell::new(null_mut()),
         }
     }
@@ -125,76 +142,36 @@ impl<B: LuaBackend> Runtime<B> {
         if !unsafe { thread.as_ref() }.has_room() {
             return Err(too_deep().into());
         }
-        self.vitals.lock.acquire_as(thread.as_ptr() as usize, py);
-        let instance: *const Instance<B> = &raw const *self.instance;
-        // SAFETY: the calling thread's.
-        let before = unsafe { thread.as_ref() }.set_instance(instance.cast());
+        let nested = self.vitals.lock.acquire_as(thread.as_ptr() as usize, py);
+        self.instance.set_thread(thread);
         // SAFETY: the calling thread's, which has the lock.
         unsafe { thread.as_ref().tell_room(self.instance.watch()) };
         let below = self.vitals.gil.take_out();
-        let mut guard = Guard { entry: Entry { runtime: self, py }, thread, before, below: None };
-        if !below.is_null() {
-            guard.enter_again(below)?;
+        let entry = Entry { runtime: self, py, state: self.instance.state() };
+        let mut guard = Guard { entry, thread, below: None, own: None, limits: None };
+        if nested || greenlets::may_be_there(py) {
+            guard.enter_among_others(nested, below)?;
         }
         if !self.instance.is_open() {
             return Err(Error::Closed);
         }
         if self.due.any() {
-            self.begin_due();
+            guard.begin_due(nested)?;
         }
         Ok(guard)
     }
 
-    /// An entry for a callback: its thread has the lock already, and works on this instance.
+    /// An entry for a callback on the coroutine `state`: its thread has the lock already, and works on this
+    /// instance.
     #[inline(always)]
-    pub(crate) fn reenter<'a>(&'a self, py: Python<'a>) -> Entry<'a, B> {
+    pub(crate) fn reenter<'a>(&'a self, py: Python<'a>, state: State<B>) -> Entry<'a, B> {
         debug_assert!(self.vitals.lock.is_owned());
-        Entry { runtime: self, py }
+        Entry { runtime: self, py, state }
     }
 
     /// Whether what runs was not called by Lua code of this runtime.
     pub(crate) fn is_outermost(&self) -> bool {
         self.vitals.lock.depth() == 1
-    }
-
-    /// What is to be done when an operation begins.
-    #[cold]
-    fn begin_due(&self) {
-        if self.due.has(due::REFERENCES) {
-            self.release_pending();
-        }
-        let outermost = self.is_outermost();
-        if outermost {
-            // It was meant for what has ended meanwhile.
-            self.stops.alarm.end_interruption();
-        }
-        if self.due.has(due::LIMITS) {
-            if outermost {
-                self.stops.limits.borrow_mut().begin_entry();
-                self.apply_limits();
-            }
-            self.expect_deadline();
-        }
-    }
-
-    /// What is to be done when one ends.
-    #[cold]
-    fn end_due(&self, py: Python<'_>) {
-        if let Some(exception) = self.take_stop() {
-            // The operation has come to an end all the same, and its result stands.
-            let known = crate::error::is_stop(py, &exception);
-            if !known {
-                exception.write_unraisable(py, None);
-            }
-        }
-        if self.is_outermost() {
-            self.due.clear(due::STOP);
-            self.stops.alarm.end_interruption();
-            if self.due.has(due::LIMITS) {
-                self.stops.limits.borrow_mut().end_entry();
-                self.apply_limits();
-            }
-        }
     }
 
     /// The monitor shall know of the deadline; and what is over already need not wait for it.
@@ -355,20 +332,23 @@ impl<B: LuaBackend> Runtime<B> {
 
     /// Closes Lua for a slot of the owner: whoever could hold the lock has a reference to that, so
     /// the lock is free, or ours.
-    pub(crate) fn close_guarded(&self) {
-        if self.vitals.lock.try_acquire() {
-            // Finalizers are under the limits of an entry.
-            if self.instance.is_open() && self.due.any() {
-                self.begin_due();
-            }
-            let closed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.close()));
-            drop(closed);
-            if self.due.any() {
-                // SAFETY: attached, as whoever closes a runtime is.
-                self.end_due(unsafe { Python::assume_attached() });
+    pub(crate) fn close_guarded(&self, py: Python<'_>) {
+        let closed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            if !self.vitals.lock.try_acquire() {
+                return;
             }
             self.vitals.lock.release();
-        }
+            // Finalizers are under the limits of an entry.
+            match self.enter(py) {
+                Ok(guard) => {
+                    self.close();
+                    drop(guard);
+                }
+                Err(Error::Closed) => {}
+                Err(error) => PyErr::from(error).write_unraisable(py, None),
+            }
+        }));
+        drop(closed);
     }
 
     /// Closes Lua, running its finalizers, and drops every Python object that it held.
@@ -377,7 +357,9 @@ impl<B: LuaBackend> Runtime<B> {
         self.arrays.end_adoption();
         if self.instance.is_open() {
             self.be_watched();
+            self.closing.set(true);
             self.instance.close();
+            self.closing.set(false);
         }
         self.strings.clear();
         self.chunks.clear();
@@ -399,6 +381,7 @@ impl<B: LuaBackend> Drop for Runtime<B> {
 pub(crate) struct Entry<'a, B: LuaBackend> {
     runtime: &'a Runtime<B>,
     pub(crate) py: Python<'a>,
+    state: State<B>,
 }
 
 impl<B: LuaBackend> Deref for Entry<'_, B> {
@@ -411,10 +394,10 @@ impl<B: LuaBackend> Deref for Entry<'_, B> {
 }
 
 impl<'a, B: LuaBackend> Entry<'a, B> {
-    /// The current coroutine's stack.
+    /// The stack that this works on.
     #[inline(always)]
     pub(crate) fn state(&self) -> State<B> {
-        self.runtime.instance.state()
+        self.state
     }
 
     /// The runtime, for longer than this is borrowed.
@@ -428,9 +411,11 @@ impl<'a, B: LuaBackend> Entry<'a, B> {
 pub(crate) struct Guard<'a, B: LuaBackend> {
     entry: Entry<'a, B>,
     thread: NonNull<Thread>,
-    // The instance that this thread worked on before.
-    before: *const (),
     below: Option<Below>,
+    // Where other greenlets are inside.
+    own: Option<OwnStack>,
+    // The limits that held before.
+    limits: Option<Active>,
 }
 
 /// What runs below an entry that no callback has led to: C code that Lua has called came to Python by itself
@@ -441,6 +426,131 @@ struct Below {
 }
 
 impl<B: LuaBackend> Guard<'_, B> {
+    /// What is to be done when an operation begins.
+    #[cold]
+    fn begin_due(&mut self, nested: bool) -> Result<()> {
+        let Entry { runtime, py, state } = self.entry;
+        if runtime.due.has(due::REFERENCES) {
+            runtime.release_pending();
+        }
+        if !nested {
+            // It was meant for what has ended meanwhile.
+            runtime.stops.alarm.end_interruption();
+        }
+        if runtime.due.has(due::LIMITS) {
+            let scopes = scope::of(py, runtime.id)?;
+            let inside = nested && self.own.is_none();
+            let limits = runtime.stops.limits.borrow();
+            let mut active = if inside { limits.active.clone() } else { Active::default() };
+            for scope in scopes {
+                if !active.scopes.iter().any(|other| Arc::ptr_eq(other, &scope)) {
+                    active.scopes.push(scope);
+                }
+            }
+            if !inside && let Some(timeout) = limits.timeout {
+                active.deadlines.push(timeout.into());
+            }
+            drop(limits);
+            self.limits = Some(runtime.change_limits(state, active));
+            runtime.expect_deadline();
+        }
+        Ok(())
+    }
+
+    /// A time limit for what is left of this operation.
+    pub(crate) fn limit(&mut self, timeout: Seconds) {
+        let runtime = self.entry.runtime;
+        {
+            let mut limits = runtime.stops.limits.borrow_mut();
+            let before = self.limits.get_or_insert_with(|| limits.active.clone());
+            // In the place of the runtime's own.
+            let around = before.deadlines.len().min(limits.active.deadlines.len());
+            let around = if runtime.is_outermost() || self.own.is_some() { 0 } else { around };
+            limits.active.deadlines.truncate(around);
+            limits.active.deadlines.push(timeout.into());
+        }
+        runtime.apply_limits(self.entry.state);
+        runtime.expect_deadline();
+    }
+
+    /// What is to be done when an operation ends.
+    #[cold]
+    fn end_due(&mut self) {
+        let Entry { runtime, py, state } = self.entry;
+        if let Some(exception) = self.entry.take_stop() {
+            // The operation has come to an end all the same, and its result stands.
+            let known = crate::error::is_stop(py, &exception);
+            if !known {
+                exception.write_unraisable(py, None);
+            }
+        }
+        let outermost = runtime.is_outermost();
+        if let Some(limits) = self.limits.take() {
+            let limits = if outermost { Active::default() } else { limits };
+            runtime.change_limits(state, limits);
+        }
+        if outermost {
+            if runtime.due.has(due::MIXED) {
+                runtime.due.clear(due::MIXED);
+                runtime.instance.end_mixed();
+            }
+            runtime.due.clear(due::STOP);
+            runtime.stops.alarm.end_interruption();
+        }
+    }
+
+    /// Others may be inside: finds the stack to work on. `below` is what [`crate::gil::Gil::take_out`] gave.
+    #[cold]
+    #[inline(never)]
+    fn enter_among_others(&mut self, nested: bool, below: *mut ffi::PyThreadState) -> Result<()> {
+        let runtime = self.entry.runtime;
+        let found = self.find_stack(nested);
+        if below.is_null() {
+            return found.map(drop);
+        }
+        match found {
+            Ok(true) => self.enter_again(below),
+            other => {
+                runtime.vitals.gil.put_back(below);
+                other?;
+                // Of what waits below on another stack, nothing is known here.
+                Err(Error::Switched)
+            }
+        }
+    }
+
+    /// Whether this works on top of what is inside.
+    fn find_stack(&mut self, nested: bool) -> Result<bool> {
+        let Entry { runtime, py, state } = self.entry;
+        let instance = &runtime.instance;
+        if !instance.is_open() {
+            return Ok(true);
+        }
+        let Some(current) = greenlets::current(py)? else { return Ok(true) };
+        if !nested {
+            runtime.inside.set(current.id());
+            if let Err(failure) = instance.prepare_stacks(state) {
+                return Err(raised(&self.entry, state, failure));
+            }
+            return Ok(true);
+        }
+        if !instance.is_mixed() && current.is(runtime.inside.get())? {
+            return Ok(true);
+        }
+        if runtime.closing.get() {
+            return Err(Error::Switched);
+        }
+        let (own, state) = instance.take_stack().ok_or(Error::Switched)?;
+        self.own = Some(own);
+        self.entry.state = state;
+        runtime.due.set(due::MIXED);
+        runtime.change();
+        if let Err(failure) = instance.refill_stacks(state) {
+            return Err(raised(&self.entry, state, failure));
+        }
+        Ok(false)
+    }
+
     /// Lua runs below: what it is doing there waits until this guard is dropped.
     #[cold]
     fn enter_again(&mut self, saved: *mut ffi::PyThreadState) -> Result<()> {
@@ -486,14 +596,17 @@ impl<B: LuaBackend> Drop for Guard<'_, B> {
         if runtime.ahead.is_held() {
             runtime.ahead.clear(&self.entry);
         }
-        if runtime.due.any() {
-            runtime.end_due(self.entry.py);
+        if runtime.due.any() || self.limits.is_some() {
+            self.end_due();
         }
         if let Some(below) = self.below.take() {
             self.leave_again(below);
         }
+        if let Some(own) = self.own.take() {
+            runtime.instance.give_back(own);
+        }
         // SAFETY: of the thread that made the guard, which is this one.
-        unsafe { self.thread.as_ref() }.set_instance(self.before);
+        unsafe { self.thread.as_ref() }.leave();
         runtime.vitals.lock.release();
     }
 }

@@ -10,7 +10,7 @@
 use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 use lua_api::raw::lua_State;
 use lua_api::{LuaBackend, MIN_ROOM, RUN_NOTHING, Raising, State, Thread, WAIT};
@@ -23,6 +23,7 @@ use crate::callback::{Callback, Outcome, call_inner};
 use crate::error::{Result, classes, place};
 use crate::fallible;
 use crate::guard::settled;
+use crate::limits::Active;
 use crate::limits::{Limits, Over};
 use crate::monitor::NEVER;
 use crate::runtime::{Entry, Runtime};
@@ -35,6 +36,8 @@ pub(crate) mod due {
     pub(crate) const LIMITS: u8 = 2;
     /// Lua is being stopped.
     pub(crate) const STOP: u8 = 4;
+    /// Several greenlets are inside.
+    pub(crate) const MIXED: u8 = 8;
 }
 
 /// Flags that the short way looks at, all at once.
@@ -69,6 +72,8 @@ pub(crate) struct Stops {
     // What Lua is being stopped with. Only the lock's owner uses these.
     exception: RefCell<Option<PyErr>>,
     pub(crate) limits: RefCell<Limits>,
+    /// How many scopes for this runtime have begun, in all contexts.
+    pub(crate) scopes: AtomicUsize,
     // Whether LuaJIT's compiler was on when instructions began to be counted.
     compiled: Cell<bool>,
 }
@@ -162,7 +167,9 @@ impl<B: LuaBackend> Runtime<B> {
     pub(crate) fn is_stopping(&self) -> bool {
         self.stops.exception.try_borrow().map_or(true, |exception| exception.is_some())
     }
+}
 
+impl<B: LuaBackend> Entry<'_, B> {
     /// An error if Lua was stopped, whatever it has made of that.
     ///
     /// # Errors
@@ -181,7 +188,12 @@ impl<B: LuaBackend> Runtime<B> {
     #[cold]
     pub(crate) fn take_stop(&self) -> Option<PyErr> {
         let exception = self.stops.exception.take()?;
-        self.instance.watch().call_no_more();
+        let watch = self.instance.watch();
+        watch.call_no_more();
+        if self.instance.is_open() && !watch.is_counting() {
+            // SAFETY: a live coroutine, and this thread's. Others put their hooks back when they run.
+            unsafe { watch.put_back(self.state().raw()) };
+        }
         Some(exception)
     }
 }
@@ -200,7 +212,7 @@ pub(crate) unsafe extern "C-unwind" fn hook<B: LuaBackend>(l: *mut lua_State, gi
             return;
         }
         // A module may run a Lua of its own in this thread.
-        let ours = instance.state().to_pointer(B::REGISTRY_INDEX);
+        let ours = instance.main_state().to_pointer(B::REGISTRY_INDEX);
         if raising.to_pointer(B::REGISTRY_INDEX) != ours {
             instance.watch().put_back(l);
             return;
@@ -348,11 +360,10 @@ impl<B: LuaBackend> Runtime<B> {
     }
 
     /// Limits have begun or ended: has them hold.
-    pub(crate) fn apply_limits(&self) {
+    pub(crate) fn apply_limits(&self, state: State<B>) {
         if !self.instance.is_open() {
             return;
         }
-        let state = self.instance.state();
         let watch = self.instance.watch();
         let (count, deadline, any) = {
             let mut limits = self.stops.limits.borrow_mut();
@@ -361,12 +372,13 @@ impl<B: LuaBackend> Runtime<B> {
                 limits.account(unsafe { watch.left(state.raw(), false) });
             }
             self.instance.memory().set_scoped_limit(limits.memory());
-            (limits.next_count(), limits.deadline(), limits.any())
+            let any = limits.timeout.is_some() || self.stops.scopes.load(Ordering::Relaxed) > 0;
+            (limits.next_count(), limits.deadline(), any)
         };
         match count {
             Some(count) => {
                 if !watch.is_counting() {
-                    self.stops.compiled.set(self.switch_compiler(false));
+                    self.stops.compiled.set(self.switch_compiler(state, false));
                 }
                 // SAFETY: as above.
                 unsafe { watch.count_from(state.raw(), count) };
@@ -375,7 +387,7 @@ impl<B: LuaBackend> Runtime<B> {
                 // SAFETY: as above.
                 unsafe { watch.end_count(state.raw()) };
                 if self.stops.compiled.replace(false) {
-                    self.switch_compiler(true);
+                    self.switch_compiler(state, true);
                 }
             }
             None => {}
@@ -388,12 +400,52 @@ impl<B: LuaBackend> Runtime<B> {
         self.stops.alarm.set_deadline(deadline);
     }
 
+    /// Has other limits hold; gives those that held.
+    pub(crate) fn change_limits(&self, state: State<B>, active: Active) -> Active {
+        self.pause_count(state);
+        let before = std::mem::replace(&mut self.stops.limits.borrow_mut().active, active);
+        self.apply_limits(state);
+        before
+    }
+
+    /// Accounts for the instructions that have run; none are counted until limits are applied.
+    fn pause_count(&self, state: State<B>) {
+        let watch = self.instance.watch();
+        if self.instance.is_open() && watch.is_counting() {
+            let mut limits = self.stops.limits.borrow_mut();
+            // SAFETY: the coroutine that runs, or would.
+            limits.account(unsafe { watch.left(state.raw(), false) });
+            limits.pause_count();
+        }
+    }
+
+    /// Lua calls out, and others may enter meanwhile: what is to hold again when it goes on.
+    #[cold]
+    pub(crate) fn suspend_limits(&self, state: State<B>) -> Option<Active> {
+        if !self.due.has(due::LIMITS) {
+            return None;
+        }
+        self.pause_count(state);
+        Some(self.stops.limits.borrow().active.clone())
+    }
+
+    /// Lua goes on.
+    #[cold]
+    pub(crate) fn resume_limits(&self, state: State<B>, limits: Option<Active>) {
+        if !self.due.has(due::LIMITS) && limits.is_none() || !self.instance.is_open() {
+            return;
+        }
+        self.stops.limits.borrow_mut().active = limits.unwrap_or_default();
+        if !self.is_stopping() {
+            self.apply_limits(state);
+        }
+    }
+
     /// Instructions of compiled code cannot be counted: LuaJIT interprets meanwhile.
-    fn switch_compiler(&self, on: bool) -> bool {
+    fn switch_compiler(&self, state: State<B>, on: bool) -> bool {
         if !B::HAS_FFI {
             return false;
         }
-        let state = self.instance.state();
         let was = state.protect(|raising| raising.compiler(on));
         was.unwrap_or_else(|_| {
             state.pop(1);

@@ -1,0 +1,142 @@
+//! Stacks of their own for whoever enters a Lua while others are inside: with greenlets, who came last need not
+//! leave first, so they cannot all work on the stack of one coroutine.
+//!
+//! The coroutines are made beforehand, since making one may run finalizers. What keeps them is out of the reach of
+//! scripts: the main coroutine has, at the bottom of its stack, one that never runs (the shelf), which has all the
+//! others on its stack.
+
+use core::cell::{Cell, RefCell};
+use core::ptr::{NonNull, null_mut};
+
+use crate::backend::{LuaBackend, OK};
+use crate::fence::Raised;
+use crate::instance::Instance;
+use crate::raw::lua_State;
+use crate::state::State;
+
+/// What an [`Instance`] has of them.
+#[derive(Default)]
+pub(crate) struct Stacks {
+    shelf: Cell<*mut lua_State>,
+    // Those that nobody uses. There is room in the list for all that there are.
+    free: RefCell<Vec<*mut lua_State>>,
+    made: Cell<usize>,
+    mixed: Cell<bool>,
+}
+
+impl Stacks {
+    #[inline(always)]
+    pub(crate) fn is_mixed(&self) -> bool {
+        self.mixed.get()
+    }
+
+    pub(crate) fn shelf(&self) -> *mut lua_State {
+        self.shelf.get()
+    }
+}
+
+/// A coroutine that is somebody's own until [`Instance::give_back`].
+#[derive(Debug)]
+pub struct OwnStack(*mut lua_State);
+
+impl<B: LuaBackend> Instance<B> {
+    /// Whether several work on this Lua, each on a stack of its own: then [`Instance::state`] says nothing.
+    #[inline(always)]
+    pub fn is_mixed(&self) -> bool {
+        self.stacks.is_mixed()
+    }
+
+    /// All have left.
+    pub fn end_mixed(&self) {
+        self.stacks.mixed.set(false);
+        self.reset_current();
+    }
+
+    /// Sees to it that the first who needs a stack of his own finds one. `main` is the main coroutine outside of any
+    /// function.
+    ///
+    /// # Errors
+    /// [`Raised`] without memory, and what finalizers raise; the error value is then on top of the stack.
+    pub fn prepare_stacks(&self, main: State<B>) -> Result<(), Raised> {
+        if self.stacks.shelf.get().is_null() {
+            main.protect_values(|raising| {
+                raising.new_thread();
+                // SAFETY: the new coroutine, which is on the stack.
+                let shelf = unsafe { raising.with_raw(raising.to_thread(-1)) };
+                raising.reserve_on(shelf, crate::MIN_ROOM);
+                1
+            })?;
+            main.insert(1);
+            self.stacks.shelf.set(main.to_thread(1));
+        }
+        self.refill_stacks(main)
+    }
+
+    /// Makes one if none is free.
+    ///
+    /// # Errors
+    /// As for [`Instance::prepare_stacks`].
+    pub fn refill_stacks(&self, state: State<B>) -> Result<(), Raised> {
+        let stacks = &self.stacks;
+        if !stacks.free.borrow().is_empty() {
+            return Ok(());
+        }
+        if stacks.free.borrow_mut().try_reserve(stacks.made.get() + 1).is_err() {
+            state.push_nil();
+            return Err(Raised(crate::ERRMEM));
+        }
+        // SAFETY: alive as long as this Lua is, and used by no one else.
+        let shelf = unsafe { State::new(stacks.shelf.get(), NonNull::from(self)) };
+        let made = state.protect(|raising| {
+            let raw = raising.new_thread();
+            raising.reserve_on(shelf, crate::MIN_ROOM);
+            // Nothing fails from here on.
+            raising.move_to(shelf, 1);
+            raw
+        })?;
+        stacks.made.set(stacks.made.get() + 1);
+        stacks.free.borrow_mut().push(made);
+        Ok(())
+    }
+
+    /// A stack for somebody who enters while others are inside; `None` if there is none, or no memory for it.
+    pub fn take_stack(&self) -> Option<(OwnStack, State<B>)> {
+        let own = self.stacks.free.borrow_mut().pop()?;
+        // SAFETY: the shelf keeps it, so it is alive; nobody else uses it. The account is lenient, so that the stack can
+        // grow without an error, but for the system's.
+        unsafe {
+            let state = State::new(own, NonNull::from(self));
+            // A script that has run on it may have closed it since.
+            let usable = state.status() == OK && !state.has_frame(0);
+            let lenient = self.memory().set_lenient(true);
+            let fits = usable && B::checkstack(own, 2 * crate::MIN_ROOM);
+            self.memory().set_lenient(lenient);
+            if !fits {
+                if usable {
+                    self.stacks.free.borrow_mut().push(own);
+                }
+                return None;
+            }
+            state.set_top(0);
+            self.stacks.mixed.set(true);
+            Some((OwnStack(own), state))
+        }
+    }
+
+    /// Gives a stack back.
+    pub fn give_back(&self, stack: OwnStack) {
+        if self.is_open() {
+            // SAFETY: as for `take_stack`.
+            let state: State<B> = unsafe { State::new(stack.0, NonNull::from(self)) };
+            state.set_top(0);
+            self.stacks.free.borrow_mut().push(stack.0);
+        }
+    }
+
+    /// Nothing of them is there any more.
+    pub(crate) fn forget_stacks(&self) {
+        self.stacks.shelf.set(null_mut());
+        self.stacks.free.borrow_mut().clear();
+        self.stacks.mixed.set(false);
+    }
+}

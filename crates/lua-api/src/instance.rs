@@ -510,6 +510,14 @@ impl<B: LuaBackend> Instance<B> {
         found
     }
 
+    /// Gives the Lua up as it is, since nobody can go on with what it is in the middle of: it counts as closed,
+    /// and its memory is not freed.
+    pub fn abandon(&self) {
+        self.main.store(null_mut(), Ordering::Relaxed);
+        self.current.set(null_mut());
+        self.forget_stacks();
+    }
+
     /// Closes the Lua: runs all finalizers and frees everything. Does nothing the second time.
     pub fn close(&self) {
         let main = self.main();

@@ -155,6 +155,7 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
             .map_err(|error| failed(error.to_string()))?;
         let object = RuntimeObject::create(py, Box::new(Runtime::new(instance, options)))?;
         let runtime = handle::<B>(&object);
+        runtime.register()?;
         let entry = runtime.enter(py)?;
         let (eval, builtins) = (creation.eval.as_ref(), creation.builtins.as_ref());
         let sandbox = creation.sandbox.as_deref();
@@ -179,7 +180,7 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
         timeout: Option<Seconds>,
     ) -> Result<Bound<'py, PyAny>> {
         let runtime = handle::<B>(state);
-        let mut entry = runtime.enter(state.py())?;
+        let mut entry = runtime.enter_for(state.py(), timeout)?;
         if let Some(timeout) = timeout {
             entry.limit(timeout);
         }
@@ -334,24 +335,31 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
     }
 
     fn begin_limits(&self, state: &Bound<'_, PyAny>, wanted: Wanted) -> Result<Arc<Scope>> {
+        self.check_open(state)?;
         let runtime = handle::<B>(state);
-        let entry = runtime.enter(state.py())?;
+        let mut used = 0;
+        // For the others, nobody has to wait for who is inside.
         if wanted.memory.is_some() {
+            let entry = runtime.enter(state.py())?;
             runtime.instance.count_memory();
+            used = runtime.instance.memory().used();
+            drop(entry);
         }
-        let used = runtime.instance.memory().used();
         let scope = Arc::new(Scope::new(wanted, used, runtime.id));
         runtime.stops.scopes.fetch_add(1, Ordering::Relaxed);
         runtime.due.set(due::LIMITS);
-        drop(entry);
         Ok(scope)
     }
 
     fn end_limits(&self, state: &Bound<'_, PyAny>) -> Result<()> {
         let runtime = handle::<B>(state);
         runtime.stops.scopes.fetch_sub(1, Ordering::Relaxed);
+        if runtime.is_in_use_elsewhere() {
+            // Whoever is inside sees that it has ended.
+            return Ok(());
+        }
         let entry = match runtime.enter(state.py()) {
-            Err(Error::Closed) => return Ok(()),
+            Err(Error::Closed | Error::Switched) => return Ok(()),
             entry => entry?,
         };
         runtime.apply_limits(entry.state());

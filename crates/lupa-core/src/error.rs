@@ -36,6 +36,10 @@ pub(crate) enum Error {
     Compiled,
     /// Another greenlet is in the middle of something that does not bear others.
     Switched,
+    /// Threads wait for each other.
+    Deadlock,
+    /// Another thread was inside when this process was forked off.
+    Lost,
 }
 
 /// The result of an operation.
@@ -67,6 +71,12 @@ impl From<Error> for PyErr {
             Error::Switched => lua_error(
                 "the Lua runtime cannot be used here: another greenlet was switched away from in the middle of \
                  a finalizer or of C code",
+            ),
+            Error::Deadlock => lua_error(
+                "deadlock: the Lua runtime is used by a thread that waits for one which this thread uses",
+            ),
+            Error::Lost => lua_error(
+                "the Lua runtime was in use by another thread when this process was forked, and is lost here",
             ),
             Error::Memory => fallible::error::<LuaMemoryError>("not enough memory"),
         }

@@ -38,13 +38,14 @@ impl FastRLock {
 
     /// Take the lock; with ``blocking=False``, only if no other thread has it. True if taken.
     #[pyo3(signature = (blocking=true))]
-    fn acquire(&self, py: Python<'_>, blocking: bool) -> bool {
-        if blocking {
-            self.lock.acquire(py);
-            true
-        } else {
-            self.lock.try_acquire()
+    fn acquire(&self, py: Python<'_>, blocking: bool) -> PyResult<bool> {
+        if self.lock.try_acquire() {
+            return Ok(true);
         }
+        if blocking {
+            self.lock.wait(py, || Ok(py.check_signals()?))?;
+        }
+        Ok(blocking)
     }
 
     /// Give the lock back, once for each time it was taken.
@@ -56,7 +57,7 @@ impl FastRLock {
         Ok(())
     }
 
-    fn __enter__(&self, py: Python<'_>) -> bool {
+    fn __enter__(&self, py: Python<'_>) -> PyResult<bool> {
         self.acquire(py, true)
     }
 

@@ -61,6 +61,7 @@ mod table;
 mod table_from;
 mod to_lua;
 mod types;
+mod waiting;
 mod walk;
 
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -122,6 +123,7 @@ pub fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> {
     greenlets::init(py)?;
     scope::init(py)?;
     monitor::init(py)?;
+    waiting::init(py)?;
     types::init::<B>(module)?;
     module.add("LUA_VERSION", B::VERSION)?;
     module.add("_INSTALLED_LUA", B::INSTALLED)?;

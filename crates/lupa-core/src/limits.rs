@@ -49,6 +49,22 @@ pub(crate) struct Deadline {
     seconds: f64,
 }
 
+impl Deadline {
+    pub(crate) fn is_over(&self) -> bool {
+        self.at <= now()
+    }
+
+    /// What is said when it is over.
+    pub(crate) fn text(&self) -> String {
+        format!("time limit of {} s is over", self.seconds)
+    }
+
+    /// The first of some.
+    pub(crate) fn first(deadlines: impl Iterator<Item = Deadline>) -> Option<Deadline> {
+        deadlines.min_by_key(|deadline| deadline.at)
+    }
+}
+
 impl From<Seconds> for Deadline {
     fn from(seconds: Seconds) -> Self {
         Deadline { at: seconds.deadline(), seconds: seconds.0 }
@@ -58,7 +74,7 @@ impl From<Seconds> for Deadline {
 /// What is over.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Over {
-    Time(f64),
+    Time(Deadline),
     Instructions(i64),
 }
 
@@ -82,7 +98,7 @@ impl Active {
 
     fn first(&self) -> Option<Deadline> {
         let scopes = self.scopes().filter_map(|scope| scope.deadline);
-        scopes.chain(self.deadlines.iter().copied()).min_by_key(|deadline| deadline.at)
+        Deadline::first(scopes.chain(self.deadlines.iter().copied()))
     }
 }
 
@@ -138,8 +154,7 @@ impl Limits {
         if let Some(limit) = self.active.scopes().find_map(Scope::spent) {
             return Some(Over::Instructions(limit));
         }
-        let first = self.active.first()?;
-        (first.at <= now()).then_some(Over::Time(first.seconds))
+        self.active.first().filter(Deadline::is_over).map(Over::Time)
     }
 }
 

@@ -66,6 +66,21 @@ impl Vitals {
         }
     }
 
+    /// When what runs is to stop: 0 is now.
+    pub(crate) fn deadline(&self) -> u64 {
+        self.alarm.deadline()
+    }
+
+    /// Whether what runs was interrupted.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.alarm.is_interrupted()
+    }
+
+    /// How often somebody has interrupted what runs.
+    pub(crate) fn interruptions(&self) -> u64 {
+        self.alarm.interruptions()
+    }
+
     /// Has Lua look, at its next instruction, whether it is to stop.
     pub(crate) fn nudge(&self) {
         self.watch.call_hook();

@@ -19,7 +19,8 @@ use crate::encoding::Encoding;
 use crate::error::{Error, Result, raised};
 use crate::gil::Before;
 use crate::greenlets::{self, Greenlet};
-use crate::limits::{Active, Seconds};
+use crate::limits::{Active, Deadline, Seconds};
+use crate::lock::Entered;
 use crate::monitor::{self, NEVER, Vitals, now};
 use crate::restrict::Restrictions;
 use crate::sandbox::Sandbox;
@@ -27,6 +28,7 @@ use crate::scope;
 use crate::stop::{Due, Stops, due};
 use crate::strings::Strings;
 use crate::types::drop_object;
+use crate::waiting;
 
 /// What a `LuaRuntime` was created with.
 pub(crate) struct Options {
@@ -127,6 +129,14 @@ impl<B: LuaBackend> Runtime<B> {
         }
     }
 
+    /// Notes that this is there.
+    ///
+    /// # Errors
+    /// [`Error::Memory`].
+    pub(crate) fn register(&self) -> Result<()> {
+        waiting::register(&self.vitals)
+    }
+
     /// The Python object that owns this runtime; borrowed.
     #[inline(always)]
     pub(crate) fn owner(&self) -> *mut ffi::PyObject {
@@ -136,13 +146,30 @@ impl<B: LuaBackend> Runtime<B> {
     /// Takes the lock for one operation from Python.
     #[inline(always)]
     pub(crate) fn enter<'a>(&'a self, py: Python<'a>) -> Result<Guard<'a, B>> {
+        self.enter_for(py, None)
+    }
+
+    /// The same, for an operation that has a time limit.
+    #[inline(always)]
+    pub(crate) fn enter_for<'a>(
+        &'a self,
+        py: Python<'a>,
+        timeout: Option<Seconds>,
+    ) -> Result<Guard<'a, B>> {
         // The thread is this one for as long as the guard lives: neither can be sent elsewhere.
         let thread = Thread::this();
         // SAFETY: the calling thread's.
         if !unsafe { thread.as_ref() }.has_room() {
             return Err(too_deep().into());
         }
-        let nested = self.vitals.lock.acquire_as(thread.as_ptr() as usize, py);
+        let nested = match self.vitals.lock.enter_as(thread.as_ptr() as usize) {
+            Entered::First => false,
+            Entered::Again => true,
+            Entered::No => {
+                self.wait_for_lock(py, timeout)?;
+                false
+            }
+        };
         self.instance.set_thread(thread);
         // SAFETY: the calling thread's, which has the lock.
         unsafe { thread.as_ref().tell_room(self.instance.watch()) };
@@ -161,12 +188,30 @@ impl<B: LuaBackend> Runtime<B> {
         Ok(guard)
     }
 
+    /// Waits until no other thread is inside. Time limits go on meanwhile, but for that of the runtime itself.
+    #[cold]
+    #[inline(never)]
+    fn wait_for_lock(&self, py: Python<'_>, timeout: Option<Seconds>) -> Result<()> {
+        let scopes = if self.due.has(due::LIMITS) { scope::of(py, self.id)? } else { Vec::new() };
+        let scopes = scopes.iter().filter_map(|scope| scope.deadline);
+        let deadline = Deadline::first(scopes.chain(timeout.map(Deadline::from)));
+        match waiting::wait(py, &self.vitals, deadline) {
+            Err(Error::Lost) if !self.instance.is_open() => Err(Error::Closed),
+            result => result,
+        }
+    }
+
     /// An entry for a callback on the coroutine `state`: its thread has the lock already, and works on this
     /// instance.
     #[inline(always)]
     pub(crate) fn reenter<'a>(&'a self, py: Python<'a>, state: State<B>) -> Entry<'a, B> {
         debug_assert!(self.vitals.lock.is_owned());
         Entry { runtime: self, py, state }
+    }
+
+    /// Whether another thread is inside.
+    pub(crate) fn is_in_use_elsewhere(&self) -> bool {
+        self.vitals.lock.is_held() && !self.vitals.lock.is_owned()
     }
 
     /// Whether what runs was not called by Lua code of this runtime.
@@ -312,6 +357,10 @@ impl<B: LuaBackend> Runtime<B> {
         }
         let guard = match self.enter(py) {
             Err(Error::Closed) => return Ok(()),
+            Err(Error::Lost) => {
+                self.instance.abandon();
+                return Err(Error::Lost);
+            }
             guard => guard?,
         };
         if self.arrays.are_pinned() {
@@ -344,7 +393,7 @@ impl<B: LuaBackend> Runtime<B> {
                     self.close();
                     drop(guard);
                 }
-                Err(Error::Closed) => {}
+                Err(Error::Closed | Error::Lost) => {}
                 Err(error) => PyErr::from(error).write_unraisable(py, None),
             }
         }));
@@ -373,6 +422,7 @@ impl<B: LuaBackend> Runtime<B> {
 impl<B: LuaBackend> Drop for Runtime<B> {
     fn drop(&mut self) {
         monitor::forget(&self.vitals);
+        waiting::forget(&self.vitals);
     }
 }
 

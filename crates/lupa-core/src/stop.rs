@@ -83,6 +83,8 @@ pub(crate) struct Alarm {
     /// When the time is up, in nanoseconds of [`crate::monitor::now`].
     deadline: AtomicU64,
     interrupted: AtomicBool,
+    // How often that was asked for.
+    interruptions: AtomicU64,
     // With this beat, signals are not for the thread that runs Lua.
     deaf: AtomicU64,
 }
@@ -92,6 +94,7 @@ impl Default for Alarm {
         Alarm {
             deadline: AtomicU64::new(NEVER),
             interrupted: AtomicBool::new(false),
+            interruptions: AtomicU64::new(0),
             deaf: AtomicU64::new(0),
         }
     }
@@ -115,7 +118,11 @@ impl Alarm {
         self.deaf.store(beat, Ordering::Relaxed);
     }
 
-    fn is_interrupted(&self) -> bool {
+    pub(crate) fn interruptions(&self) -> u64 {
+        self.interruptions.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_interrupted(&self) -> bool {
         self.interrupted.load(Ordering::Relaxed)
     }
 
@@ -125,6 +132,7 @@ impl Alarm {
 
     /// From any thread: what runs now is to stop.
     pub(crate) fn interrupt(&self) {
+        self.interruptions.fetch_add(1, Ordering::Relaxed);
         self.interrupted.store(true, Ordering::Relaxed);
     }
 
@@ -153,9 +161,7 @@ impl<B: LuaBackend> Runtime<B> {
             return Some(interruption());
         }
         match self.stops.limits.borrow().over()? {
-            Over::Time(seconds) => {
-                Some((|classes| &classes.timeout, format!("time limit of {seconds} s is over")))
-            }
+            Over::Time(deadline) => Some((|classes| &classes.timeout, deadline.text())),
             Over::Instructions(count) => Some((
                 |classes| &classes.instructions,
                 format!("limit of {count} instructions is reached"),

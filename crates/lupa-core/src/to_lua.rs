@@ -288,9 +288,17 @@ pub(crate) fn overflow_handler<'py, B: LuaBackend>(
     let called = state.protect_values(|raising| {
         raising.push_ref(handler);
         push(runtime, raising, prepared);
+        runtime.detach();
         raising.call(1, 1);
+        runtime.attach();
         1
     });
+    // An error may have come while detached.
+    entry.attach();
+    if let Err(stop) = entry.check_stop() {
+        state.set_top(base);
+        return Err(stop);
+    }
     if let Err(failure) = called {
         state.set_top(base);
         return if failure.0 == lua_api::ERRMEM { Err(Error::Memory) } else { Ok(None) };

@@ -79,6 +79,21 @@ struct Kept {
     new: bool,
 }
 
+/// How often a stop was put off, since a hook of a script ran, which is not what has to be stopped if it ends soon.
+#[derive(Clone, Copy, Default)]
+struct Grace {
+    // The last hook that was let go on, and how often.
+    hook: u64,
+    same: u32,
+    all: u32,
+}
+
+/// How many instructions a hook may run each time.
+const GRACE: c_int = 1000;
+
+/// How often the same hook may go on, and how often any.
+const MOST_GRACE: (u32, u32) = (100, 2000);
+
 /// What the lock guards.
 #[derive(Default)]
 struct Guarded {
@@ -111,12 +126,15 @@ pub struct Watch {
     held: AtomicBool,
     guarded: UnsafeCell<Guarded>,
     counting: AtomicBool,
-    // The coroutine on which a hook of a script runs, or null.
+    // The coroutine on which a hook of a script runs, or null; and how many of them have begun.
     in_hook: AtomicPtr<lua_State>,
+    hooks_begun: Cell<u64>,
+    grace: Cell<Grace>,
     untold: AtomicBool,
 }
 
-// SAFETY: `guarded` is used with the lock held; the rest is atomic, or never changes. The pointers in it are
+// SAFETY: `guarded` is used with the lock held; cells are of the thread that runs Lua; the rest is atomic, or never
+// changes. The pointers in it are
 // of coroutines, which the lock keeps from being freed.
 unsafe impl Sync for Watch {}
 // SAFETY: as above.
@@ -135,6 +153,8 @@ impl Watch {
             guarded: UnsafeCell::default(),
             counting: AtomicBool::new(false),
             in_hook: AtomicPtr::new(null_mut()),
+            hooks_begun: Cell::new(0),
+            grace: Cell::default(),
             untold: AtomicBool::new(hooks.outside.is_none()),
         }
     }
@@ -265,6 +285,28 @@ impl Watch {
         });
     }
 
+    /// In the hook, when Lua is to be stopped: true if a hook of a script runs, which may go on for a while first.
+    ///
+    /// # Safety
+    /// `state` is live, and this thread's.
+    pub unsafe fn puts_off(&self, state: *mut lua_State) -> bool {
+        let running = self.in_hook.load(Ordering::Relaxed);
+        let mut grace = self.grace.get();
+        let hook = self.hooks_begun.get();
+        grace.same = if grace.hook == hook { grace.same + 1 } else { 0 };
+        grace.all += 1;
+        grace.hook = hook;
+        let in_hook = !running.is_null() && self.key(running) == self.key(state);
+        if !in_hook || self.is_counting() || grace.same > MOST_GRACE.0 || grace.all > MOST_GRACE.1 {
+            self.grace.set(Grace::default());
+            return false;
+        }
+        self.grace.set(grace);
+        // SAFETY: as the caller promises; the lock is held.
+        self.locked(|_| unsafe { (self.hooks.set)(state, self.hook, COUNT, GRACE) });
+        true
+    }
+
     /// Has the hook called at each instruction of this coroutine, and of those that run from now on. The hook
     /// of a script is put back when that has ended; unless it is what has to stop, or was set by that.
     ///
@@ -274,6 +316,7 @@ impl Watch {
         self.hands_on.store(true, Ordering::Relaxed);
         self.locked(|guarded| {
             self.keep(guarded, state);
+            // One that runs still was given time enough.
             let running = self.in_hook.swap(null_mut(), Ordering::Relaxed);
             let is_to_stop = !running.is_null() && self.key(running) == self.key(state);
             let all = is_to_stop || self.hooks.outside.is_none();
@@ -350,7 +393,7 @@ impl Watch {
     }
 
     /// How many of the instructions of [`Watch::count_from`] are left; 0 in the hook that has been
-    /// called because there were none. Outside of the hook, an installed Lua does not tell: all.
+    /// called because there were none. Where that cannot be told: all.
     ///
     /// # Safety
     /// `state` is live, and this thread's.
@@ -361,7 +404,8 @@ impl Watch {
                 // SAFETY: as the caller promises.
                 unsafe { (outside.left)(state) }
             }
-            (None, None) if !in_hook => c_int::MAX,
+            // An installed Lua does not tell; and with greenlets, others may count meanwhile.
+            (None, _) if !in_hook => c_int::MAX,
             _ => 0,
         })
     }
@@ -444,6 +488,7 @@ extern "C" fn lupa_hooking(state: *mut lua_State, on: c_int) {
     if let Some(watch) = of_thread() {
         let state = if on != 0 { state } else { null_mut() };
         watch.in_hook.store(state, Ordering::Relaxed);
+        watch.hooks_begun.set(watch.hooks_begun.get().wrapping_add(1));
     }
 }
 

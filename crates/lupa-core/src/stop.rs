@@ -256,6 +256,10 @@ fn is_to_stop<B: LuaBackend>(runtime: &Runtime<B>, l: *mut lua_State, may_run: b
             }
             return runtime.listens() && call_inner::<B, Signals>(runtime, l) < 0;
         }
+        // SAFETY: the coroutine that runs.
+        if unsafe { watch.puts_off(l) } {
+            return false;
+        }
     }
     call_inner::<B, Stop>(runtime, l) < 0
 }

@@ -127,10 +127,18 @@ impl Thread {
         self.main.set(Some(main));
     }
 
-    /// The instance that this thread works on, or null.
+    /// The address of the instance that this thread works on, or null.
     #[inline(always)]
-    pub(crate) fn instance(&self) -> *const () {
+    pub fn instance(&self) -> *const () {
         self.instance.get()
+    }
+
+    /// What this thread has worked on before, and may go on with: below, or by C code that calls functions of Lua.
+    ///
+    /// # Safety
+    /// The address of an instance that this thread is inside of.
+    pub unsafe fn go_back_to(&self, instance: *const ()) {
+        self.instance.set(instance);
     }
 
     /// This thread works on no instance, until Lua runs again.

@@ -46,6 +46,11 @@ pub(crate) fn init(py: Python<'_>) -> PyResult<()> {
     Ok(())
 }
 
+/// Whether greenlet is known to be there.
+pub(crate) fn are_there() -> bool {
+    SEEN.load(Ordering::Relaxed) == KNOWN
+}
+
 /// Whether greenlet is there, or may have been imported since this was last asked.
 #[inline(always)]
 pub(crate) fn may_be_there(py: Python<'_>) -> bool {

@@ -50,17 +50,20 @@ pub(crate) struct Vitals {
     /// Counts what may change a table, so each entry into Lua and each callback.
     pub(crate) epoch: AtomicU64,
     pub(crate) pulse: Pulse,
+    /// The address of the instance.
+    pub(crate) instance: usize,
     alarm: Arc<Alarm>,
     watch: Arc<Watch>,
 }
 
 impl Vitals {
-    pub(crate) fn new(watch: Arc<Watch>, alarm: Arc<Alarm>) -> Self {
+    pub(crate) fn new(watch: Arc<Watch>, alarm: Arc<Alarm>, instance: usize) -> Self {
         Vitals {
             lock: Lock::default(),
             gil: Gil::default(),
             epoch: AtomicU64::new(1),
             pulse: Pulse::default(),
+            instance,
             alarm,
             watch,
         }
@@ -192,7 +195,7 @@ fn look(entries: &mut Vec<Entry>) -> u64 {
     let time = now();
     let mut next = time + TICK;
     entries.retain_mut(|entry| {
-        let Vitals { lock, gil, epoch, pulse, alarm, watch } = &*entry.vitals;
+        let Vitals { lock, gil, epoch, pulse, alarm, watch, .. } = &*entry.vitals;
         let (busy, beat) = (lock.is_held(), epoch.load(Ordering::Relaxed));
         if busy != entry.busy || beat != entry.beat {
             (entry.busy, entry.beat, entry.since) = (busy, beat, time);

@@ -105,7 +105,8 @@ fn next_id() -> usize {
 impl<B: LuaBackend> Runtime<B> {
     pub(crate) fn new(instance: Box<Instance<B>>, options: Options) -> Self {
         let stops = Stops::default();
-        let vitals = Vitals::new(Arc::clone(instance.watch()), Arc::clone(&stops.alarm));
+        let address = (&raw const *instance).addr();
+        let vitals = Vitals::new(Arc::clone(instance.watch()), Arc::clone(&stops.alarm), address);
         Runtime {
             instance,
             vitals: Arc::new(vitals),
@@ -175,7 +176,9 @@ impl<B: LuaBackend> Runtime<B> {
         unsafe { thread.as_ref().tell_room(self.instance.watch()) };
         let below = self.vitals.gil.take_out();
         let entry = Entry { runtime: self, py, state: self.instance.state() };
-        let mut guard = Guard { entry, thread, below: None, own: None, limits: None };
+        // SAFETY: the calling thread's.
+        let before = unsafe { thread.as_ref() }.instance();
+        let mut guard = Guard { entry, thread, before, below: None, own: None, limits: None };
         if nested || greenlets::may_be_there(py) {
             guard.enter_among_others(nested, below)?;
         }
@@ -461,6 +464,8 @@ impl<'a, B: LuaBackend> Entry<'a, B> {
 pub(crate) struct Guard<'a, B: LuaBackend> {
     entry: Entry<'a, B>,
     thread: NonNull<Thread>,
+    // What this thread worked on before.
+    before: *const (),
     below: Option<Below>,
     // Where other greenlets are inside.
     own: Option<OwnStack>,
@@ -610,6 +615,7 @@ impl<B: LuaBackend> Guard<'_, B> {
         match runtime.instance.enter_again() {
             Some(current) => {
                 self.below = Some(Below { saved, current });
+                self.entry.state = runtime.instance.state();
                 Ok(())
             }
             None => {
@@ -627,6 +633,18 @@ impl<B: LuaBackend> Guard<'_, B> {
         runtime.instance.leave_again(below.current);
         runtime.vitals.gil.put_back(below.saved);
     }
+}
+
+/// What this thread worked on before may go on; with greenlets it may also have ended.
+#[cold]
+#[inline(never)]
+fn go_back(thread: &Thread, before: *const ()) {
+    if greenlets::are_there() && !waiting::is_inside(before.addr()) {
+        thread.leave();
+        return;
+    }
+    // SAFETY: without greenlets, who has entered before leaves later; with them, it was found to be there.
+    unsafe { thread.go_back_to(before) };
 }
 
 impl<'a, B: LuaBackend> Deref for Guard<'a, B> {
@@ -656,7 +674,12 @@ impl<B: LuaBackend> Drop for Guard<'_, B> {
             runtime.instance.give_back(own);
         }
         // SAFETY: of the thread that made the guard, which is this one.
-        unsafe { self.thread.as_ref() }.leave();
+        let thread = unsafe { self.thread.as_ref() };
+        if self.before.is_null() {
+            thread.leave();
+        } else {
+            go_back(thread, self.before);
+        }
         runtime.vitals.lock.release();
     }
 }

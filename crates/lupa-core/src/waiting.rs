@@ -50,6 +50,16 @@ pub(crate) fn forget(vitals: &Arc<Vitals>) {
     registry().runtimes.retain(|other| !std::ptr::eq(other.as_ptr(), address));
 }
 
+/// Whether this thread is inside of the runtime with the instance at this address.
+pub(crate) fn is_inside(instance: usize) -> bool {
+    let me = this_thread();
+    registry()
+        .runtimes
+        .iter()
+        .filter_map(Weak::upgrade)
+        .any(|vitals| vitals.instance == instance && vitals.lock.owner() == me)
+}
+
 impl Registry {
     /// Whether a thread that waited for this would wait for itself in the end.
     fn closes_a_ring(&self, me: usize, wanted: &Vitals) -> bool {

@@ -118,6 +118,12 @@ impl<B: LuaBackend> State<B> {
         frame = frame(level: c_int) -> Option<crate::Frame>;
     }
 
+    /// The index of a value when there is one more on top.
+    #[inline(always)]
+    fn below(self, index: c_int) -> c_int {
+        if (B::REGISTRY_INDEX + 1..0).contains(&index) { index - 1 } else { index }
+    }
+
     /// Pops `n` values.
     #[inline(always)]
     pub fn pop(self, n: c_int) {
@@ -207,6 +213,33 @@ impl<B: LuaBackend> State<B> {
         unsafe { B::lua_rawset(self.raw, index) }
     }
 
+    /// Stores the top value as `t[n]`, without metamethods, and pops it, if the key is in the table already; else nothing
+    /// happens, and this is false. Never raises: a key that is present is assigned in place.
+    #[inline(always)]
+    pub fn replace(self, index: c_int, n: i64) -> bool {
+        let present = self.raw_geti_type(index, n) != value::NIL;
+        self.pop(1);
+        if present {
+            // SAFETY: it is present.
+            unsafe { self.raw_seti_present(index, n) };
+        }
+        present
+    }
+
+    /// Stores the top value as `t[k]`, `k` below it, without metamethods, and pops both, if the key is in the table
+    /// already; else nothing happens, and this is false.
+    #[inline(always)]
+    pub fn replace_key(self, index: c_int) -> bool {
+        self.push_value(-2);
+        let present = self.raw_get_type(self.below(index)) != value::NIL;
+        self.pop(1);
+        if present {
+            // SAFETY: it is present.
+            unsafe { self.raw_set_present(index) };
+        }
+        present
+    }
+
     /// Moves the top `n` values to `to`, which must have room.
     #[inline(always)]
     pub fn move_to(self, to: State<B>, n: c_int) {
@@ -247,6 +280,59 @@ impl<B: LuaBackend> State<B> {
         }
         // SAFETY: a string.
         unsafe { self.with_string(index, |bytes| work(Some(bytes))) }
+    }
+
+    /// Gives `work` the type of the value at `index` and, of a string, its bytes: as [`State::with_bytes`].
+    #[inline(always)]
+    pub fn with_value<R>(
+        self,
+        index: c_int,
+        work: impl for<'b> FnOnce(c_int, Option<&'b [u8]>) -> R,
+    ) -> R {
+        let kind = self.type_of(index);
+        // SAFETY: of that type.
+        unsafe { self.with_typed(index, kind, work) }
+    }
+
+    /// As [`State::raw_get`]; what it has pushed is given to `work` as by [`State::with_value`].
+    #[inline(always)]
+    pub fn raw_get_with<R>(
+        self,
+        index: c_int,
+        work: impl for<'b> FnOnce(c_int, Option<&'b [u8]>) -> R,
+    ) -> R {
+        let kind = self.raw_get_type(index);
+        // SAFETY: pushed just now, and of that type.
+        unsafe { self.with_typed(-1, kind, work) }
+    }
+
+    /// As [`State::raw_geti`]; what it has pushed is given to `work` as by [`State::with_value`].
+    #[inline(always)]
+    pub fn raw_geti_with<R>(
+        self,
+        index: c_int,
+        n: i64,
+        work: impl for<'b> FnOnce(c_int, Option<&'b [u8]>) -> R,
+    ) -> R {
+        let kind = self.raw_geti_type(index, n);
+        // SAFETY: pushed just now, and of that type.
+        unsafe { self.with_typed(-1, kind, work) }
+    }
+
+    /// # Safety
+    /// The value at `index` is of the type `kind`.
+    #[inline(always)]
+    unsafe fn with_typed<R>(
+        self,
+        index: c_int,
+        kind: c_int,
+        work: impl for<'b> FnOnce(c_int, Option<&'b [u8]>) -> R,
+    ) -> R {
+        if kind != value::STRING {
+            return work(kind, None);
+        }
+        // SAFETY: a string.
+        unsafe { self.with_string(index, |bytes| work(value::STRING, Some(bytes))) }
     }
 
     /// As [`State::with_bytes`], where there is a string.

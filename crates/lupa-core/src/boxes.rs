@@ -13,9 +13,13 @@ use std::cell::{Cell, RefCell, UnsafeCell};
 use std::ffi::{c_int, c_void};
 use std::ptr::null_mut;
 
+use lua_api::{LuaBackend, Raising, Ref, State, value};
 use pyo3::ffi;
+use pyo3::prelude::*;
 
 use crate::alive::Alive;
+use crate::compat;
+use crate::types::drop_object;
 
 /// How an object looks from Lua; the bits are those of lupa's documentation of its flags.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -73,10 +77,11 @@ struct Slot {
     home: usize,
 }
 
-/// All boxes of one runtime.
+/// All boxes of one runtime. A thread that has a reference to this has the lock of the runtime: neither can be sent
+/// to another one.
 ///
-/// `slots` changes only while its thread holds the runtime's lock and is attached to Python, so
-/// that Python's collector, which is attached but does not hold the lock, can walk it.
+/// `slots` changes only while that thread is attached to Python, too, so that Python's collector, which is attached
+/// but does not hold the lock, can walk it. Nothing runs while it is borrowed here.
 #[derive(Default)]
 pub(crate) struct Boxes {
     slots: UnsafeCell<Vec<Slot>>,
@@ -86,9 +91,19 @@ pub(crate) struct Boxes {
     stamps: Cell<u64>,
 }
 
+/// What is made of an object that gets a box.
+#[derive(Clone, Copy)]
+pub(crate) struct NewBox<'a> {
+    pub(crate) object: Alive<'a>,
+    pub(crate) view: View,
+    pub(crate) weight: u16,
+    /// The table that the box is kept in, and its key there.
+    pub(crate) cache: Option<(Ref, i64)>,
+}
+
 impl Boxes {
-    /// Makes sure that the next `count` times of [`Boxes::fill`] and every finalizer need no memory.
-    pub(crate) fn reserve(&self, count: usize) -> bool {
+    /// Makes sure that the next `count` boxes and every finalizer need no memory of ours.
+    pub(crate) fn reserve(&self, _: Python<'_>, count: usize) -> bool {
         // SAFETY: attached, and the lock is held: nobody else looks at the slots.
         let slots = unsafe { &mut *self.slots.get() };
         let total = slots.len() + count;
@@ -100,49 +115,84 @@ impl Boxes {
             && roomy(&mut self.dead.borrow_mut())
     }
 
+    /// Pushes a new box that owns an object, after [`Boxes::reserve`]. `metatable` is that of boxes, with its address.
+    pub(crate) fn push<B: LuaBackend>(
+        &self,
+        raising: Raising<'_, B>,
+        new: NewBox<'_>,
+        metatable: (Option<Ref>, usize),
+    ) {
+        let home = raising.new_userdata(size_of::<PyBox>()).cast::<PyBox>();
+        // Until it is filled, the box has no finalizer and is in no list, so an error may come.
+        if let Some((cache, key)) = new.cache {
+            raising.push_ref(cache);
+            if raising.type_of(-1) == value::TABLE {
+                raising.push_integer(key);
+                raising.push_value(-3);
+                raising.raw_set(-3);
+            }
+            raising.pop(1);
+        }
+        let (Some(metatable), address) = metatable else {
+            raising.error(c"the metatable of Python objects is gone");
+        };
+        raising.push_ref(metatable);
+        if raising.to_pointer(-1) as usize != address {
+            raising.error(c"the metatable of Python objects is gone");
+        }
+        // SAFETY: the new userdata, of this size, which is on the stack below the metatable.
+        unsafe {
+            self.fill(home, new.object, new.view);
+            (*home).weight = new.weight;
+        }
+        raising.set_metatable(-2);
+    }
+
     /// Turns fresh memory into a box that owns `object`.
     ///
     /// # Safety
-    /// Attached, with the lock held, after [`Boxes::reserve`]; `home` is a new userdata of the size
-    /// of a [`PyBox`].
+    /// `home` is a new userdata, of the size of a [`PyBox`] at least.
     pub(crate) unsafe fn fill(&self, home: *mut PyBox, object: Alive<'_>, view: View) {
-        let object = object.as_ptr();
+        let object = object.hold().into_ptr();
+        let stamp = self.stamps.get() + 1;
+        self.stamps.set(stamp);
+        let slot = Slot { object, stamp: Cell::new(stamp), home: home as usize };
+        // SAFETY: attached, as who has the object is, and the lock is held.
+        let slots = unsafe { &mut *self.slots.get() };
+        let number = match self.free.borrow_mut().pop() {
+            Some(number) => {
+                slots[number as usize] = slot;
+                number
+            }
+            None => {
+                slots.push(slot);
+                slots.len() as u32 - 1
+            }
+        };
+        let filled = PyBox { closed_file: [0; 2], stamp, slot: number, view, weight: 0 };
         // SAFETY: as the caller promises.
-        unsafe {
-            ffi::Py_INCREF(object);
-            let slots = &mut *self.slots.get();
-            let stamp = self.stamps.get() + 1;
-            self.stamps.set(stamp);
-            let slot = Slot { object, stamp: Cell::new(stamp), home: home as usize };
-            let number = match self.free.borrow_mut().pop() {
-                Some(number) => {
-                    slots[number as usize] = slot;
-                    number
-                }
-                None => {
-                    slots.push(slot);
-                    slots.len() as u32 - 1
-                }
-            };
-            home.write(PyBox { closed_file: [0; 2], stamp, slot: number, view, weight: 0 });
-        }
+        unsafe { home.write(filled) };
     }
 
-    /// Notes what the object of a new box counts for.
-    ///
-    /// # Safety
-    /// `home` was given to [`Boxes::fill`] just now.
-    pub(crate) unsafe fn weigh(&self, home: *mut PyBox, weight: u16) {
-        // SAFETY: as the caller promises.
-        unsafe { (*home).weight = weight };
+    /// The userdata at `index`, if it has the size of a box.
+    #[inline(always)]
+    fn candidate<B: LuaBackend>(state: State<B>, index: i32) -> Option<*mut PyBox> {
+        let memory = state.to_userdata(index);
+        // A light one has no length.
+        (!memory.is_null() && state.raw_len(index) == size_of::<PyBox>()).then(|| memory.cast())
     }
 
     /// The object and the view of a box; `None` once it was finalized, or if this is no box at all
-    /// but a userdata that a script has dressed up with `debug.setmetatable`.
+    /// but a userdata that a script has dressed up with `debug.setmetatable`. The object is alive until anything
+    /// runs.
     ///
-    /// `candidate` is a full userdata of the size of a [`PyBox`].
-    #[inline]
-    pub(crate) fn look_up(&self, candidate: *mut PyBox) -> Option<(*mut ffi::PyObject, View)> {
+    /// # Safety
+    /// `candidate` is a full userdata of the size of a [`PyBox`] at least, which Lua has not freed.
+    #[inline(always)]
+    pub(crate) unsafe fn look_up(
+        &self,
+        candidate: *mut PyBox,
+    ) -> Option<(*mut ffi::PyObject, View)> {
         // SAFETY: large enough, and aligned as all userdata; the slots are only read.
         unsafe {
             let slot = (&*self.slots.get()).get((*candidate).slot as usize)?;
@@ -154,16 +204,66 @@ impl Boxes {
         }
     }
 
+    /// What is in the box at `index`, if it is one, and not finalized: the address of the object, and the view.
+    ///
+    /// Its metatable is not asked for: what a slot knows as its home is a box, and stays one with
+    /// whatever metatable a script may give it with `debug.setmetatable`.
+    #[inline(always)]
+    pub(crate) fn find<B: LuaBackend>(&self, state: State<B>, index: i32) -> Option<(usize, View)> {
+        let candidate = Self::candidate(state, index)?;
+        // SAFETY: of that size, and on the stack.
+        unsafe { self.look_up(candidate) }.map(|(object, view)| (object as usize, view))
+    }
+
+    /// As [`Boxes::find`], but gives the object.
+    #[inline(always)]
+    pub(crate) fn get<'py, B: LuaBackend>(
+        &self,
+        py: Python<'py>,
+        state: State<B>,
+        index: i32,
+    ) -> Option<(Bound<'py, PyAny>, View)> {
+        let candidate = Self::candidate(state, index)?;
+        // SAFETY: of that size, and on the stack. The object is alive, as its box owns it and nothing has run since.
+        unsafe {
+            let (object, view) = self.look_up(candidate)?;
+            Some((Bound::from_borrowed_ptr(py, object), view))
+        }
+    }
+
+    /// As [`Boxes::find`], for a method: what equal ones have in common.
+    #[inline(always)]
+    pub(crate) fn find_method<B: LuaBackend>(
+        &self,
+        _: Python<'_>,
+        state: State<B>,
+        index: i32,
+    ) -> Option<(usize, usize)> {
+        let candidate = Self::candidate(state, index)?;
+        // SAFETY: as above.
+        unsafe {
+            let (object, _) = self.look_up(candidate)?;
+            compat::method_identity(Alive::from_ptr(object))
+        }
+    }
+
+    /// Gives the box at `index` up, if it is one, as a finalizer does; gives its weight. No Python, no allocation.
+    pub(crate) fn give_up<B: LuaBackend>(&self, state: State<B>, index: i32) -> u16 {
+        // SAFETY: of that size, and on the stack.
+        Self::candidate(state, index).map_or(0, |candidate| unsafe { self.bury(candidate) })
+    }
+
     /// The finalizer's part: gives the box up, and gives its weight. No Python, no allocation.
     ///
     /// # Safety
-    /// The lock is held; `candidate` is as for [`Boxes::look_up`].
+    /// As for [`Boxes::look_up`].
     pub(crate) unsafe fn bury(&self, candidate: *mut PyBox) -> u16 {
-        if self.look_up(candidate).is_none() {
-            return 0;
-        }
-        // SAFETY: a genuine box; the stamp of its slot is read by nobody without the lock.
+        // SAFETY: as the caller promises; a genuine box, then. The stamp of its slot is read by nobody without the
+        // lock.
         unsafe {
+            if self.look_up(candidate).is_none() {
+                return 0;
+            }
             let number = (*candidate).slot;
             (&*self.slots.get())[number as usize].stamp.set(0);
             self.dead.borrow_mut().push(number);
@@ -172,14 +272,23 @@ impl Boxes {
         }
     }
 
-    /// Whether finalizers have left something to [`Boxes::take_dead`].
+    /// Whether finalizers have left something to [`Boxes::drop_dead`].
     #[inline(always)]
     pub(crate) fn has_dead(&self) -> bool {
         self.dead_count.get() > 0
     }
 
+    /// Drops the objects that no box owns any more. Runs Python code.
+    #[cold]
+    pub(crate) fn drop_dead(&self, py: Python<'_>) {
+        while let Some(object) = self.take_dead(py) {
+            // SAFETY: attached; the reference came from the slot.
+            unsafe { drop_object(object) };
+        }
+    }
+
     /// Takes one object that no box owns any more; the reference is now the caller's.
-    pub(crate) fn take_dead(&self) -> Option<*mut ffi::PyObject> {
+    fn take_dead(&self, _: Python<'_>) -> Option<*mut ffi::PyObject> {
         let number = self.dead.borrow_mut().pop()?;
         self.dead_count.set(self.dead_count.get() - 1);
         // SAFETY: attached, with the lock held.
@@ -207,13 +316,16 @@ impl Boxes {
         0
     }
 
-    /// For `tp_clear` and closing: every box loses its object; the references are the caller's.
-    pub(crate) fn take_all(&self) -> impl Iterator<Item = *mut ffi::PyObject> + use<> {
+    /// For `tp_clear` and closing: every box loses its object. Runs Python code.
+    pub(crate) fn drop_all(&self, _: Python<'_>) {
         // SAFETY: attached; the runtime is garbage or closed, so nobody holds its lock.
         let slots = std::mem::take(unsafe { &mut *self.slots.get() });
         self.free.borrow_mut().clear();
         self.dead.borrow_mut().clear();
         self.dead_count.set(0);
-        slots.into_iter().map(|slot| slot.object).filter(|object| !object.is_null())
+        for slot in slots {
+            // SAFETY: attached; null, or a reference that came from the slot.
+            unsafe { drop_object(slot.object) };
+        }
     }
 }

@@ -47,7 +47,7 @@ impl<'a, 'py> Arguments<'a, 'py> {
                 arguments.few[index] = ready;
             }
         }
-        if boxes > 0 && !entry.boxes.reserve(boxes) {
+        if boxes > 0 && !entry.boxes.reserve(entry.py, boxes) {
             return Err(Error::Memory);
         }
         Ok(arguments)

@@ -5,18 +5,21 @@
 //! catches panics, and has gone before the outer one acts on what it says.
 
 use std::borrow::Cow;
+use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use lua_api::raw::lua_State;
 use lua_api::{LuaBackend, Raising, State, Thread};
 use pyo3::exceptions::{PyKeyboardInterrupt, PyRecursionError};
+use pyo3::ffi;
 use pyo3::prelude::*;
 
 use crate::alive::Alive;
 use crate::boxes::View;
+use crate::compat;
 use crate::error::{Error, place};
 use crate::fallible;
-use crate::guard::{panicked, settled};
+use crate::guard::{panicked, parked, settled, unwinding};
 use crate::runtime::{Entry, Runtime};
 use crate::stop::leave;
 use crate::to_lua::{Prepared, push_protected};
@@ -55,25 +58,64 @@ pub(crate) trait Callback<B: LuaBackend>: 'static {
     fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome;
 }
 
-/// The outer layer.
+/// The outer layer of a callback.
 pub(crate) unsafe extern "C-unwind" fn outer<B: LuaBackend, C: Callback<B>>(
     l: *mut lua_State,
 ) -> i32 {
-    // SAFETY: Lua runs only while an instance is entered, and that is the one whose function this
-    // is; its host is the runtime, which outlives it. This frame holds plain values only.
-    unsafe {
-        let Some(raising) = Raising::<B>::of_thread(l) else { return 0 };
-        let runtime = raising.instance().host().cast::<Runtime<B>>();
-        let count = if Thread::this().as_ref().has_room() {
-            inner::<B, C>(&*runtime, l)
-        } else {
-            inner::<B, TooDeep>(&*runtime, l)
-        };
-        if count >= 0 {
-            return count;
-        }
-        raising.raise()
+    // SAFETY: called by Lua. This frame holds plain values only.
+    match unsafe { Raising::<B>::of_thread(l) } {
+        Some(raising) => run::<B, C>(raising),
+        None => 0,
     }
+}
+
+/// The same in a function that Lua has called.
+#[inline(always)]
+pub(crate) fn run<B: LuaBackend, C: Callback<B>>(raising: Raising<'_, B>) -> i32 {
+    let runtime = runtime_of(&raising);
+    let count = if has_room() {
+        inner::<B, C>(runtime, raising.raw())
+    } else {
+        inner::<B, TooDeep>(runtime, raising.raw())
+    };
+    if count >= 0 {
+        return count;
+    }
+    raising.raise()
+}
+
+/// A function that Lua can call without an inner layer: it runs where the thread may be detached from Python, and while
+/// it may raise, its frame owns nothing.
+pub(crate) trait Function<B: LuaBackend>: 'static {
+    /// Says how many values on top of the stack are results.
+    fn call(raising: Raising<'_, B>) -> i32;
+}
+
+unsafe extern "C-unwind" fn function<B: LuaBackend, F: Function<B>>(l: *mut lua_State) -> i32 {
+    // SAFETY: called by Lua. This frame holds plain values only.
+    match unsafe { Raising::<B>::of_thread(l) } {
+        Some(raising) => F::call(raising),
+        None => 0,
+    }
+}
+
+/// Pushes a function without an inner layer.
+pub(crate) fn push_function<B: LuaBackend, F: Function<B>>(raising: Raising<'_, B>) {
+    raising.push_closure(Some(function::<B, F>), 0);
+}
+
+/// The runtime that a C function of Lua works for.
+#[inline(always)]
+pub(crate) fn runtime_of<'r, B: LuaBackend>(raising: &'r Raising<'_, B>) -> &'r Runtime<B> {
+    // SAFETY: the host of every instance is the runtime that has it, and outlives it.
+    unsafe { &*raising.instance().host().cast::<Runtime<B>>() }
+}
+
+/// Whether the system's stack has room for one more step of a recursion.
+#[inline(always)]
+pub(crate) fn has_room() -> bool {
+    // SAFETY: the calling thread's.
+    unsafe { Thread::this().as_ref() }.has_room()
 }
 
 /// What is called instead when the system's stack is nearly used up.
@@ -122,7 +164,7 @@ fn inner<B: LuaBackend, C: Callback<B>>(runtime: &Runtime<B>, l: *mut lua_State)
                 fail_safely(&entry, state, Failure::Error(panicked(payload.as_ref()).into()))
             }
         };
-        runtime.drop_dead();
+        runtime.drop_dead(py);
         count
     };
     runtime.instance.set_current(caller);
@@ -188,6 +230,76 @@ fn push_text<B: LuaBackend>(state: State<B>, text: &str) {
 /// Pushes a callback as a function; with `upvalues`, so many values from the top become its own.
 pub(crate) fn push_callback<B: LuaBackend, C: Callback<B>>(raising: Raising<'_, B>, upvalues: i32) {
     raising.push_closure(Some(outer::<B, C>), upvalues);
+}
+
+/// Arguments that came from Lua, for a call of Python: owned, behind a place that is free.
+pub(crate) struct Received<'s, 'py> {
+    py: Python<'py>,
+    places: &'s mut [MaybeUninit<Bound<'py, PyAny>>],
+    count: usize,
+}
+
+impl<'s, 'py> Received<'s, 'py> {
+    /// None so far; there is one place more than arguments.
+    #[inline(always)]
+    pub(crate) fn new(py: Python<'py>, places: &'s mut [MaybeUninit<Bound<'py, PyAny>>]) -> Self {
+        // What is called may put something there, and back what there was.
+        places[0] = MaybeUninit::zeroed();
+        Received { py, places, count: 0 }
+    }
+
+    /// One argument more, for which there is a place.
+    #[inline(always)]
+    pub(crate) fn push(&mut self, argument: Bound<'py, PyAny>) {
+        self.places[self.count + 1].write(argument);
+        self.count += 1;
+    }
+
+    /// The arguments so far.
+    #[inline(always)]
+    pub(crate) fn as_slice(&self) -> &[Bound<'py, PyAny>] {
+        let given = &self.places[1..=self.count];
+        // SAFETY: these have been written.
+        unsafe { std::slice::from_raw_parts(given.as_ptr().cast(), given.len()) }
+    }
+
+    /// Calls with these arguments.
+    ///
+    /// Of a bound method that Lua calls as `obj:method(...)`, the instance is there already: the
+    /// method's function is called with the arguments as they are.
+    ///
+    /// # Errors
+    /// What is raised.
+    #[inline(always)]
+    pub(crate) fn call(self, callable: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let mut target = Alive::of(callable);
+        if let Some(first) = self.as_slice().first()
+            && let Some((function, instance)) = compat::bound_method(target)
+            && instance == Alive::of(first)
+        {
+            target = function;
+        }
+        let flags = self.count | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET;
+        let places = self.places.as_mut_ptr();
+        // SAFETY: attached; live objects, for a method keeps its function; so many arguments have been written, and a
+        // `Bound` is a pointer to its object. The first place, which `new` has seen, may be written meanwhile, which
+        // is what the flag says.
+        unsafe {
+            let arguments = places.add(1).cast();
+            let result = parked(|| unwinding::vectorcall(target.as_ptr(), arguments, flags));
+            Bound::from_owned_ptr_or_err(self.py, result)
+        }
+    }
+}
+
+impl Drop for Received<'_, '_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        for argument in self.places.iter_mut().skip(1).take(self.count) {
+            // SAFETY: written, and not dropped before.
+            unsafe { argument.assume_init_drop() };
+        }
+    }
 }
 
 /// Whether the function at `index` was made by `python.as_function`.

@@ -1,13 +1,12 @@
 //! Lua code on its way to Lua ([`Source`], [`Chunk`]), and what is kept of it ([`Chunks`]).
+#![forbid(unsafe_code)]
 
 use std::borrow::Cow;
-use std::cell::UnsafeCell;
+use std::cell::Cell;
 use std::ffi::{CStr, CString};
-use std::ptr::null_mut;
 
 use lua_api::{LuaBackend, Ref, State, value};
 use pyo3::exceptions::PyValueError;
-use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
@@ -15,6 +14,7 @@ use crate::encoding::{Encoding, ascii};
 use crate::error::{Error, Result};
 use crate::fallible;
 use crate::runtime::Entry;
+use crate::strings::Places;
 
 /// A chunk of code as Lua takes it.
 pub(crate) struct Chunk<'a> {
@@ -77,17 +77,21 @@ const PLACES: usize = 32;
 /// The longest code that is kept, in bytes.
 const LONGEST: usize = 4096;
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// By what code is known.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 struct Key {
-    code: *mut ffi::PyObject,
+    /// Of the `str` or `bytes`; of none it is 0.
+    address: usize,
     is_expression: bool,
 }
 
+#[derive(Default)]
 struct Kept {
-    /// The `str` or `bytes`, owned; or null.
-    key: Key,
-    function: Option<Ref>,
-    missed: Key,
+    key: Cell<Key>,
+    /// What has the address of the key.
+    held: Cell<Option<Py<PyAny>>>,
+    function: Cell<Option<Ref>>,
+    missed: Cell<Key>,
 }
 
 /// Code that is run again and again, kept as the function that it was compiled to.
@@ -96,10 +100,8 @@ struct Kept {
 /// time in a row. A function of code in which other functions are made is not kept: these would share
 /// its `_ENV`, which a script may change for one of them. What a script does to the globals of the
 /// function itself (`_ENV = {}`, `setfenv(1, {})`) is seen before it is used again.
-///
-/// Used attached, with the lock held.
 #[derive(Default)]
-pub(crate) struct Chunks(UnsafeCell<Vec<Kept>>);
+pub(crate) struct Chunks(Places<Kept, PLACES>);
 
 impl Key {
     fn of(source: &Source<'_, '_>) -> Option<Key> {
@@ -107,14 +109,11 @@ impl Key {
         let immutable =
             code.is_exact_instance_of::<PyString>() || code.is_exact_instance_of::<PyBytes>();
         (immutable && source.name.is_none() && source.mode.is_none())
-            .then(|| Key { code: code.as_ptr(), is_expression: source.is_expression })
+            .then(|| Key { address: code.as_ptr() as usize, is_expression: source.is_expression })
     }
 
-    const NONE: Key = Key { code: null_mut(), is_expression: false };
-
     fn place(self) -> usize {
-        let address = self.code as usize;
-        ((address >> 4) ^ (address >> 9) ^ usize::from(self.is_expression)) & (PLACES - 1)
+        (self.address >> 4) ^ (self.address >> 9) ^ usize::from(self.is_expression)
     }
 }
 
@@ -123,9 +122,8 @@ impl Chunks {
     #[inline]
     pub(crate) fn push<B: LuaBackend>(&self, state: State<B>, source: &Source<'_, '_>) -> bool {
         let Some(key) = Key::of(source) else { return false };
-        // SAFETY: as for the type; nothing is called while the list is borrowed.
-        let function = match unsafe { &*self.0.get() }.get(key.place()) {
-            Some(kept) if kept.key == key => kept.function,
+        let function = match self.0.get(key.place()) {
+            Some(kept) if kept.key.get() == key => kept.function.get(),
             _ => None,
         };
         let Some(function) = function else { return false };
@@ -149,28 +147,13 @@ impl Chunks {
         if code.len() > LONGEST || code.starts_with(b"\x1b") || contains(code, b"function") {
             return;
         }
-        let chunks = &entry.runtime().chunks;
-        // SAFETY: as for the type; the borrow ends before anything is called.
-        let old = unsafe {
-            let list = &mut *chunks.0.get();
-            if list.is_empty() {
-                if list.try_reserve_exact(PLACES).is_err() {
-                    return;
-                }
-                list.resize_with(PLACES, || Kept {
-                    key: Key::NONE,
-                    function: None,
-                    missed: Key::NONE,
-                });
-            }
-            let kept = &mut list[key.place()];
-            if std::mem::replace(&mut kept.missed, key) != key {
-                return;
-            }
-            kept.function
-        };
+        let places = &entry.runtime().chunks.0;
+        let Some(kept) = places.make(key.place(), Kept::default) else { return };
+        if kept.missed.replace(key) != key {
+            return;
+        }
         state.push_value(-1);
-        let function = match old {
+        let function = match kept.function.get() {
             Some(old) => {
                 entry.instance.replace_ref(state, old);
                 old
@@ -183,27 +166,27 @@ impl Chunks {
                 }
             },
         };
-        // SAFETY: as for the type. A finalizer may have come here in between, and used the place. The
-        // object is live, and runs no code when it goes.
-        unsafe {
-            let kept = &mut (&mut *chunks.0.get())[key.place()];
-            if let Some(other) = kept.function.replace(function)
-                && other != function
-            {
-                entry.instance.release(other);
-            }
-            ffi::Py_INCREF(key.code);
-            let old = std::mem::replace(&mut kept.key, key);
-            ffi::Py_XDECREF(old.code);
+        // A finalizer may have come here in between, and used the place.
+        if let Some(other) = kept.function.replace(Some(function))
+            && other != function
+        {
+            entry.instance.release(other);
+        }
+        kept.key.set(key);
+        let old = kept.held.replace(Some(source.code.clone().unbind()));
+        if let Some(old) = old {
+            old.drop_ref(entry.py);
         }
     }
 
     /// Lets go of the code. The references into Lua go with the runtime.
-    pub(crate) fn clear(&self) {
-        // SAFETY: attached; taken out before anything is dropped.
-        for kept in std::mem::take(unsafe { &mut *self.0.get() }) {
-            // SAFETY: owned by the list.
-            unsafe { ffi::Py_XDECREF(kept.key.code) };
+    pub(crate) fn clear(&self, py: Python<'_>) {
+        for kept in self.0.iter() {
+            kept.key.set(Key::default());
+            kept.function.set(None);
+            if let Some(held) = kept.held.take() {
+                held.drop_ref(py);
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFloat, PyString};
 
+use crate::alive::Alive;
 use crate::attribute::Attributes as _;
 use crate::{fallible, from_lua};
 
@@ -102,8 +103,7 @@ pub(crate) fn check(py: Python<'_>) -> PyResult<()> {
         right &= dict_part(&view).is_none_or(|(found, _)| found.is(&dict));
     }
     let method = dict.attribute(c"get")?;
-    // SAFETY: a live object.
-    let identity = unsafe { method_identity(method.as_ptr()) };
+    let identity = method_identity(Alive::of(&method));
     right &= identity.is_some_and(|(_, instance)| instance == dict.as_ptr() as usize);
     if right {
         return Ok(());
@@ -250,15 +250,12 @@ unsafe fn may_be_collected(object: *mut ffi::PyObject) -> bool {
 }
 
 /// Whether the type of an object has the subscript slot, so surely a `__getitem__`.
-///
-/// # Safety
-/// A live object.
 #[inline]
-pub(crate) unsafe fn type_has_subscript(object: *mut ffi::PyObject) -> bool {
+pub(crate) fn type_has_subscript(object: &Bound<'_, PyAny>) -> bool {
     #[cfg(not(Py_LIMITED_API))]
-    // SAFETY: as the caller promises; types are complete while they have instances.
+    // SAFETY: a live object; types are complete while they have instances.
     unsafe {
-        let kind = ffi::Py_TYPE(object);
+        let kind = ffi::Py_TYPE(object.as_ptr());
         let mapping = (*kind).tp_as_mapping;
         !mapping.is_null() && (*mapping).mp_subscript.is_some()
     }
@@ -359,27 +356,24 @@ unsafe extern "C" {
     fn PyMethod_Self(method: *mut ffi::PyObject) -> *mut ffi::PyObject;
 }
 
-/// The function and the instance of a bound method.
-///
-/// # Safety
-/// A live object; the results are borrowed from it.
+/// The function and the instance of a bound method, which it never changes.
 #[inline]
-pub(crate) unsafe fn bound_method(
-    object: *mut ffi::PyObject,
-) -> Option<(*mut ffi::PyObject, *mut ffi::PyObject)> {
+pub(crate) fn bound_method(object: Alive<'_>) -> Option<(Alive<'_>, Alive<'_>)> {
     #[cfg(not(any(Py_LIMITED_API, PyPy, GraalPy, windows)))]
-    // SAFETY: checked to be a bound method.
+    // SAFETY: attached, alive; checked to be a bound method, which keeps both alive.
     unsafe {
+        let object = object.as_ptr();
         if ffi::Py_TYPE(object) == &raw mut PyMethod_Type {
-            Some((PyMethod_Function(object), PyMethod_Self(object)))
+            let (function, instance) = (PyMethod_Function(object), PyMethod_Self(object));
+            Some((Alive::from_ptr(function), Alive::from_ptr(instance)))
         } else {
             None
         }
     }
     #[cfg(any(Py_LIMITED_API, PyPy, GraalPy, windows))]
-    // SAFETY: attached, as objects are used; checked to be a bound method, which keeps both alive.
+    // SAFETY: as above.
     unsafe {
-        let py = Python::assume_attached();
+        let (py, object) = (object.py(), object.as_ptr());
         if ffi::Py_TYPE(object) != method_type(py)? {
             return None;
         }
@@ -390,7 +384,7 @@ pub(crate) unsafe fn bound_method(
             } else {
                 ffi::Py_DECREF(found);
             }
-            (!found.is_null()).then_some(found)
+            (!found.is_null()).then(|| Alive::from_ptr(found))
         };
         let function = part(FUNCTION.get(py).ok()?.as_ptr())?;
         Some((function, part(INSTANCE.get(py).ok()?.as_ptr())?))
@@ -414,31 +408,23 @@ fn method_type(py: Python<'_>) -> Option<*mut ffi::PyTypeObject> {
 ///
 /// Without a GIL the number of references may be outdated. That is not worth more: it costs a method
 /// that somebody else has as well its identity, and an equal one is as good.
-///
-/// # Safety
-/// A live object; the results are borrowed from it.
 #[inline(always)]
-pub(crate) unsafe fn fresh_method(object: *mut ffi::PyObject) -> Option<(usize, usize)> {
-    // SAFETY: as the caller promises.
-    unsafe {
-        if ffi::Py_REFCNT(object) != 1 {
-            return None;
-        }
-        method_identity(object)
+pub(crate) fn fresh_method(object: Alive<'_>) -> Option<(usize, usize)> {
+    if object.references() != 1 {
+        return None;
     }
+    method_identity(object)
 }
 
 /// What two equal methods have in common: the function and the instance, as addresses.
-///
-/// # Safety
-/// A live object.
 #[inline(always)]
-pub(crate) unsafe fn method_identity(object: *mut ffi::PyObject) -> Option<(usize, usize)> {
-    // SAFETY: as the caller promises.
+pub(crate) fn method_identity(object: Alive<'_>) -> Option<(usize, usize)> {
+    if let Some((function, instance)) = bound_method(object) {
+        return Some((function.address(), instance.address()));
+    }
+    // SAFETY: attached, alive; the type is checked.
     unsafe {
-        if let Some((function, instance)) = bound_method(object) {
-            return Some((function as usize, instance as usize));
-        }
+        let object = object.as_ptr();
         #[cfg(not(any(Py_LIMITED_API, PyPy, GraalPy)))]
         if ffi::PyCFunction_CheckExact(object) != 0 {
             let function = object.cast::<ffi::PyCFunctionObject>();
@@ -456,8 +442,7 @@ pub(crate) unsafe fn method_identity(object: *mut ffi::PyObject) -> Option<(usiz
 
 /// What all methods with the same code have in common, as an address; `None` for other objects.
 pub(crate) fn method_code(object: &Bound<'_, PyAny>) -> Option<usize> {
-    // SAFETY: a live object.
-    unsafe { method_identity(object.as_ptr()) }.map(|(code, _)| code)
+    method_identity(Alive::of(object)).map(|(code, _)| code)
 }
 
 /// The text alone of a `str`, or of an instance of a subclass.

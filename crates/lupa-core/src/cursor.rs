@@ -5,6 +5,7 @@
 //! some items are read each time, and the next steps are made without attaching. As with tables
 //! ([`crate::iterator`]), what was read counts only until anything else happens between Lua and
 //! Python: so a loop sees what its own body does. What other threads do meanwhile it may see later.
+#![forbid(unsafe_code)]
 
 use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
@@ -13,11 +14,10 @@ use std::sync::atomic::{AtomicIsize, Ordering};
 
 use lua_api::{LuaBackend, Ref, State, value};
 use pyo3::exceptions::PyRuntimeError;
-use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyTuple};
+use pyo3::types::PyDict;
 
-use crate::alive::Alive;
+use crate::alive::{Alive, Items, Pairs};
 use crate::boxes::View;
 use crate::compat;
 use crate::fallible;
@@ -48,8 +48,8 @@ pub(crate) struct Cursor {
     position: AtomicIsize,
 }
 
-/// One step: an item, or a key with its value (else null), borrowed; and the position after it.
-type Step = (*mut ffi::PyObject, *mut ffi::PyObject, isize);
+/// One step: an item, or a key with its value; and the position after it.
+type Step<'py> = (Bound<'py, PyAny>, Option<Bound<'py, PyAny>>, isize);
 
 impl Cursor {
     /// A cursor over an object, if it is of a type that has one.
@@ -58,9 +58,7 @@ impl Cursor {
             // Others may change the object between two lines here.
             return None;
         }
-        let source = if object.is_exact_instance_of::<PyList>()
-            || object.is_exact_instance_of::<PyTuple>()
-        {
+        let source = if Items::of(Alive::of(object)).is_some() {
             Source::Sequence(object.clone().unbind().into())
         } else {
             let (dict, part) = compat::dict_part(object)?;
@@ -71,30 +69,26 @@ impl Cursor {
 
     /// The step at `position`; `None` at the end. Runs no Python code.
     #[inline(always)]
-    fn read(&self, py: Python<'_>, position: isize) -> PyResult<Option<Step>> {
+    fn read<'py>(&self, py: Python<'py>, position: isize) -> PyResult<Option<Step<'py>>> {
         match &self.source {
             Source::Sequence(sequence) => {
-                // SAFETY: a list or tuple.
-                let item =
-                    unsafe { crate::plain::borrowed_item(sequence.as_ptr(), position as usize) };
-                Ok(item.map(|item| (item, null_mut(), position + 1)))
+                let items = Items::of(Alive::of(sequence.bind(py)));
+                let item = items.and_then(|items| items.get(py, position as usize));
+                Ok(item.map(|item| (item, None, position + 1)))
             }
             Source::Dict { dict, part, length } => {
-                let (mut key, mut value) = (null_mut(), null_mut());
-                let mut after = position;
-                // SAFETY: a dict, and a position in it.
-                let more = unsafe {
-                    if ffi::PyDict_Size(dict.as_ptr()) as usize != *length {
-                        return Err(changed(py));
+                let pairs = Pairs::of(dict.bind(py));
+                if pairs.len() != *length {
+                    return Err(changed(py));
+                }
+                let one = |(item, after)| (item, None, after);
+                Ok(match part {
+                    compat::DictPart::Keys => pairs.key(py, position).map(one),
+                    compat::DictPart::Values => pairs.value(py, position).map(one),
+                    compat::DictPart::Items => {
+                        pairs.get(py, position).map(|(key, value, after)| (key, Some(value), after))
                     }
-                    let dict = dict.as_ptr();
-                    ffi::PyDict_Next(dict, &raw mut after, &raw mut key, &raw mut value)
-                };
-                Ok((more != 0).then_some(match part {
-                    compat::DictPart::Keys => (key, null_mut(), after),
-                    compat::DictPart::Values => (value, null_mut(), after),
-                    compat::DictPart::Items => (key, value, after),
-                }))
+                })
             }
         }
     }
@@ -121,15 +115,10 @@ impl Cursor {
             return Ok(None);
         };
         self.position.store(after, Ordering::Relaxed);
-        // SAFETY: alive, as they were read just now; made owned at once.
-        unsafe {
-            let first = Bound::from_borrowed_ptr(py, first);
-            if second.is_null() {
-                return Ok(Some(first));
-            }
-            let second = Bound::from_borrowed_ptr(py, second);
-            Ok(Some(fallible::tuple(py, [first, second])?.into_any()))
-        }
+        Ok(Some(match second {
+            None => first,
+            Some(second) => fallible::tuple(py, [first, second])?.into_any(),
+        }))
     }
 
     fn __traverse__(
@@ -263,10 +252,10 @@ impl Ahead {
     }
 
     /// Reads the next steps of a cursor, whose box is at `home`, as many as are plain.
-    pub(crate) fn read<B: LuaBackend>(
+    pub(crate) fn read<'py, B: LuaBackend>(
         &self,
-        entry: &Entry<'_, B>,
-        cursor: &Bound<'_, Cursor>,
+        entry: &Entry<'py, B>,
+        cursor: &Bound<'py, Cursor>,
         home: *mut c_void,
         view: View,
     ) {
@@ -289,9 +278,7 @@ impl Ahead {
         let mut positions = std::mem::take(&mut *self.positions.borrow_mut());
         // What becomes a Lua object when all has been read.
         let mut owners = Vec::new();
-        let mut plain = |object: *mut ffi::PyObject, mode| {
-            // SAFETY: alive, since nothing runs while steps are read; held from here on.
-            let object = unsafe { Bound::from_borrowed_ptr(py, object) };
+        let mut plain = |object: Bound<'py, PyAny>, mode| {
             let value = match prepare_plain(entry, Alive::of(&object), mode)? {
                 Prepared::Nil => Value::Nil,
                 Prepared::PyNone => Value::PyNone,
@@ -312,12 +299,12 @@ impl Ahead {
             && positions.len() < size
             && let Ok(Some((one, two, after))) = cursor.get().read(py, position)
         {
-            pairs = !two.is_null();
+            pairs = two.is_some();
             if pairs && !unpack {
                 break;
             }
             let Some(one) = plain(one, first) else { break };
-            if pairs {
+            if let Some(two) = two {
                 let Some(two) = plain(two, Mode::Value) else { break };
                 values.push(one);
                 values.push(two);
@@ -413,12 +400,9 @@ impl Ahead {
             let state = entry.state();
             if state.push_ref_type(table) == value::TABLE {
                 for place in 1..=stored {
-                    let present = state.raw_geti_type(-1, place) != value::NIL;
-                    state.pop(1);
-                    if present {
-                        state.push_bool(false);
-                        // SAFETY: a table, and a key that is present.
-                        unsafe { state.raw_seti_present(-2, place) };
+                    state.push_bool(false);
+                    if !state.replace(-2, place) {
+                        state.pop(1);
                     }
                 }
             }

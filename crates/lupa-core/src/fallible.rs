@@ -113,6 +113,20 @@ pub(crate) fn unsigned(py: Python<'_>, number: usize) -> PyResult<Bound<'_, PyAn
     unsafe { made(py, ffi::PyLong_FromSize_t(number)) }
 }
 
+/// An `int`.
+#[inline(always)]
+pub(crate) fn int64(py: Python<'_>, number: i64) -> PyResult<Bound<'_, PyAny>> {
+    // SAFETY: attached.
+    unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyLong_FromLongLong(number)) }
+}
+
+/// A `float`.
+#[inline(always)]
+pub(crate) fn float(py: Python<'_>, number: f64) -> PyResult<Bound<'_, PyAny>> {
+    // SAFETY: attached.
+    unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyFloat_FromDouble(number)) }
+}
+
 /// An empty vector with room for so many.
 pub(crate) fn with_room<T>(count: usize) -> Result<Vec<T>> {
     let mut vector = Vec::new();
@@ -164,6 +178,52 @@ pub(crate) fn error_of(class: Bound<'_, PyType>, text: impl Into<Cow<'static, st
 #[cold]
 pub(crate) fn no_memory() -> PyErr {
     PyErr::new::<PyMemoryError, _>(())
+}
+
+/// `getattr(object, name)`. Unlike PyO3's, this takes names of any type, and leaves it to Python what it makes of them.
+pub(crate) fn get_attribute<'py>(
+    object: &Bound<'py, PyAny>,
+    name: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    // SAFETY: attached; live objects.
+    unsafe { made(object.py(), ffi::PyObject_GetAttr(object.as_ptr(), name.as_ptr())) }
+}
+
+/// `setattr(object, name, value)`, in the same way.
+pub(crate) fn set_attribute(
+    object: &Bound<'_, PyAny>,
+    name: &Bound<'_, PyAny>,
+    value: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    // SAFETY: attached; live objects.
+    let status = unsafe { ffi::PyObject_SetAttr(object.as_ptr(), name.as_ptr(), value.as_ptr()) };
+    if status < 0 { Err(PyErr::fetch(object.py())) } else { Ok(()) }
+}
+
+/// Does what may recurse, one level deeper as Python counts; `place` is the end of what its error says.
+///
+/// # Errors
+/// `RecursionError`, or what the work gives.
+pub(crate) fn one_deeper<R>(
+    py: Python<'_>,
+    place: &std::ffi::CStr,
+    work: impl FnOnce() -> Result<R>,
+) -> Result<R> {
+    struct Level<'py>(Python<'py>);
+
+    impl Drop for Level<'_> {
+        fn drop(&mut self) {
+            // SAFETY: attached; there is one for each level that was begun.
+            unsafe { ffi::Py_LeaveRecursiveCall() };
+        }
+    }
+
+    // SAFETY: attached; zero-terminated.
+    if unsafe { ffi::Py_EnterRecursiveCall(place.as_ptr()) } != 0 {
+        return Err(PyErr::fetch(py).into());
+    }
+    let _level = Level(py);
+    work()
 }
 
 /// How many bytes one place of the reserve has.

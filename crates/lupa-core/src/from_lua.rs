@@ -1,11 +1,12 @@
 //! Lua values in Python: mapped, wrapped, or unwrapped.
+#![forbid(unsafe_code)]
 
 use lua_api::{LuaBackend, State, value};
 use pyo3::exceptions::PyReferenceError;
-use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::types::PyBool;
 
-use crate::boxes::{PyBox, View};
+use crate::boxes::PyBox;
 use crate::callback::is_as_function;
 use crate::coroutine;
 use crate::encoding::Encoding;
@@ -23,27 +24,23 @@ pub(crate) fn from_lua<'py, B: LuaBackend>(
     state: State<B>,
     index: i32,
 ) -> Result<Bound<'py, PyAny>> {
-    // SAFETY: the type is asked for just now.
-    unsafe { from_lua_typed(runtime, py, state, index, state.type_of(index)) }
+    state.with_value(index, |kind, bytes| from_lua_read(runtime, py, state, index, kind, bytes))
 }
 
-/// As [`from_lua`], for a value whose type is known.
-///
-/// # Safety
-/// The value at `index` is of the type `kind`.
+/// As [`from_lua`], for a value whose type is known and, of a string, the bytes.
 #[inline(always)]
-pub(crate) unsafe fn from_lua_typed<'py, B: LuaBackend>(
+pub(crate) fn from_lua_read<'py, B: LuaBackend>(
     runtime: &Runtime<B>,
     py: Python<'py>,
     state: State<B>,
     index: i32,
     kind: i32,
+    bytes: Option<&[u8]>,
 ) -> Result<Bound<'py, PyAny>> {
-    match kind {
-        value::NIL | value::NONE => Ok(py.None().into_bound(py)),
-        value::NUMBER => number(py, state, index),
-        // SAFETY: a string, as the caller promises.
-        value::STRING => unsafe { state.with_string(index, |bytes| string(runtime, py, bytes)) },
+    match (kind, bytes) {
+        (_, Some(bytes)) => string(runtime, py, bytes),
+        (value::NIL | value::NONE, _) => Ok(py.None().into_bound(py)),
+        (value::NUMBER, _) => number(py, state, index),
         _ => other(runtime, py, state, index, kind),
     }
 }
@@ -55,11 +52,10 @@ fn string<'py, B: LuaBackend>(
     py: Python<'py>,
     bytes: &[u8],
 ) -> Result<Bound<'py, PyAny>> {
-    if let Some(known) = runtime.strings.received(bytes) {
-        // SAFETY: a new reference to a `str`.
-        return Ok(unsafe { Bound::from_owned_ptr(py, known) });
+    match runtime.strings.received(py, bytes) {
+        Some(known) => Ok(known),
+        None => new_string(runtime, py, bytes),
     }
-    new_string(runtime, py, bytes)
 }
 
 #[inline(never)]
@@ -70,7 +66,7 @@ fn new_string<'py, B: LuaBackend>(
 ) -> Result<Bound<'py, PyAny>> {
     let object = runtime.options.encoding.decode(py, bytes)?;
     if matches!(runtime.options.encoding, Encoding::Utf8) {
-        runtime.strings.learn_received(bytes, object.as_ptr());
+        runtime.strings.learn_received(bytes, &object);
     }
     Ok(object)
 }
@@ -84,15 +80,10 @@ fn other<'py, B: LuaBackend>(
     kind: i32,
 ) -> Result<Bound<'py, PyAny>> {
     match kind {
-        value::BOOLEAN => {
-            // SAFETY: attached; gives a new reference.
-            let object = unsafe { ffi::PyBool_FromLong(state.to_bool(index).into()) };
-            // SAFETY: as above.
-            Ok(unsafe { Bound::from_owned_ptr(py, object) })
-        }
+        value::BOOLEAN => Ok(PyBool::new(py, state.to_bool(index)).to_owned().into_any()),
         value::TABLE => object::wrap(runtime, py, state, index, types::get().table),
-        value::USERDATA => match unbox(runtime, state, index) {
-            Some(object) => boxed(runtime, py, object),
+        value::USERDATA => match unbox(runtime, py, state, index) {
+            Some(found) => boxed(runtime, found),
             None => match crate::array::to_python(runtime, py, state, index)? {
                 Some(array) => Ok(array),
                 None => object::wrap(runtime, py, state, index, types::get().object),
@@ -100,9 +91,9 @@ fn other<'py, B: LuaBackend>(
         },
         value::FUNCTION => {
             if is_as_function(state, index)
-                && let Some(object) = unbox_function(runtime, state, index)
+                && let Some(found) = unbox_function(runtime, py, state, index)
             {
-                return boxed(runtime, py, object);
+                return boxed(runtime, found);
             }
             object::wrap(runtime, py, state, index, types::get().function)
         }
@@ -126,8 +117,7 @@ fn number<'py, B: LuaBackend>(
 /// The object for a number of the integer subtype.
 #[inline(always)]
 pub(crate) fn integer(py: Python<'_>, number: i64) -> Result<Bound<'_, PyAny>> {
-    // SAFETY: attached; gives a new reference, or null with an exception.
-    unsafe { Ok(Bound::from_owned_ptr_or_err(py, ffi::PyLong_FromLongLong(number))?) }
+    Ok(fallible::int64(py, number)?)
 }
 
 /// The object for another number: an `int` for a whole one, where Lua has no integers.
@@ -138,8 +128,7 @@ pub(crate) fn float<B: LuaBackend>(py: Python<'_>, number: f64) -> Result<Bound<
     {
         return integer(py, whole);
     }
-    // SAFETY: as above.
-    unsafe { Ok(Bound::from_owned_ptr_or_err(py, ffi::PyFloat_FromDouble(number))?) }
+    Ok(fallible::float(py, number)?)
 }
 
 /// The integer that a float stands for where Lua has no integers; `None` for a fraction, infinity,
@@ -152,78 +141,64 @@ fn whole(number: f64) -> Option<i64> {
 
 fn boxed<'py, B: LuaBackend>(
     runtime: &Runtime<B>,
-    py: Python<'py>,
-    object: *mut ffi::PyObject,
+    found: Unboxed<'py>,
 ) -> Result<Bound<'py, PyAny>> {
-    if object.is_null() {
-        return Err(fallible::error::<PyReferenceError>("deleted python object").into());
+    match found {
+        Unboxed::Object(object) => Ok(runtime.options.restrict(object)?),
+        Unboxed::Deleted => {
+            Err(fallible::error::<PyReferenceError>("deleted python object").into())
+        }
     }
-    // SAFETY: the box owns the object, and it is alive on the stack.
-    let object = unsafe { Bound::from_borrowed_ptr(py, object) };
-    Ok(runtime.options.restrict(object)?)
 }
 
-/// The object in the box at `index`: `None` when that is no box, null when the box was finalized.
+/// What a box has.
+pub(crate) enum Unboxed<'py> {
+    Object(Bound<'py, PyAny>),
+    /// Nothing any more: it was finalized.
+    Deleted,
+}
+
+/// What the box at `index` has; `None` when that is no box.
 #[inline]
-pub(crate) fn unbox<B: LuaBackend>(
+pub(crate) fn unbox<'py, B: LuaBackend>(
     runtime: &Runtime<B>,
+    py: Python<'py>,
     state: State<B>,
     index: i32,
-) -> Option<*mut ffi::PyObject> {
-    if let Some((object, _)) = live_box(runtime, state, index) {
-        return Some(object);
+) -> Option<Unboxed<'py>> {
+    if let Some((object, _)) = runtime.boxes.get(py, state, index) {
+        return Some(Unboxed::Object(object));
     }
-    find_box(runtime, state, index).map(|_| std::ptr::null_mut())
+    looks_like_box(runtime, state, index).then_some(Unboxed::Deleted)
 }
 
-/// The object and the view of the box at `index`, if it is one, and not finalized.
-///
-/// Its metatable is not asked for: what a slot knows as its home is a box, and stays one with
-/// whatever metatable a script may give it with `debug.setmetatable`.
-#[inline(always)]
-pub(crate) fn live_box<B: LuaBackend>(
-    runtime: &Runtime<B>,
-    state: State<B>,
-    index: i32,
-) -> Option<(*mut ffi::PyObject, View)> {
-    let memory = state.to_userdata(index);
-    // A light one has no length.
-    if memory.is_null() || state.raw_len(index) != size_of::<PyBox>() {
-        return None;
-    }
-    runtime.boxes.look_up(memory.cast())
-}
-
-/// What looks like a box of this runtime, at `index`. A script with `debug.setmetatable` can make
-/// any userdata look so: only [`crate::boxes::Boxes::look_up`] tells.
+/// Whether the value at `index` looks like a box of this runtime. A script with `debug.setmetatable` can make
+/// any userdata look so: only [`crate::boxes::Boxes`] tells.
 #[inline]
-pub(crate) fn find_box<B: LuaBackend>(
+pub(crate) fn looks_like_box<B: LuaBackend>(
     runtime: &Runtime<B>,
     state: State<B>,
     index: i32,
-) -> Option<*mut PyBox> {
-    let memory = state.to_userdata(index);
-    if memory.is_null() || !state.push_metatable(index) {
-        return None;
+) -> bool {
+    if state.type_of(index) != value::USERDATA || !state.push_metatable(index) {
+        return false;
     }
     let ours = state.to_pointer(-1) as usize == runtime.anchors.metatable_address.get();
     state.pop(1);
-    let alike = ours
-        && state.type_of(index) == value::USERDATA
-        && state.raw_len(index) == size_of::<PyBox>();
-    alike.then_some(memory.cast())
+    ours && state.raw_len(index) == size_of::<PyBox>()
 }
 
-/// The object behind a function made by `python.as_function`.
-pub(crate) fn unbox_function<B: LuaBackend>(
+/// What is behind a function made by `python.as_function`.
+pub(crate) fn unbox_function<'py, B: LuaBackend>(
     runtime: &Runtime<B>,
+    py: Python<'py>,
     state: State<B>,
     index: i32,
-) -> Option<*mut ffi::PyObject> {
+) -> Option<Unboxed<'py>> {
     if !state.push_upvalue(index, 1) {
         return None;
     }
-    let object = unbox(runtime, state, -1);
+    let found = unbox(runtime, py, state, -1);
     state.pop(1);
-    object
+    found
 }

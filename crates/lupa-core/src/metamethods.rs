@@ -1,23 +1,21 @@
 //! What Lua code can do with a Python object: the metamethods of boxes.
+#![forbid(unsafe_code)]
 
-use std::ptr::null_mut;
+use std::mem::MaybeUninit;
 
-use lua_api::raw::lua_State;
-use lua_api::{LuaBackend, State};
-use pyo3::ffi;
+use lua_api::{LuaBackend, Raising, State};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple};
 
 use crate::alive::Alive;
 use crate::arguments::PyArguments;
 use crate::boxes::View;
-use crate::callback::{Callback, Failure, Outcome};
+use crate::callback::{Callback, Failure, Function, Outcome, Received, runtime_of};
 use crate::compat;
 use crate::encoding::Encoding;
 use crate::error::Error;
 use crate::fallible;
-use crate::from_lua::{find_box, from_lua, live_box, unbox_function};
-use crate::guard::{parked, unwinding};
+use crate::from_lua::{Unboxed, from_lua, looks_like_box, unbox_function};
 use crate::quick;
 use crate::restrict::exact_name;
 use crate::runtime::{Entry, Runtime};
@@ -33,29 +31,25 @@ pub(crate) fn python_argument<'py, B: LuaBackend>(
     function: &'static str,
 ) -> Result<(Bound<'py, PyAny>, View), Failure> {
     let runtime = entry.runtime();
-    if let Some((object, view)) = live_box(runtime, state, index) {
-        // SAFETY: the box owns its object.
-        return Ok((unsafe { Bound::from_borrowed_ptr(entry.py, object) }, view));
+    if let Some(found) = runtime.boxes.get(entry.py, state, index) {
+        return Ok(found);
     }
     if let Some(object) = crate::array::to_python(runtime, entry.py, state, index)? {
         return Ok((object, View::ATTRIBUTES));
     }
-    let found = match find_box(runtime, state, index) {
-        Some(found) => {
-            Some(runtime.boxes.look_up(found).unwrap_or((std::ptr::null_mut(), View::ATTRIBUTES)))
-        }
-        None if crate::callback::is_as_function(state, index) => {
-            unbox_function(runtime, state, index).map(|object| (object, View::ATTRIBUTES))
-        }
-        None => None,
+    let found = if looks_like_box(runtime, state, index) {
+        Some(Unboxed::Deleted)
+    } else if crate::callback::is_as_function(state, index) {
+        unbox_function(runtime, entry.py, state, index)
+    } else {
+        None
     };
     match found {
         None => Err(Failure::argument(index, function, "not a python object".into())),
-        Some((object, _)) if object.is_null() => {
+        Some(Unboxed::Deleted) => {
             Err(Failure::argument(index, function, "deleted python object".into()))
         }
-        // SAFETY: the box owns its object.
-        Some((object, view)) => Ok((unsafe { Bound::from_borrowed_ptr(entry.py, object) }, view)),
+        Some(Unboxed::Object(object)) => Ok((object, View::ATTRIBUTES)),
     }
 }
 
@@ -124,7 +118,7 @@ pub(crate) fn push_tuple<'py, B: LuaBackend>(
         let mode = if index == 0 { first } else { Mode::Value };
         values.push(prepare(entry, item, mode)?);
     }
-    if !runtime.boxes.reserve(values.len()) {
+    if !runtime.boxes.reserve(entry.py, values.len()) {
         return Err(Error::Memory.into());
     }
     let values = values.as_slice();
@@ -161,11 +155,11 @@ pub(crate) fn call<'py, B: LuaBackend>(
     };
     let count = usize::try_from(state.top() - first + 1).unwrap_or(0);
     let result = if count <= FEW {
-        let mut places = [null_mut(); FEW + 1];
+        let mut places = [const { MaybeUninit::uninit() }; FEW + 1];
         call_in(entry, state, callable, first, &mut places[..=count])?
     } else {
         let mut places = fallible::with_room(count + 1)?;
-        places.resize(count + 1, null_mut());
+        places.resize_with(count + 1, MaybeUninit::uninit);
         call_in(entry, state, callable, first, &mut places)?
     };
     push_result(entry, state, &result)
@@ -178,67 +172,20 @@ fn call_in<'py, B: LuaBackend>(
     state: State<B>,
     callable: &Bound<'py, PyAny>,
     first: i32,
-    places: &mut [*mut ffi::PyObject],
+    places: &mut [MaybeUninit<Bound<'py, PyAny>>],
 ) -> crate::error::Result<Bound<'py, PyAny>> {
     let count = places.len() - 1;
-    let mut arguments = Received { places, count: 0 };
+    let mut arguments = Received::new(entry.py, places);
     let mut special = false;
     for index in (first..).take(count) {
         let argument = from_lua(entry.runtime(), entry.py, state, index)?;
         special |= argument.is_exact_instance_of::<PyArguments>();
-        arguments.count += 1;
-        arguments.places[arguments.count] = argument.into_ptr();
+        arguments.push(argument);
     }
     if special {
-        let list = arguments.places[1..].iter();
-        // SAFETY: owned by the list of arguments, which outlives the call.
-        let list = list.map(|&object| unsafe { Bound::from_borrowed_ptr(entry.py, object) });
-        return call_with_keywords(callable, list);
+        return call_with_keywords(callable, arguments.as_slice().iter().cloned());
     }
-    Ok(vectorcall(callable, arguments.places)?)
-}
-
-/// Arguments that came from Lua, owned, behind a place that is free.
-struct Received<'a> {
-    places: &'a mut [*mut ffi::PyObject],
-    count: usize,
-}
-
-impl Drop for Received<'_> {
-    #[inline(always)]
-    fn drop(&mut self) {
-        for &object in &self.places[1..=self.count] {
-            // SAFETY: attached; owned.
-            unsafe { ffi::Py_DECREF(object) };
-        }
-    }
-}
-
-/// Calls with the arguments behind a free first place.
-///
-/// Of a bound method that Lua calls as `obj:method(...)`, the instance is there already: the
-/// method's function is called with the arguments as they are.
-#[inline(always)]
-fn vectorcall<'py>(
-    callable: &Bound<'py, PyAny>,
-    pointers: &mut [*mut ffi::PyObject],
-) -> PyResult<Bound<'py, PyAny>> {
-    let count = pointers.len() - 1;
-    let mut target = callable.as_ptr();
-    // SAFETY: attached; live objects; the place before the arguments may be written meanwhile,
-    // which is what the offset flag says.
-    unsafe {
-        if count > 0
-            && let Some((function, instance)) = crate::compat::bound_method(target)
-            && instance == pointers[1]
-        {
-            target = function;
-        }
-        let arguments = pointers.as_ptr().add(1);
-        let flags = count | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET;
-        let result = parked(|| unwinding::vectorcall(target, arguments, flags));
-        Bound::from_owned_ptr_or_err(callable.py(), result)
-    }
+    Ok(arguments.call(callable)?)
 }
 
 /// A call in which `python.args` takes part.
@@ -266,15 +213,11 @@ fn call_with_keywords<'py>(
         }
     }
     let mut target = callable.clone();
-    if let Some(first) = args.first() {
-        // SAFETY: attached; a live object.
-        let method = unsafe { crate::compat::bound_method(callable.as_ptr()) };
-        if let Some((function, instance)) = method
-            && instance == first.as_ptr()
-        {
-            // SAFETY: borrowed from the method.
-            target = unsafe { Bound::from_borrowed_ptr(py, function) };
-        }
+    if let Some(first) = args.first()
+        && let Some((function, instance)) = compat::bound_method(Alive::of(callable))
+        && instance == Alive::of(first)
+    {
+        target = function.borrow(py).to_owned();
     }
     Ok(target.call(fallible::tuple(py, args)?, Some(&kwargs))?)
 }
@@ -294,14 +237,9 @@ impl<B: LuaBackend> Callback<B> for Index {
             getter.bind(entry.py).call1((object, exact_name(key)?))?
         } else {
             let name = attribute_name(entry, &object, key, false)?;
-            // SAFETY: attached; live objects. Unlike PyO3's, this takes names of any type.
-            unsafe {
-                let value = ffi::PyObject_GetAttr(object.as_ptr(), name.as_ptr());
-                Bound::from_owned_ptr_or_err(entry.py, value)?
-            }
+            fallible::get_attribute(&object, &name)?
         };
-        // SAFETY: a live object.
-        if let Some(method) = unsafe { compat::fresh_method(value.as_ptr()) } {
+        if let Some(method) = compat::fresh_method(Alive::of(&value)) {
             push_method(entry, state, &value, View::ATTRIBUTES, method)?;
             return Ok(1);
         }
@@ -325,12 +263,7 @@ impl<B: LuaBackend> Callback<B> for NewIndex {
             setter.bind(entry.py).call1((object, exact_name(key)?, value))?;
         } else {
             let name = attribute_name(entry, &object, key, true)?;
-            // SAFETY: attached; live objects.
-            let status =
-                unsafe { ffi::PyObject_SetAttr(object.as_ptr(), name.as_ptr(), value.as_ptr()) };
-            if status < 0 {
-                return Err(PyErr::fetch(entry.py).into());
-            }
+            fallible::set_attribute(&object, &name, &value)?;
         }
         Ok(0)
     }
@@ -388,25 +321,25 @@ pub(crate) fn push_text<B: LuaBackend>(
 }
 
 /// `__gc`: touches no Python object and never raises, so it needs no inner layer.
-pub(crate) unsafe extern "C-unwind" fn collect<B: LuaBackend>(l: *mut lua_State) -> i32 {
-    // SAFETY: as for `callback::outer`; the thread holds the lock, as always when Lua runs.
-    unsafe {
-        let Some(raising) = lua_api::Raising::<B>::of_thread(l) else { return 0 };
-        let runtime = &*raising.instance().host().cast::<Runtime<B>>();
-        if let Some(found) = find_box(runtime, raising.state(), 1) {
-            let weight = runtime.boxes.bury(found);
+pub(crate) struct Collect;
+
+impl<B: LuaBackend> Function<B> for Collect {
+    fn call(raising: Raising<'_, B>) -> i32 {
+        let runtime = runtime_of(&raising);
+        if looks_like_box(runtime, raising.state(), 1) {
+            let weight = runtime.boxes.give_up(raising.state(), 1);
             if weight != 0 {
                 crate::sandbox::lift(runtime, weight);
             }
         }
+        0
     }
-    0
 }
 
 /// Pushes an object in protected code; see [`push`].
 pub(crate) fn push_box<B: LuaBackend>(
     runtime: &Runtime<B>,
-    raising: lua_api::Raising<'_, B>,
+    raising: Raising<'_, B>,
     object: Alive<'_>,
     view: View,
 ) {

@@ -16,7 +16,6 @@ use crate::alive::Alive;
 use crate::call::{self, Arguments};
 use crate::error::{Error, Result, type_error};
 use crate::fallible;
-use crate::from_lua::from_lua_typed;
 use crate::guard::{guard, guard_int};
 use crate::length;
 use crate::owner::RuntimeObject;
@@ -440,7 +439,7 @@ pub(crate) unsafe fn get_attribute<'py, B: LuaBackend>(
     let (runtime, reference) = unsafe { parts::<B>(object) };
     let entry = runtime.enter(py)?;
     // Where strings are UTF-8, an attribute is an item; else there are no strings at hand.
-    if let Some(found) = get_quick(&entry, reference, Alive::of(name), Mode::NotNil) {
+    if let Some(found) = quick::get(&entry, reference, Alive::of(name), Mode::NotNil) {
         return found;
     }
     let key = attribute_key(&entry, name)?;
@@ -475,7 +474,7 @@ unsafe extern "C" fn subscript<B: LuaBackend>(
             let mode =
                 if ffi::Py_TYPE(object) == types::get().table { Mode::NotNil } else { Mode::Value };
             let key = Alive::from_ptr(key);
-            if let Some(found) = get_quick(&entry, reference, key, mode) {
+            if let Some(found) = quick::get(&entry, reference, key, mode) {
                 return found;
             }
             let key = key.borrow(py).to_owned();
@@ -483,34 +482,6 @@ unsafe extern "C" fn subscript<B: LuaBackend>(
             get(&entry, reference, key.value(), false)
         }
     })
-}
-
-/// `table[key]` where that takes no metamethod and the key goes the short way.
-#[inline(always)]
-fn get_quick<'py, B: LuaBackend>(
-    entry: &Entry<'py, B>,
-    reference: Ref,
-    key: Alive<'_>,
-    mode: Mode,
-) -> Option<Result<Bound<'py, PyAny>>> {
-    let state = entry.state();
-    if state.push_ref_type(reference) != value::TABLE {
-        state.pop(1);
-        return None;
-    }
-    // SAFETY: a table was pushed.
-    let Some(kind) = (unsafe { quick::get(entry, state, key, mode) }) else {
-        state.pop(1);
-        return None;
-    };
-    if kind == value::NIL && state.push_metatable(-2) {
-        state.pop(3);
-        return None;
-    }
-    // SAFETY: that is its type.
-    let result = unsafe { from_lua_typed(entry.runtime(), entry.py, state, -1, kind) };
-    state.pop(2);
-    Some(result)
 }
 
 /// `value[key]`, as Lua has it.
@@ -546,7 +517,7 @@ fn get<'py, B: LuaBackend>(
         }
         _ => state.pop(1),
     }
-    if key.needs_box() && !runtime.boxes.reserve(1) {
+    if key.needs_box() && !runtime.boxes.reserve(entry.py, 1) {
         return Err(Error::Memory);
     }
     call::run(entry, |raising| {

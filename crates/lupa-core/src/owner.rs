@@ -134,9 +134,7 @@ impl<B: LuaBackend> RuntimeObject<B> {
             let runtime = (*object.cast::<Self>()).runtime;
             if !runtime.is_null() {
                 let runtime = &*runtime;
-                for held in runtime.boxes.take_all() {
-                    types::drop_object(held);
-                }
+                runtime.boxes.drop_all(Python::assume_attached());
                 if runtime.instance.is_open() && !runtime.arrays.are_pinned() {
                     runtime.close_guarded(Python::assume_attached());
                 }

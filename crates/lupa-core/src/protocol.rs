@@ -1,4 +1,5 @@
 //! `as_attrgetter`, `as_itemgetter` and `lua_type`: the module's functions on objects.
+#![forbid(unsafe_code)]
 
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -17,8 +18,8 @@ pub(crate) struct ProtocolWrapper {
 
 impl ProtocolWrapper {
     /// The object and its view.
-    pub(crate) fn parts(&self) -> (Alive<'_>, View) {
-        (Alive::held(&self.object), self.view)
+    pub(crate) fn parts<'a>(&'a self, py: Python<'a>) -> (Alive<'a>, View) {
+        (Alive::held(py, &self.object), self.view)
     }
 }
 
@@ -62,8 +63,7 @@ pub(crate) fn as_itemgetter(obj: Py<PyAny>) -> ProtocolWrapper {
 /// ('table', 'function', None)
 #[pyfunction]
 pub(crate) fn lua_type<'py>(obj: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyString>>> {
-    // SAFETY: a live object.
-    if !unsafe { crate::object::is_lua_object(obj.as_ptr()) } {
+    if !Alive::of(obj).is_wrapper() {
         return Ok(None);
     }
     let name = crate::engine::get().type_name(obj)?;

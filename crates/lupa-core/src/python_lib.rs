@@ -1,6 +1,5 @@
 //! The functions of Lua's `python` table.
 
-use lua_api::raw::lua_State;
 use lua_api::{LuaBackend, Raising, State, value};
 use pyo3::exceptions::{PyStopIteration, PyTypeError};
 use pyo3::ffi;
@@ -10,12 +9,12 @@ use pyo3::types::PyTuple;
 use crate::alive::Alive;
 use crate::arguments::{self, PyArguments};
 use crate::boxes::View;
-use crate::callback::{Callback, Failure, Outcome, outer, push_callback};
+use crate::callback::{Callback, Failure, Function, Outcome, push_callback, run, runtime_of};
 use crate::cursor::Cursor;
 use crate::error::{Error, raised};
 use crate::fallible;
 use crate::metamethods::{call, push_object, push_tuple, python_argument};
-use crate::runtime::{Entry, Runtime};
+use crate::runtime::Entry;
 use crate::sandbox;
 use crate::to_lua::{Mode, Prepared, prepare, push_protected};
 
@@ -185,20 +184,20 @@ fn push_iterator<B: LuaBackend>(
 /// The iterator function of the three above: (iterator, control) gives the next values.
 ///
 /// This is its outer layer: what was read ahead is given without attaching to Python.
-pub(crate) unsafe extern "C-unwind" fn next<B: LuaBackend>(l: *mut lua_State) -> i32 {
-    // SAFETY: as for `callback::outer`.
-    unsafe {
-        let Some(raising) = Raising::<B>::of_thread(l) else { return 0 };
-        let runtime = &*raising.instance().host().cast::<Runtime<B>>();
+pub(crate) struct NextFunction;
+
+impl<B: LuaBackend> Function<B> for NextFunction {
+    #[inline(always)]
+    fn call(raising: Raising<'_, B>) -> i32 {
+        let runtime = runtime_of(&raising);
         let state = raising.state();
         let home = state.to_userdata(1);
         let number = || next_number(state);
         if let Some(count) = runtime.ahead.push_next(runtime, state, home, number) {
             return count;
         }
+        run::<B, Next>(raising)
     }
-    // SAFETY: as it is called.
-    unsafe { outer::<B, Next>(l) }
 }
 
 /// What the control variable of `python.enumerate` is next.
@@ -207,7 +206,7 @@ fn next_number<B: LuaBackend>(state: State<B>) -> i64 {
     last.wrapping_add(1)
 }
 
-/// The inner layer of [`next`].
+/// The inner layer of [`NextFunction`].
 pub(crate) struct Next;
 
 impl<B: LuaBackend> Callback<B> for Next {

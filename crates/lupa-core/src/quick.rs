@@ -6,14 +6,14 @@
 //!
 //! Whoever finds the short way closed (`false`, `None`) has changed nothing, and takes the long one
 //! ([`crate::to_lua`], [`crate::from_lua`]), which knows every type.
+#![forbid(unsafe_code)]
 
-use lua_api::{LuaBackend, State, value};
-use pyo3::ffi;
+use lua_api::{LuaBackend, Ref, State, value};
+use pyo3::prelude::*;
 
-use crate::alive::Alive;
-use crate::compat;
-use crate::encoding::Encoding;
-use crate::object;
+use crate::alive::{Alive, Kind};
+use crate::error::Result;
+use crate::from_lua::from_lua_read;
 use crate::runtime::Entry;
 use crate::strings::Strings;
 use crate::to_lua::Mode;
@@ -26,8 +26,7 @@ pub(crate) fn push<B: LuaBackend>(
     object: Alive<'_>,
     mode: Mode,
 ) -> bool {
-    // SAFETY: an object that is held.
-    unsafe { push_unless(entry, state, object.as_ptr(), mode, || learn(entry, object, 1)) }
+    push_unless(entry, state, object.kind(entry.runtime()), mode, || learn(entry, object, 1))
 }
 
 /// As [`push`], of an object to which the caller has made a reference of its own.
@@ -38,94 +37,99 @@ pub(crate) fn push_held<B: LuaBackend>(
     object: Alive<'_>,
     mode: Mode,
 ) -> bool {
-    // SAFETY: an object that is held.
-    unsafe { push_unless(entry, state, object.as_ptr(), mode, || learn(entry, object, 2)) }
+    push_unless(entry, state, object.kind(entry.runtime()), mode, || learn(entry, object, 2))
 }
 
 /// As [`push`], but of strings only those that are known already: so nothing runs.
-///
-/// # Safety
-/// A live object, at this moment.
 #[inline(always)]
-pub(crate) unsafe fn push_known<B: LuaBackend>(
+pub(crate) fn push_known<B: LuaBackend>(
     entry: &Entry<'_, B>,
     state: State<B>,
-    object: *mut ffi::PyObject,
+    object: Kind,
     mode: Mode,
 ) -> bool {
-    // SAFETY: as the caller promises.
-    unsafe { push_unless(entry, state, object, mode, || None) }
+    push_unless(entry, state, object, mode, || None)
 }
 
-/// # Safety
-/// A live object, for as long as `unknown` takes.
 #[inline(always)]
-unsafe fn push_unless<B: LuaBackend>(
+fn push_unless<B: LuaBackend>(
     entry: &Entry<'_, B>,
     state: State<B>,
-    object: *mut ffi::PyObject,
+    object: Kind,
     mode: Mode,
-    unknown: impl FnOnce() -> Option<lua_api::Ref>,
+    unknown: impl FnOnce() -> Option<Ref>,
 ) -> bool {
-    // SAFETY: attached; exact types are checked before they are used.
-    unsafe {
-        let held = Alive::from_ptr(object);
-        let kind = ffi::Py_TYPE(object);
-        if kind == &raw mut ffi::PyLong_Type {
-            let Some(number) = integer::<B>(held) else { return false };
-            state.push_integer(number);
-        } else if kind == &raw mut ffi::PyUnicode_Type {
-            let known = entry.runtime().strings.sent(object);
+    match object {
+        Kind::Int(Some(number)) => state.push_integer(number),
+        Kind::Str(address) => {
+            let known = entry.runtime().strings.sent(address);
             let Some(reference) = known.or_else(unknown) else { return false };
             state.push_ref(reference);
-        } else if kind == &raw mut ffi::PyFloat_Type {
-            state.push_number(compat::float_value(object));
-        } else if object == ffi::Py_None() {
-            match mode {
-                Mode::Value => state.push_nil(),
-                Mode::NotNil => return false,
-            }
-        } else if object == ffi::Py_True() {
-            state.push_bool(true);
-        } else if object == ffi::Py_False() {
-            state.push_bool(false);
-        } else if object::is_lua_object(object) {
-            let Ok(reference) = object::reference_in(object, entry.runtime().owner()) else {
-                return false;
-            };
-            state.push_ref(reference);
-        } else {
-            return false;
         }
-        true
+        Kind::Float(number) => state.push_number(number),
+        Kind::None => match mode {
+            Mode::Value => state.push_nil(),
+            Mode::NotNil => return false,
+        },
+        Kind::Bool(truth) => state.push_bool(truth),
+        Kind::Wrapper(Some(reference)) => state.push_ref(reference),
+        Kind::Int(None) | Kind::Wrapper(None) | Kind::Bytes | Kind::Other => return false,
     }
+    true
 }
 
-/// Pushes `t[key]` of the table on top, without metamethods, if the key goes the short way; gives
-/// its type.
-///
-/// # Safety
-/// A table on top.
+/// `table[key]` of the table behind a reference, where that takes no metamethod and the key goes the short way.
 #[inline(always)]
-pub(crate) unsafe fn get<B: LuaBackend>(
-    entry: &Entry<'_, B>,
-    state: State<B>,
+pub(crate) fn get<'py, B: LuaBackend>(
+    entry: &Entry<'py, B>,
+    reference: Ref,
     key: Alive<'_>,
     mode: Mode,
-) -> Option<i32> {
-    if let Some(position) = position::<B>(key) {
-        return Some(state.raw_geti_type(-1, position));
+) -> Option<Result<Bound<'py, PyAny>>> {
+    let state = entry.state();
+    if state.push_ref_type(reference) != value::TABLE {
+        state.pop(1);
+        return None;
     }
-    push(entry, state, key, mode).then(|| state.raw_get_type(-2))
+    let read = |kind: i32, bytes: Option<&[u8]>| {
+        if kind == value::NIL && state.push_metatable(-2) {
+            state.pop(1);
+            return None;
+        }
+        Some(from_lua_read(entry.runtime(), entry.py, state, -1, kind, bytes))
+    };
+    let kind = key.kind(entry.runtime());
+    let result = if let Some(position) = position::<B>(kind) {
+        state.raw_geti_with(-1, position, read)
+    } else if push_unless(entry, state, kind, mode, || learn(entry, key, 1)) {
+        state.raw_get_with(-2, read)
+    } else {
+        state.pop(1);
+        return None;
+    };
+    state.pop(2);
+    result
 }
 
-/// Makes `t[key] = value` of the table on top, without metamethods, if the key is in it already and
-/// both go the short way.
-///
-/// # Safety
-/// A table on top.
+/// Makes `table[key] = value` of the table behind a reference, without metamethods, if the key is in it already and
+/// both go the short way. No value is nil.
 #[inline(always)]
-pub(crate) unsafe fn replace<B: LuaBackend>(
+pub(crate) fn replace<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    reference: Ref,
+    key: Alive<'_>,
+    object: Option<Alive<'_>>,
+) -> bool {
+    let state = entry.state();
+    let replaced = state.push_ref_type(reference) == value::TABLE
+        && replace_in_table(entry, state, key, object);
+    state.pop(1);
+    replaced
+}
+
+/// [`replace`] in the table on top.
+#[inline(always)]
+fn replace_in_table<B: LuaBackend>(
     entry: &Entry<'_, B>,
     state: State<B>,
     key: Alive<'_>,
@@ -138,83 +142,42 @@ pub(crate) unsafe fn replace<B: LuaBackend>(
             true
         }
     };
-    // SAFETY: a table, as the caller promises. Only a key that is present is assigned to: it is looked for when
-    // key and value are on the stack, so that nothing runs before the assignment.
-    unsafe {
-        if let Some(position) = position::<B>(key) {
-            if !push_value() {
-                return false;
-            }
-            let present = state.raw_geti_type(-2, position) != value::NIL;
-            state.pop(1);
-            if !present {
-                state.pop(1);
-                return false;
-            }
-            state.raw_seti_present(-2, position);
-            return true;
-        }
-        if !push(entry, state, key, Mode::NotNil) {
-            return false;
-        }
+    let kind = key.kind(entry.runtime());
+    // A key is looked for when key and value are on the stack, so that nothing runs before the assignment.
+    if let Some(position) = position::<B>(kind) {
         if !push_value() {
+            return false;
+        }
+        if !state.replace(-2, position) {
             state.pop(1);
             return false;
         }
-        state.push_value(-2);
-        let present = state.raw_get_type(-4) != value::NIL;
+        return true;
+    }
+    if !push_unless(entry, state, kind, Mode::NotNil, || learn(entry, key, 1)) {
+        return false;
+    }
+    if !push_value() {
         state.pop(1);
-        if !present {
-            state.pop(2);
-            return false;
-        }
-        state.raw_set_present(-3);
+        return false;
+    }
+    if !state.replace_key(-3) {
+        state.pop(2);
+        return false;
     }
     true
 }
 
 /// The position that an `int` is.
 #[inline(always)]
-fn position<B: LuaBackend>(object: Alive<'_>) -> Option<i64> {
-    // SAFETY: alive; the exact type is checked.
-    unsafe {
-        if ffi::Py_TYPE(object.as_ptr()) != &raw mut ffi::PyLong_Type {
-            return None;
-        }
-        let (least, most) = B::POSITION_RANGE;
-        integer::<B>(object).filter(|number| (least..=most).contains(number))
-    }
-}
-
-/// The value of an `int` that Lua has room for.
-///
-/// # Safety
-/// Attached; an `int`.
-#[inline(always)]
-pub(crate) unsafe fn integer<B: LuaBackend>(object: Alive<'_>) -> Option<i64> {
-    let object = object.as_ptr();
-    // SAFETY: as the caller promises.
-    unsafe {
-        if let Some(number) = compat::compact_int(object) {
-            return Some(number);
-        }
-        let mut overflow = 0;
-        let number = ffi::PyLong_AsLongLongAndOverflow(object, &raw mut overflow);
-        let (least, most) = B::INTEGER_RANGE;
-        (overflow == 0 && (least..=most).contains(&number)).then_some(number)
-    }
+fn position<B: LuaBackend>(object: Kind) -> Option<i64> {
+    let Kind::Int(Some(number)) = object else { return None };
+    let (least, most) = B::POSITION_RANGE;
+    (least..=most).contains(&number).then_some(number)
 }
 
 /// Notes that the Lua string of a `str` is not known; makes it if it comes often: not if it has so few references.
 #[inline(always)]
-fn learn<B: LuaBackend>(
-    entry: &Entry<'_, B>,
-    object: Alive<'_>,
-    few: isize,
-) -> Option<lua_api::Ref> {
-    if !matches!(entry.options.encoding, Encoding::Utf8) {
-        return None;
-    }
-    // SAFETY: a `str` in a runtime whose encoding is UTF-8.
-    unsafe { Strings::learn_sent(entry, object, few) }
+fn learn<B: LuaBackend>(entry: &Entry<'_, B>, object: Alive<'_>, few: isize) -> Option<Ref> {
+    Strings::learn_sent(entry, object, few)
 }

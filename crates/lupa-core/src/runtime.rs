@@ -27,7 +27,6 @@ use crate::sandbox::Sandbox;
 use crate::scope;
 use crate::stop::{Due, Stops, due};
 use crate::strings::Strings;
-use crate::types::drop_object;
 use crate::waiting;
 
 /// What a `LuaRuntime` was created with.
@@ -333,19 +332,9 @@ impl<B: LuaBackend> Runtime<B> {
 
     /// Drops the objects whose boxes were finalized. Runs Python code; the lock is held.
     #[inline(always)]
-    pub(crate) fn drop_dead(&self) {
+    pub(crate) fn drop_dead(&self, py: Python<'_>) {
         if self.boxes.has_dead() {
-            self.drop_all_dead();
-        }
-    }
-
-    #[cold]
-    fn drop_all_dead(&self) {
-        while self.boxes.has_dead() {
-            if let Some(object) = self.boxes.take_dead() {
-                // SAFETY: attached; the reference came from the slot.
-                unsafe { drop_object(object) };
-            }
+            self.boxes.drop_dead(py);
         }
     }
 
@@ -372,13 +361,13 @@ impl<B: LuaBackend> Runtime<B> {
             if state.protect(|raising| raising.gc(Gc::Collect)).is_err() {
                 state.pop(1);
             }
-            self.drop_dead();
+            self.drop_dead(py);
             // What was dropped may have run any code, but for this function.
             if self.arrays.are_pinned() {
                 return Err(Error::Pinned);
             }
         }
-        self.close();
+        self.close(py);
         Ok(())
     }
 
@@ -393,7 +382,7 @@ impl<B: LuaBackend> Runtime<B> {
             // Finalizers are under the limits of an entry.
             match self.enter(py) {
                 Ok(guard) => {
-                    self.close();
+                    self.close(py);
                     drop(guard);
                 }
                 Err(Error::Closed | Error::Lost) => {}
@@ -404,7 +393,7 @@ impl<B: LuaBackend> Runtime<B> {
     }
 
     /// Closes Lua, running its finalizers, and drops every Python object that it held.
-    fn close(&self) {
+    fn close(&self, py: Python<'_>) {
         self.change();
         self.arrays.end_adoption();
         if self.instance.is_open() {
@@ -413,12 +402,9 @@ impl<B: LuaBackend> Runtime<B> {
             self.instance.close();
             self.closing.set(false);
         }
-        self.strings.clear();
-        self.chunks.clear();
-        for object in self.boxes.take_all() {
-            // SAFETY: attached; the references came from the slots.
-            unsafe { drop_object(object) };
-        }
+        self.strings.clear(py);
+        self.chunks.clear(py);
+        self.boxes.drop_all(py);
     }
 }
 
@@ -660,7 +646,7 @@ impl<B: LuaBackend> Drop for Guard<'_, B> {
     #[inline(always)]
     fn drop(&mut self) {
         let runtime = self.entry.runtime;
-        runtime.drop_dead();
+        runtime.drop_dead(self.entry.py);
         if runtime.ahead.is_held() {
             runtime.ahead.clear(&self.entry);
         }

@@ -4,16 +4,16 @@
 //! allocation and a look at the bytes. Names of fields and attributes, and constants, come again and
 //! again: for these a runtime keeps the `str` and a reference to the Lua string. What comes once is
 //! not kept: a place is given away at the second try in a row.
+#![forbid(unsafe_code)]
 
-use std::cell::UnsafeCell;
-use std::ptr::null_mut;
+use std::cell::{Cell, OnceCell};
 
 use lua_api::{LuaBackend, Ref};
-use pyo3::ffi;
+use pyo3::prelude::*;
 
-use crate::alive::Alive;
+use crate::alive::{Alive, KeptStr};
+use crate::encoding::Encoding;
 use crate::runtime::Entry;
-use crate::to_lua::utf8;
 
 /// Places for strings, each way; a power of two.
 const PLACES: usize = 128;
@@ -22,83 +22,96 @@ const PLACES: usize = 128;
 const LONGEST: usize = 40;
 
 /// A `str` with its Lua string.
+#[derive(Default)]
 struct Sent {
-    object: *mut ffi::PyObject,
-    reference: Option<Ref>,
-    missed: usize,
+    // Of the `str`, which is held.
+    address: Cell<usize>,
+    reference: Cell<Option<Ref>>,
+    missed: Cell<usize>,
+    held: Cell<Option<Py<PyAny>>>,
 }
 
-/// A `str` with its bytes; an empty place has a length that no string has.
+/// A `str` with its bytes.
 struct Received {
-    object: *mut ffi::PyObject,
-    bytes: *const u8,
-    len: usize,
-    missed: usize,
+    kept: KeptStr,
+    missed: Cell<usize>,
 }
 
-/// The strings of one runtime, whose encoding is UTF-8. Used attached, with the lock held.
+/// The strings of one runtime, whose encoding is UTF-8.
 #[derive(Default)]
 pub(crate) struct Strings {
-    sent: UnsafeCell<Vec<Sent>>,
-    received: UnsafeCell<Vec<Received>>,
+    sent: Places<Sent, PLACES>,
+    received: Places<Received, PLACES>,
+}
+
+/// Places that are made when the first is needed.
+pub(crate) struct Places<T, const N: usize>(OnceCell<Box<[T; N]>>);
+
+impl<T, const N: usize> Default for Places<T, N> {
+    fn default() -> Self {
+        Places(OnceCell::new())
+    }
+}
+
+impl<T, const N: usize> Places<T, N> {
+    /// The place of a number, if there are any yet.
+    #[inline(always)]
+    pub(crate) fn get(&self, number: usize) -> Option<&T> {
+        Some(&self.0.get()?[number % N])
+    }
+
+    /// The same; the places are made by now, or there is no memory for them.
+    pub(crate) fn make(&self, number: usize, place: impl FnMut() -> T) -> Option<&T> {
+        if self.0.get().is_none() {
+            let mut places = Vec::new();
+            places.try_reserve_exact(N).ok()?;
+            places.resize_with(N, place);
+            let _ = self.0.set(places.into_boxed_slice().try_into().ok()?);
+        }
+        self.get(number)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.0.get().into_iter().flat_map(|places| places.iter())
+    }
 }
 
 /// Where in a list a string has its place, by an address.
 #[inline(always)]
 fn place(address: usize) -> usize {
-    ((address >> 4) ^ (address >> 11)) & (PLACES - 1)
+    (address >> 4) ^ (address >> 11)
 }
 
 impl Strings {
-    /// The Lua string of a `str`, if it is kept.
+    /// The Lua string of the `str` at an address, if it is kept.
     #[inline(always)]
-    pub(crate) fn sent(&self, object: *mut ffi::PyObject) -> Option<Ref> {
-        // SAFETY: attached, with the lock held; nothing is called while the list is borrowed.
-        let sent = unsafe { &*self.sent.get() }.get(place(object as usize))?;
-        if sent.object == object { sent.reference } else { None }
+    pub(crate) fn sent(&self, address: usize) -> Option<Ref> {
+        let sent = self.sent.get(place(address))?;
+        if sent.address.get() == address { sent.reference.get() } else { None }
     }
 
     /// Notes that a `str` was not kept; keeps it if it is worth that, and gives its Lua string then. One that has no
     /// more than a `few` references is nobody else's.
-    ///
-    /// # Safety
-    /// A `str`, in a runtime whose encoding is UTF-8.
     #[cold]
-    pub(crate) unsafe fn learn_sent<B: LuaBackend>(
+    pub(crate) fn learn_sent<B: LuaBackend>(
         entry: &Entry<'_, B>,
-        held: Alive<'_>,
+        object: Alive<'_>,
         few: isize,
     ) -> Option<Ref> {
-        let object = held.as_ptr();
-        let strings = &entry.runtime().strings;
-        let here = place(object as usize);
-        // SAFETY: as for the type; the borrow ends before anything is called. The object is held.
-        let (bytes, reference) = unsafe {
-            // What nobody else holds will not come again.
-            if ffi::Py_REFCNT(object) <= few {
-                return None;
-            }
-            let list = &mut *strings.sent.get();
-            if list.is_empty() {
-                list.try_reserve_exact(PLACES).ok()?;
-                list.resize_with(PLACES, || Sent {
-                    object: null_mut(),
-                    reference: None,
-                    missed: 0,
-                });
-            }
-            let sent = &mut list[here];
-            if sent.missed != object as usize {
-                sent.missed = object as usize;
-                return None;
-            }
-            let reference = sent.reference;
-            let bytes = utf8(held)?;
-            if bytes.len() > LONGEST {
-                return None;
-            }
-            (bytes, reference)
-        };
+        // What nobody else holds will not come again.
+        if !matches!(entry.options.encoding, Encoding::Utf8) || object.references() <= few {
+            return None;
+        }
+        let address = object.address();
+        let sent = entry.runtime().strings.sent.make(place(address), Sent::default)?;
+        if sent.missed.replace(address) != address {
+            return None;
+        }
+        let bytes = object.utf8()?;
+        if bytes.len() > LONGEST {
+            return None;
+        }
+        let reference = sent.reference.get();
         let state = entry.state();
         let pushed = state.protect_values(|raising| {
             raising.push_bytes(bytes);
@@ -121,87 +134,51 @@ impl Strings {
                 }
             },
         };
-        // SAFETY: as above. A finalizer may have come here in between, and used the place.
-        let old = unsafe {
-            let sent = &mut (&mut *strings.sent.get())[here];
-            if let Some(other) = sent.reference.replace(reference)
-                && other != reference
-            {
-                entry.instance.release(other);
-            }
-            ffi::Py_INCREF(object);
-            std::mem::replace(&mut sent.object, object)
-        };
-        // SAFETY: the reference was ours; a `str` runs no code when it goes.
-        unsafe { ffi::Py_XDECREF(old) };
+        // A finalizer may have come here in between, and used the place.
+        if let Some(other) = sent.reference.replace(Some(reference))
+            && other != reference
+        {
+            entry.instance.release(other);
+        }
+        sent.address.set(address);
+        let old = sent.held.replace(Some(object.hold().unbind()));
+        if let Some(old) = old {
+            old.drop_ref(entry.py);
+        }
         Some(reference)
     }
 
-    /// The `str` of the bytes of a Lua string, if it is kept; a new reference.
+    /// The `str` of the bytes of a Lua string, if it is kept.
     #[inline(always)]
-    pub(crate) fn received(&self, bytes: &[u8]) -> Option<*mut ffi::PyObject> {
-        // SAFETY: as for the type; the bytes are those of the `str` beside them.
-        unsafe {
-            let received = (&*self.received.get()).get(place(bytes.as_ptr() as usize))?;
-            if received.len != bytes.len()
-                || std::slice::from_raw_parts(received.bytes, received.len) != bytes
-            {
-                return None;
-            }
-            ffi::Py_INCREF(received.object);
-            Some(received.object)
-        }
+    pub(crate) fn received<'py>(&self, py: Python<'py>, bytes: &[u8]) -> Option<Bound<'py, PyAny>> {
+        self.received.get(place(bytes.as_ptr() as usize))?.kept.find(py, bytes)
     }
 
     /// Notes that the bytes of a Lua string have become this `str`; keeps it if it is worth that.
     #[inline]
-    pub(crate) fn learn_received(&self, bytes: &[u8], object: *mut ffi::PyObject) {
+    pub(crate) fn learn_received(&self, bytes: &[u8], object: &Bound<'_, PyAny>) {
         if bytes.len() > LONGEST || bytes.is_empty() {
             return;
         }
-        // SAFETY: as for the type; a live `str`, whose UTF-8 form lives as long as it does.
-        unsafe {
-            let list = &mut *self.received.get();
-            if list.is_empty() {
-                if list.try_reserve_exact(PLACES).is_err() {
-                    return;
-                }
-                list.resize_with(PLACES, || Received {
-                    object: null_mut(),
-                    bytes: std::ptr::NonNull::dangling().as_ptr(),
-                    len: usize::MAX,
-                    missed: 0,
-                });
-            }
-            let address = bytes.as_ptr() as usize;
-            let received = &mut list[place(address)];
-            if std::mem::replace(&mut received.missed, address) != address {
-                return;
-            }
-            let mut len = 0;
-            let start = ffi::PyUnicode_AsUTF8AndSize(object, &raw mut len);
-            if start.is_null() {
-                ffi::PyErr_Clear();
-                return;
-            }
-            ffi::Py_INCREF(object);
-            let old = std::mem::replace(&mut received.object, object);
-            received.bytes = start.cast();
-            received.len = len as usize;
-            ffi::Py_XDECREF(old);
+        let address = bytes.as_ptr() as usize;
+        let make = || Received { kept: KeptStr::empty(), missed: Cell::new(0) };
+        let Some(received) = self.received.make(place(address), make) else { return };
+        if received.missed.replace(address) == address {
+            received.kept.keep(object);
         }
     }
 
-    /// Lets go of every `str`. The references into Lua go with the runtime, or are dropped here.
-    pub(crate) fn clear(&self) {
-        // SAFETY: attached; taken out before anything is dropped.
-        unsafe {
-            for sent in std::mem::take(&mut *self.sent.get()) {
-                ffi::Py_XDECREF(sent.object);
+    /// Lets go of every `str`. The references into Lua go with the runtime.
+    pub(crate) fn clear(&self, py: Python<'_>) {
+        for sent in self.sent.iter() {
+            sent.address.set(0);
+            sent.reference.set(None);
+            if let Some(held) = sent.held.take() {
+                held.drop_ref(py);
             }
-            for received in std::mem::take(&mut *self.received.get()) {
-                ffi::Py_XDECREF(received.object);
-            }
+        }
+        for received in self.received.iter() {
+            received.kept.clear(py);
         }
     }
 }

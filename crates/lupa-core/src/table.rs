@@ -124,11 +124,7 @@ fn assign_quick<B: LuaBackend>(
     key: Alive<'_>,
     value: Option<Alive<'_>>,
 ) -> bool {
-    let state = entry.state();
-    let is_table = state.push_ref_type(reference) == value::TABLE;
-    // SAFETY: a table was pushed.
-    let assigned = is_table && unsafe { quick::replace(entry, state, key, value) };
-    state.pop(1);
+    let assigned = quick::replace(entry, reference, key, value);
     entry.change();
     assigned
 }
@@ -149,7 +145,7 @@ fn assign<'py, B: LuaBackend>(
     let value = ready.value();
     let state = entry.state();
     let boxes = usize::from(key.needs_box()) + usize::from(value.needs_box());
-    if boxes > 0 && !runtime.boxes.reserve(boxes) {
+    if boxes > 0 && !runtime.boxes.reserve(entry.py, boxes) {
         return Err(Error::Memory);
     }
     entry.change();

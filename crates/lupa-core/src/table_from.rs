@@ -3,24 +3,23 @@
 //! Items are prepared some at a time, which may run Python code, and then put into the table in
 //! one protected call, which runs none. Between the two nothing is on the Lua stack, so a generator
 //! may itself use Lua.
+#![forbid(unsafe_code)]
 
 use std::cell::Cell;
 use std::collections::HashMap;
 
-use lua_api::{LuaBackend, Ref, Thread};
+use lua_api::{LuaBackend, Ref};
 use pyo3::exceptions::PyRuntimeError;
-use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::sync::critical_section::with_critical_section;
-use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 
-use crate::alive::Alive;
-use crate::callback::too_deep;
+use crate::alive::{Alive, Held, Items, Pairs};
+use crate::callback::{has_room, too_deep};
 use crate::error::{Error, Result, raised};
 use crate::fallible;
 use crate::imported::Imported;
 use crate::object;
-use crate::plain::{Held, Plain, borrowed_item, hint};
+use crate::plain::{Plain, hint, most_held};
 use crate::runtime::Entry;
 use crate::to_lua::{Mode, Prepared, Ready, prepare, push};
 use crate::types;
@@ -71,14 +70,15 @@ fn new_table<B: LuaBackend>(entry: &Entry<'_, B>, sources: &[Bound<'_, PyAny>]) 
             array += tuple.len();
         } else if let Ok(dict) = source.cast::<PyDict>() {
             // Keys that begin as a sequence does are taken for one.
-            match first_key(dict).and_then(|key| key.extract::<i64>().ok()) {
+            let first = Pairs::of(dict).key(entry.py, 0);
+            match first.and_then(|(key, _)| key.extract::<i64>().ok()) {
                 Some(0 | 1) => array += dict.len(),
                 Some(_) => {}
                 None => hash += dict.len(),
             }
         }
     }
-    let (array, hash) = (hint(array as isize), hint(hash as isize));
+    let (array, hash) = (hint(array), hint(hash));
     let state = entry.state();
     let made = state.protect_values(|raising| {
         raising.new_table(array, hash);
@@ -86,16 +86,6 @@ fn new_table<B: LuaBackend>(entry: &Entry<'_, B>, sources: &[Bound<'_, PyAny>]) 
     });
     let made = made.and_then(|_| entry.instance.take_ref(state));
     made.map_err(|failure| raised(entry, state, failure))
-}
-
-fn first_key<'py>(dict: &Bound<'py, PyDict>) -> Option<Bound<'py, PyAny>> {
-    let (mut position, mut key) = (0, std::ptr::null_mut());
-    // SAFETY: attached; a dict, which nobody changes before the key is made owned.
-    with_critical_section(dict, || unsafe {
-        let found =
-            ffi::PyDict_Next(dict.as_ptr(), &raw mut position, &raw mut key, std::ptr::null_mut());
-        (found != 0).then(|| Bound::from_borrowed_ptr(dict.py(), key))
-    })
 }
 
 fn fill<'py, B: LuaBackend>(
@@ -139,11 +129,10 @@ impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
         if source.is_exact_instance_of::<PyList>() || source.is_exact_instance_of::<PyTuple>() {
             return self.sequence(source, seen);
         }
-        // SAFETY: a live object.
-        if unsafe { ffi::Py_TYPE(source.as_ptr()) } == types::get().table {
-            // SAFETY: a wrapper.
-            let reference =
-                unsafe { object::reference_in(source.as_ptr(), self.entry.runtime().owner())? };
+        if Alive::of(source).is_table()
+            && let Some(reference) = Alive::of(source).reference(self.entry.runtime())
+        {
+            let reference = reference?;
             self.flush()?;
             return self.copy(reference);
         }
@@ -181,29 +170,20 @@ impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
         // Where other threads run meanwhile, a copy is what one can go over.
         #[cfg(Py_GIL_DISABLED)]
         let dict = &dict.copy()?;
-        let py = self.entry.py;
-        let length = dict.len();
+        let pairs = Pairs::of(dict);
+        let length = pairs.len();
         let position = Cell::new(0);
         loop {
-            if self.chunk.values.is_empty() && self.plain_pairs(dict, &position, seen.is_some())? {
+            if self.chunk.values.is_empty() && self.plain_pairs(pairs, &position, seen.is_some())? {
                 return Ok(());
             }
             // What is not plain, and runs Python code perhaps, goes the long way.
-            let (mut key, mut value) = (std::ptr::null_mut(), std::ptr::null_mut());
-            let mut after = position.get();
-            // SAFETY: attached; a dict; the position is one that was given. Both are made owned before
-            // any Python code runs.
-            let (key, value) = unsafe {
-                let more =
-                    ffi::PyDict_Next(dict.as_ptr(), &raw mut after, &raw mut key, &raw mut value);
-                if more == 0 {
-                    return Ok(());
-                }
-                (Bound::from_borrowed_ptr(py, key), Bound::from_borrowed_ptr(py, value))
+            let Some((key, value, after)) = pairs.get(self.entry.py, position.get()) else {
+                return Ok(());
             };
             position.set(after);
             self.pair(&key, &value, seen.as_deref_mut())?;
-            if dict.len() != length {
+            if pairs.len() != length {
                 let message = "dictionary changed size during iteration";
                 return Err(fallible::error::<PyRuntimeError>(message).into());
             }
@@ -213,19 +193,18 @@ impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
     /// Adds what is plain in a dict from a position on; gives whether that was all.
     fn plain_pairs(
         &mut self,
-        dict: &Bound<'py, PyDict>,
-        position: &Cell<ffi::Py_ssize_t>,
+        source: Pairs<'_>,
+        position: &Cell<isize>,
         recursive: bool,
     ) -> Result<bool> {
-        let held = Held::new(recursive).ok_or(Error::Memory)?;
+        let held = Held::new(self.entry.py, most_held(recursive)).ok_or(Error::Memory)?;
         let plain = Plain { entry: self.entry, held: &held, recursive };
         let state = self.entry.state();
-        let (table, source) = (self.table, Alive::of(dict));
+        let table = self.table;
         let put = state.protect(|raising| {
             raising.push_ref(table);
             raising.expect_table(1);
-            // SAFETY: a dict, which no other thread changes: see `dict`.
-            unsafe { plain.pairs(raising, 1, source, position) }
+            plain.pairs(raising, 1, source, position)
         });
         put.map_err(|failure| raised(self.entry, state, failure))
     }
@@ -242,38 +221,29 @@ impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
             Ok(list) => list.to_tuple().into_any(),
             Err(_) => source.clone(),
         };
+        let Some(source) = Items::of(Alive::of(source)) else { return Ok(()) };
         let mut index = 0;
         loop {
             if self.chunk.values.is_empty() {
                 index += self.plain_items(source, index, seen.is_some())?;
             }
             // The length is looked at each time: a conversion may change the list.
-            // SAFETY: a list or tuple; the item is made owned at once.
-            let item = unsafe {
-                let Some(item) = borrowed_item(source.as_ptr(), index) else { return Ok(()) };
-                Bound::from_borrowed_ptr(source.py(), item)
-            };
+            let Some(item) = source.get(self.entry.py, index) else { return Ok(()) };
             self.item(&item, seen.as_deref_mut())?;
             index += 1;
         }
     }
 
     /// Adds what is plain in a list or tuple from `start` on; gives how many.
-    fn plain_items(
-        &mut self,
-        source: &Bound<'py, PyAny>,
-        start: usize,
-        recursive: bool,
-    ) -> Result<usize> {
-        let held = Held::new(recursive).ok_or(Error::Memory)?;
+    fn plain_items(&mut self, source: Items<'_>, start: usize, recursive: bool) -> Result<usize> {
+        let held = Held::new(self.entry.py, most_held(recursive)).ok_or(Error::Memory)?;
         let plain = Plain { entry: self.entry, held: &held, recursive };
         let state = self.entry.state();
-        let (table, first, source) = (self.table, self.next, Alive::of(source));
+        let (table, first) = (self.table, self.next);
         let put = state.protect(|raising| {
             raising.push_ref(table);
             raising.expect_table(1);
-            // SAFETY: a list or tuple, which no other thread changes: see `sequence`.
-            unsafe { plain.items(raising, 1, source, start, first) }
+            plain.items(raising, 1, source, start, first)
         });
         match put {
             Ok(done) => {
@@ -333,7 +303,7 @@ impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
             return Ok(());
         }
         let runtime = self.entry.runtime();
-        if self.chunk.boxes > 0 && !runtime.boxes.reserve(self.chunk.boxes) {
+        if self.chunk.boxes > 0 && !runtime.boxes.reserve(self.entry.py, self.chunk.boxes) {
             return Err(Error::Memory);
         }
         let state = self.entry.state();
@@ -408,34 +378,22 @@ fn nested<'py, B: LuaBackend>(
     // Noted at once, so that it is given back whatever happens, and found again in a cycle.
     seen.tables.insert(object.as_ptr() as usize, table);
     seen._objects.push(object.clone());
-    // SAFETY: the calling thread's.
-    if !unsafe { Thread::this().as_ref() }.has_room() {
+    if !has_room() {
         return Err(too_deep().into());
     }
-    // SAFETY: attached; paired below.
-    if unsafe {
-        ffi::Py_EnterRecursiveCall(c" while converting nested data to Lua tables".as_ptr())
-    } != 0
-    {
-        return Err(PyErr::fetch(entry.py).into());
-    }
-    let mut filler = Filler { entry, table, next: 1, chunk: Chunk::default() };
-    let result = filler.add(object, Some(seen)).and_then(|()| filler.flush());
-    // SAFETY: attached; paired with the one above.
-    unsafe { ffi::Py_LeaveRecursiveCall() };
-    result.map(|()| Some(table))
+    fallible::one_deeper(entry.py, c" while converting nested data to Lua tables", || {
+        let mut filler = Filler { entry, table, next: 1, chunk: Chunk::default() };
+        filler.add(object, Some(seen)).and_then(|()| filler.flush())
+    })?;
+    Ok(Some(table))
 }
 
 /// Lists, dicts and whatever counts as a sequence or a mapping; strings do not.
 fn becomes_table(object: &Bound<'_, PyAny>) -> PyResult<bool> {
-    let pointer = object.as_ptr();
-    // SAFETY: a live object.
-    let plain = unsafe {
-        ffi::PyLong_Check(pointer) != 0
-            || ffi::PyFloat_Check(pointer) != 0
-            || pointer == ffi::Py_None()
-            || object::is_lua_object(pointer)
-    };
+    let plain = object.is_instance_of::<PyInt>()
+        || object.is_instance_of::<PyFloat>()
+        || object.is_none()
+        || Alive::of(object).is_wrapper();
     if plain || object.is_instance_of::<PyString>() || object.is_instance_of::<PyBytes>() {
         return Ok(false);
     }

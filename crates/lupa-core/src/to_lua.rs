@@ -3,23 +3,21 @@
 //!
 //! So no Python code ever runs while a half-made call or table is on the Lua stack, and what may
 //! raise a Lua error owns nothing. A plain value cannot outlive the object that it was made from: see [`Prepared`].
+#![forbid(unsafe_code)]
 
 use lua_api::{LuaBackend, Raising, Ref, State, value};
 use pyo3::exceptions::PyOverflowError;
-use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString};
+use pyo3::types::{PyBytes, PyFloat, PyInt, PyString};
 
-use crate::alive::Alive;
-use crate::boxes::{PyBox, View};
+use crate::alive::{Alive, Kind};
+use crate::boxes::{NewBox, View};
 use crate::encoding::Encoding;
 use crate::error::{Error, Result, raised};
 use crate::fallible;
-use crate::from_lua::{from_lua, live_box};
+use crate::from_lua::from_lua;
 use crate::imported::Name;
-use crate::object;
 use crate::protocol::ProtocolWrapper;
-use crate::quick;
 use crate::runtime::{Entry, Runtime};
 
 /// A Python object as a plain value, borrowed from an object that is held for `'a`.
@@ -91,10 +89,8 @@ impl<'py> Ready<'_, 'py> {
     pub(crate) fn value(&self) -> Prepared<'_> {
         match self {
             Ready::Plain(prepared) => *prepared,
-            // SAFETY: a `str`, which keeps the form that it had when this was made.
-            Ready::Text(text) => unsafe {
-                Prepared::Bytes(utf8(Alive::of(text)).unwrap_or_default())
-            },
+            // The `str` keeps the form that it had when this was made.
+            Ready::Text(text) => Prepared::Bytes(Alive::of(text).utf8().unwrap_or_default()),
             Ready::Bytes(bytes) => Prepared::Bytes(bytes.as_bytes()),
             Ready::Object(object, view) => Prepared::Object(Alive::of(object), *view),
             Ready::Reference(reference, _) => Prepared::Reference(*reference),
@@ -136,68 +132,18 @@ pub(crate) fn prepare_plain<'a, B: LuaBackend>(
     object: Alive<'a>,
     mode: Mode,
 ) -> Option<Prepared<'a>> {
-    let pointer = object.as_ptr();
-    // SAFETY: attached, as the entry says; alive; exact types are checked before they are used.
-    unsafe {
-        if ffi::PyLong_CheckExact(pointer) != 0 {
-            return quick::integer::<B>(object).map(Prepared::Integer);
+    match object.kind(entry.runtime()) {
+        Kind::Int(number) => number.map(Prepared::Integer),
+        Kind::Str(_) if matches!(entry.options.encoding, Encoding::Utf8) => {
+            object.utf8().map(Prepared::Bytes)
         }
-        if ffi::PyUnicode_CheckExact(pointer) != 0 {
-            if !matches!(entry.options.encoding, Encoding::Utf8) {
-                return None;
-            }
-            return utf8(object).map(Prepared::Bytes);
-        }
-        if ffi::PyFloat_CheckExact(pointer) != 0 {
-            return Some(Prepared::Float(ffi::PyFloat_AsDouble(pointer)));
-        }
-        if pointer == ffi::Py_None() {
-            return Some(if mode == Mode::NotNil { Prepared::PyNone } else { Prepared::Nil });
-        }
-        if pointer == ffi::Py_True() || pointer == ffi::Py_False() {
-            return Some(Prepared::Bool(pointer == ffi::Py_True()));
-        }
-        if object::is_lua_object(pointer) {
-            return object::reference_in(pointer, entry.runtime().owner())
-                .ok()
-                .map(Prepared::Reference);
-        }
-        if ffi::PyBytes_CheckExact(pointer) != 0 {
-            return Some(Prepared::Bytes(bytes(object)));
-        }
-    }
-    None
-}
-
-/// The UTF-8 form of a `str`, which lives as long as it does; `None` where there is none, as of lone
-/// surrogates, or no memory for it.
-///
-/// # Safety
-/// Attached; a `str`.
-#[inline(always)]
-pub(crate) unsafe fn utf8(text: Alive<'_>) -> Option<&[u8]> {
-    let mut len = 0;
-    // SAFETY: as the caller promises.
-    unsafe {
-        let start = ffi::PyUnicode_AsUTF8AndSize(text.as_ptr(), &raw mut len);
-        if start.is_null() {
-            ffi::PyErr_Clear();
-            return None;
-        }
-        Some(std::slice::from_raw_parts(start.cast(), len as usize))
-    }
-}
-
-/// The bytes of a `bytes` object.
-///
-/// # Safety
-/// Attached; a `bytes` object.
-#[inline(always)]
-pub(crate) unsafe fn bytes(object: Alive<'_>) -> &[u8] {
-    // SAFETY: as the caller promises.
-    unsafe {
-        let start = ffi::PyBytes_AsString(object.as_ptr());
-        std::slice::from_raw_parts(start.cast(), ffi::PyBytes_Size(object.as_ptr()) as usize)
+        Kind::Float(number) => Some(Prepared::Float(number)),
+        Kind::None if mode == Mode::NotNil => Some(Prepared::PyNone),
+        Kind::None => Some(Prepared::Nil),
+        Kind::Bool(truth) => Some(Prepared::Bool(truth)),
+        Kind::Wrapper(reference) => reference.map(Prepared::Reference),
+        Kind::Bytes => object.bytes().map(Prepared::Bytes),
+        Kind::Str(_) | Kind::Other => None,
     }
 }
 
@@ -206,31 +152,26 @@ fn other<'a, 'py, B: LuaBackend>(
     entry: &Entry<'py, B>,
     object: &'a Bound<'py, PyAny>,
 ) -> Result<Ready<'a, 'py>> {
-    let pointer = object.as_ptr();
-    // SAFETY: attached; the object is alive; types are checked before they are used.
-    unsafe {
-        if ffi::PyLong_Check(pointer) != 0 {
-            return integer(entry, object);
-        }
-        if ffi::PyUnicode_Check(pointer) != 0 {
-            return text(entry.runtime(), object);
-        }
-        if ffi::PyFloat_Check(pointer) != 0 {
-            return Ok(Ready::Plain(Prepared::Float(ffi::PyFloat_AsDouble(pointer))));
-        }
-        if object::is_lua_object(pointer) {
-            let reference = object::reference_in(pointer, entry.runtime().owner())?;
-            return Ok(Ready::Plain(Prepared::Reference(reference)));
-        }
-        if ffi::PyBytes_Check(pointer) != 0 {
-            return Ok(Ready::Plain(Prepared::Bytes(bytes(Alive::of(object)))));
-        }
+    if object.is_instance_of::<PyInt>() {
+        return integer(entry, object);
+    }
+    if let Ok(string) = object.cast::<PyString>() {
+        return text(entry.runtime(), string);
+    }
+    if let Ok(float) = object.cast::<PyFloat>() {
+        return Ok(Ready::Plain(Prepared::Float(float.value())));
+    }
+    if let Some(reference) = Alive::of(object).reference(entry.runtime()) {
+        return Ok(Ready::Plain(Prepared::Reference(reference?)));
+    }
+    if let Some(bytes) = Alive::of(object).bytes() {
+        return Ok(Ready::Plain(Prepared::Bytes(bytes)));
     }
     if let Some(array) = crate::array::prepare(entry, object)? {
         return Ok(array);
     }
     if let Ok(wrapper) = object.cast_exact::<ProtocolWrapper>() {
-        let (target, view) = wrapper.get().parts();
+        let (target, view) = wrapper.get().parts(entry.py);
         return Ok(Ready::Plain(Prepared::Object(target, view)));
     }
     let view = default_view(object)?;
@@ -241,8 +182,7 @@ static GETITEM: Name = Name::new(c"__getitem__");
 
 /// The view that an object gets by itself: items if it has `__getitem__`, else attributes.
 pub(crate) fn default_view(object: &Bound<'_, PyAny>) -> PyResult<View> {
-    // SAFETY: a live object.
-    let has_items = unsafe { crate::compat::type_has_subscript(object.as_ptr()) }
+    let has_items = crate::compat::type_has_subscript(object)
         || crate::compat::optional_attribute(object, &GETITEM.get(object.py())?)?.is_some();
     Ok(if has_items { View::ITEMS } else { View::ATTRIBUTES })
 }
@@ -252,8 +192,7 @@ fn integer<'a, 'py, B: LuaBackend>(
     entry: &Entry<'py, B>,
     object: &'a Bound<'py, PyAny>,
 ) -> Result<Ready<'a, 'py>> {
-    // SAFETY: attached; an int.
-    if let Some(number) = unsafe { quick::integer::<B>(Alive::of(object)) } {
+    if let Some(number) = Alive::of(object).integer::<B>() {
         return Ok(Ready::Plain(Prepared::Integer(number)));
     }
     match overflow_handler(entry, object)? {
@@ -280,7 +219,7 @@ pub(crate) fn overflow_handler<'py, B: LuaBackend>(
     if unset {
         return Ok(None);
     }
-    if !runtime.boxes.reserve(1) {
+    if !runtime.boxes.reserve(entry.py, 1) {
         return Err(Error::Memory);
     }
     let prepared = Prepared::Object(Alive::of(object), View::ATTRIBUTES);
@@ -328,19 +267,17 @@ fn replacement<'py, B: LuaBackend>(
         }
         kind => {
             if kind == value::USERDATA
-                && let Some((_, view)) = live_box(runtime, state, -1)
+                && let Some((_, view)) = runtime.boxes.find(state, -1)
             {
                 return Ok(Ready::Object(from_lua(runtime, py, state, -1)?, view));
             }
             let held = from_lua(runtime, py, state, -1)?;
-            // SAFETY: alive; checked to be a wrapper.
-            unsafe {
-                if !object::is_lua_object(held.as_ptr()) {
+            match Alive::of(&held).reference(runtime) {
+                Some(reference) => Ready::Reference(reference?, held),
+                None => {
                     let view = default_view(&held)?;
-                    return Ok(Ready::Object(held, view));
+                    Ready::Object(held, view)
                 }
-                let reference = object::reference_in(held.as_ptr(), runtime.owner())?;
-                Ready::Reference(reference, held)
             }
         }
     })
@@ -349,28 +286,12 @@ fn replacement<'py, B: LuaBackend>(
 #[inline]
 fn text<'a, 'py, B: LuaBackend>(
     runtime: &Runtime<B>,
-    object: &'a Bound<'py, PyAny>,
+    text: &'a Bound<'py, PyString>,
 ) -> Result<Ready<'a, 'py>> {
     match &runtime.options.encoding {
-        Encoding::Utf8 => {
-            let mut len = 0;
-            // SAFETY: attached; a `str`, which keeps its UTF-8 form for as long as it lives.
-            let text = unsafe {
-                let start = ffi::PyUnicode_AsUTF8AndSize(object.as_ptr(), &raw mut len);
-                if start.is_null() {
-                    return Err(PyErr::fetch(object.py()).into());
-                }
-                std::slice::from_raw_parts::<'a, u8>(start.cast(), len as usize)
-            };
-            Ok(Ready::Plain(Prepared::Bytes(text)))
-        }
-        Encoding::Bytes => {
-            Ok(Ready::Plain(Prepared::Object(Alive::of(object), default_view(object)?)))
-        }
-        encoding @ Encoding::Codec(_) => {
-            let text = object.cast::<PyString>().map_err(PyErr::from)?;
-            Ok(Ready::Bytes(encoding.encode(text)?))
-        }
+        Encoding::Utf8 => Ok(Ready::Plain(Prepared::Bytes(text.to_str()?.as_bytes()))),
+        Encoding::Bytes => Ok(Ready::Plain(Prepared::Object(Alive::of(text), default_view(text)?))),
+        encoding @ Encoding::Codec(_) => Ok(Ready::Bytes(encoding.encode(text)?)),
     }
 }
 
@@ -405,18 +326,19 @@ fn push_known<B: LuaBackend>(
     object: Alive<'_>,
     view: View,
 ) -> bool {
-    let wanted = (object.as_ptr(), view);
-    push_cached(runtime, state, cache_key::<B>(object), view, |found| found == wanted)
+    push_cached(runtime, state, cache_key::<B>(object), view, || {
+        runtime.boxes.find(state, -1) == Some((object.address(), view))
+    })
 }
 
-/// Pushes the box that the identity cache has under a key, if it is still there and the right one.
+/// Pushes the box that the identity cache has under a key, if it is still there and, on top, the right one.
 #[inline(always)]
 fn push_cached<B: LuaBackend>(
     runtime: &Runtime<B>,
     state: State<B>,
     key: i64,
     view: View,
-    is_right: impl FnOnce((*mut ffi::PyObject, View)) -> bool,
+    is_right: impl FnOnce() -> bool,
 ) -> bool {
     let Some(cache) = cache(runtime, view) else { return false };
     // What a script can reach with `debug.getregistry` is not trusted, here and elsewhere.
@@ -427,7 +349,7 @@ fn push_cached<B: LuaBackend>(
     state.push_integer(key);
     state.raw_get(-2);
     state.remove(-2);
-    if live_box(runtime, state, -1).is_some_and(is_right) {
+    if is_right() {
         return true;
     }
     state.pop(1);
@@ -449,20 +371,17 @@ pub(crate) fn push_method<B: LuaBackend>(
     let runtime = entry.runtime();
     // Negative, so that it is the key of no object.
     let key = -spread::<B>(identity.0 ^ identity.1 >> 4) - 1;
-    // SAFETY: what is in a box is alive.
-    let is_equal = |(found, _): (*mut ffi::PyObject, View)| unsafe {
-        crate::compat::method_identity(found) == Some(identity)
-    };
+    let is_equal = || runtime.boxes.find_method(entry.py, state, -1) == Some(identity);
     if push_cached(runtime, state, key, view, is_equal) {
         return Ok(());
     }
     let view = if view == View::ATTRIBUTES { default_view(method)? } else { view };
-    if !runtime.boxes.reserve(1) {
+    if !runtime.boxes.reserve(entry.py, 1) {
         return Err(Error::Memory);
     }
     let object = Alive::of(method);
     match state.protect_values(|raising| {
-        push_new(runtime, raising, object, view, key);
+        push_new(runtime, raising, object, view, 0, key);
         1
     }) {
         Ok(_) => Ok(()),
@@ -487,7 +406,7 @@ fn cache<B: LuaBackend>(runtime: &Runtime<B>, view: View) -> Option<Ref> {
 #[inline(always)]
 fn cache_key<B: LuaBackend>(object: Alive<'_>) -> i64 {
     const LEAST: usize = 2 * size_of::<usize>();
-    spread::<B>(object.as_ptr() as usize >> LEAST.ilog2())
+    spread::<B>(object.address() >> LEAST.ilog2())
 }
 
 /// A key below 2^52, so exact also where numbers are floats; another one for each number below that. LuaJIT hashes
@@ -515,12 +434,10 @@ pub(crate) fn push<B: LuaBackend>(
         Prepared::Bytes(bytes) => raising.push_bytes(bytes),
         Prepared::Object(object, View::ARRAY) => crate::array::push(runtime, raising, object),
         Prepared::Object(object, view) => {
-            push_new(runtime, raising, object, view, cache_key::<B>(object));
+            push_new(runtime, raising, object, view, 0, cache_key::<B>(object));
         }
         Prepared::Weighty(object, weight) => {
-            push_new(runtime, raising, object, View::ATTRIBUTES, cache_key::<B>(object));
-            // SAFETY: a new box is on top.
-            unsafe { runtime.boxes.weigh(raising.to_userdata(-1).cast(), weight) };
+            push_new(runtime, raising, object, View::ATTRIBUTES, weight, cache_key::<B>(object));
         }
         _ => raising.push_nil(),
     }
@@ -531,29 +448,13 @@ fn push_new<B: LuaBackend>(
     raising: Raising<'_, B>,
     object: Alive<'_>,
     view: View,
+    weight: u16,
     key: i64,
 ) {
-    let home = raising.new_userdata(size_of::<PyBox>()).cast::<PyBox>();
-    // Until it is filled, the box has no finalizer and is in no list, so an error may come.
-    if let Some(cache) = cache(runtime, view) {
-        raising.push_ref(cache);
-        if raising.type_of(-1) == value::TABLE {
-            raising.push_integer(key);
-            raising.push_value(-3);
-            raising.raw_set(-3);
-        }
-        raising.pop(1);
-    }
-    let Some(metatable) = runtime.anchors.metatable.get() else {
-        raising.error(c"the metatable of Python objects is gone");
-    };
-    raising.push_ref(metatable);
-    if raising.to_pointer(-1) as usize != runtime.anchors.metatable_address.get() {
-        raising.error(c"the metatable of Python objects is gone");
-    }
-    // SAFETY: attached, with the lock held; there is room for a slot; the memory is new.
-    unsafe { runtime.boxes.fill(home, object, view) };
-    raising.set_metatable(-2);
+    let new =
+        NewBox { object, view, weight, cache: cache(runtime, view).map(|cache| (cache, key)) };
+    let anchors = &runtime.anchors;
+    runtime.boxes.push(raising, new, (anchors.metatable.get(), anchors.metatable_address.get()));
 }
 
 /// Pushes a prepared value from ordinary code, in a protected call if it needs one.
@@ -570,7 +471,7 @@ pub(crate) fn push_protected<B: LuaBackend>(
     if push_plain(runtime, state, prepared) {
         return Ok(());
     }
-    if !runtime.boxes.reserve(1) {
+    if !runtime.boxes.reserve(entry.py, 1) {
         return Err(Error::Memory);
     }
     match state.protect_values(|raising| {

@@ -64,7 +64,7 @@ fn collect<B: LuaBackend>(entry: &Entry<'_, B>) {
         // A finalizer has raised, and the collection has ended early: that is all there is to do.
         state.pop(1);
     }
-    entry.runtime().drop_dead();
+    entry.runtime().drop_dead(entry.py);
 }
 
 /// The lengths of a shape: the integers from `first` on, or those of the one table there. With

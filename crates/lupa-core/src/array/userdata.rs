@@ -50,7 +50,8 @@ pub(super) fn find<B: LuaBackend>(
     if memory.is_null() || state.raw_len(index) < size_of::<ArrayBox>() {
         return None;
     }
-    let (object, view) = runtime.boxes.look_up(memory.cast())?;
+    // SAFETY: of that size, and on the stack.
+    let (object, view) = unsafe { runtime.boxes.look_up(memory.cast()) }?;
     (view == View::ARRAY).then_some((memory, object))
 }
 
@@ -114,7 +115,7 @@ pub(super) fn push_protected<B: LuaBackend>(
 ) -> Result<()> {
     ensure(entry)?;
     let runtime = entry.runtime();
-    if !runtime.boxes.reserve(1) {
+    if !runtime.boxes.reserve(entry.py, 1) {
         return Err(Error::Memory);
     }
     let owner = Alive::of(owner);
@@ -130,7 +131,7 @@ pub(super) fn push_protected<B: LuaBackend>(
 /// Gives up the array at `index`; says whether it was one.
 pub(super) fn release<B: LuaBackend>(runtime: &Runtime<B>, state: State<B>, index: i32) -> bool {
     let Some((found, _)) = find(runtime, state, index) else { return false };
-    // SAFETY: a genuine box; the lock is held, as always when Lua runs.
+    // SAFETY: a genuine box, on the stack.
     unsafe { runtime.boxes.bury(found.cast()) };
     true
 }

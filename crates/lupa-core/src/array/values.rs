@@ -15,7 +15,7 @@ use crate::attribute::Attributes as _;
 use crate::callback::{Failure, Outcome};
 use crate::error::raised;
 use crate::fallible;
-use crate::from_lua::{from_lua, live_box};
+use crate::from_lua::from_lua;
 use crate::runtime::Entry;
 use crate::to_lua;
 
@@ -71,7 +71,7 @@ pub(super) fn read<B: LuaBackend>(
     if state.type_of(index) == value::TABLE && kind.is_complex() {
         return Ok(read_complex(entry, state, index)?);
     }
-    if live_box(entry.runtime(), state, index).is_some() {
+    if entry.boxes.find(state, index).is_some() {
         let object = from_lua(entry.runtime(), entry.py, state, index)?;
         crate::sandbox::check_number(entry, &object)?;
         return Ok(from_python(&object)?);

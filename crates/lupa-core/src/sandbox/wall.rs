@@ -271,8 +271,7 @@ impl<B: LuaBackend> Callback<B> for Index {
         if matches!(target, Target::Item) || !is_method_of(&object, &name, &value)? {
             return push_object(entry, state, &value, Mode::Value);
         }
-        // SAFETY: a live object.
-        match unsafe { compat::fresh_method(value.as_ptr()) } {
+        match compat::fresh_method(Alive::of(&value)) {
             Some(method) => push_method(entry, state, &value, View::CALL, method)?,
             None => push_protected(entry, state, Prepared::Object(Alive::of(&value), View::CALL))?,
         }

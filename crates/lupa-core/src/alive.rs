@@ -12,6 +12,16 @@ use std::marker::PhantomData;
 use std::ptr::{NonNull, null_mut};
 
 use lua_api::{LuaBackend, Ref};
+#[cfg(not(any(Py_LIMITED_API, Py_GIL_DISABLED, PyPy, GraalPy)))]
+use pyo3::ffi::{
+    PyList_GET_ITEM as list_item, PyList_GET_SIZE as list_size, PyTuple_GET_ITEM as tuple_item,
+    PyTuple_GET_SIZE as tuple_size,
+};
+#[cfg(any(Py_LIMITED_API, Py_GIL_DISABLED, PyPy, GraalPy))]
+use pyo3::ffi::{
+    PyList_GetItem as list_item, PyList_Size as list_size, PyTuple_GetItem as tuple_item,
+    PyTuple_Size as tuple_size,
+};
 use pyo3::prelude::*;
 use pyo3::sync::critical_section::with_critical_section;
 use pyo3::types::PyDict;
@@ -279,29 +289,10 @@ impl<'a> Items<'a> {
         // SAFETY: attached; a list that no other thread changes, or a tuple; the index is checked against the length
         // of this moment.
         unsafe {
-            #[cfg(not(any(Py_LIMITED_API, Py_GIL_DISABLED, PyPy, GraalPy)))]
-            let item = if self.is_list {
-                if index >= ffi::PyList_GET_SIZE(source) {
-                    return None;
-                }
-                ffi::PyList_GET_ITEM(source, index)
-            } else {
-                if index >= ffi::PyTuple_GET_SIZE(source) {
-                    return None;
-                }
-                ffi::PyTuple_GET_ITEM(source, index)
-            };
-            #[cfg(any(Py_LIMITED_API, Py_GIL_DISABLED, PyPy, GraalPy))]
-            let item = if self.is_list {
-                if index >= ffi::PyList_Size(source) {
-                    return None;
-                }
-                ffi::PyList_GetItem(source, index)
-            } else {
-                if index >= ffi::PyTuple_Size(source) {
-                    return None;
-                }
-                ffi::PyTuple_GetItem(source, index)
+            let item = match self.is_list {
+                true if index < list_size(source) => list_item(source, index),
+                false if index < tuple_size(source) => tuple_item(source, index),
+                _ => return None,
             };
             (!item.is_null()).then_some(item)
         }

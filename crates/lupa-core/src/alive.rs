@@ -4,14 +4,14 @@
 //! so may any allocation in Lua, for it may run finalizers. So what is borrowed has a lifetime here: of the
 //! [`Bound`] that holds it, or of the call of a slot whose caller holds it.
 //!
-//! What a container has is not borrowed at all: [`Items`] and [`Pairs`] give its value ([`Kind`]), read in one step in
-//! which nothing runs, or a reference of one's own.
+//! What a container has is not borrowed at all: [`Items`] and [`Pairs`] push it in the step in which it is read, where
+//! that makes nothing run, or give a reference of one's own.
 
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 use std::ptr::{NonNull, null_mut};
 
-use lua_api::{LuaBackend, Ref};
+use lua_api::{LuaBackend, Ref, State};
 #[cfg(not(any(Py_LIMITED_API, Py_GIL_DISABLED, PyPy, GraalPy)))]
 use pyo3::ffi::{
     PyList_GET_ITEM as list_item, PyList_GET_SIZE as list_size, PyTuple_GET_ITEM as tuple_item,
@@ -30,7 +30,9 @@ use pyo3::{Borrowed, ffi};
 use crate::compat;
 use crate::error::Result;
 use crate::object;
-use crate::runtime::Runtime;
+use crate::quick;
+use crate::runtime::{Entry, Runtime};
+use crate::to_lua::Mode;
 use crate::types;
 
 /// A Python object that lives at least as long as `'a`, and a thread that is attached to Python for that time: whoever
@@ -43,15 +45,15 @@ pub(crate) struct Alive<'a>(NonNull<ffi::PyObject>, PhantomData<(&'a ffi::PyObje
 /// not memory of the object.
 #[derive(Clone, Copy)]
 pub(crate) enum Kind {
-    /// An `int`; `None` where Lua has no room for it.
-    Int(Option<i64>),
+    /// An `int` that Lua has room for.
+    Int(i64),
     /// A `str` at this address.
     Str(usize),
     Float(f64),
     None,
     Bool(bool),
-    /// The wrapper of a Lua value; `None` for one of another runtime.
-    Wrapper(Option<Ref>),
+    /// The wrapper of a Lua value of this runtime.
+    Wrapper(Ref),
     Bytes,
     Other,
 }
@@ -139,7 +141,7 @@ impl<'a> Alive<'a> {
         unsafe {
             let kind = ffi::Py_TYPE(object);
             if kind == &raw mut ffi::PyLong_Type {
-                Kind::Int(integer::<B>(object))
+                integer::<B>(object).map_or(Kind::Other, Kind::Int)
             } else if kind == &raw mut ffi::PyUnicode_Type {
                 Kind::Str(self.address())
             } else if kind == &raw mut ffi::PyFloat_Type {
@@ -151,7 +153,7 @@ impl<'a> Alive<'a> {
             } else if object == ffi::Py_False() {
                 Kind::Bool(false)
             } else if object::is_lua_object(object) {
-                Kind::Wrapper(object::reference_in(object, runtime.owner()).ok())
+                object::reference_in(object, runtime.owner()).map_or(Kind::Other, Kind::Wrapper)
             } else if kind == &raw mut ffi::PyBytes_Type {
                 Kind::Bytes
             } else {
@@ -267,11 +269,18 @@ impl<'a> Items<'a> {
         unsafe { ffi::PySequence_Size(self.object.as_ptr()) as usize }
     }
 
-    /// What the item is, if there are so many.
+    /// Pushes the item, if there are so many, and if that makes nothing run; else gives it.
     #[inline(always)]
-    pub(crate) fn kind<B: LuaBackend>(self, index: usize, runtime: &Runtime<B>) -> Option<Kind> {
-        // SAFETY: alive: nothing runs between the two.
-        self.borrowed(index).map(|item| unsafe { Alive::from_ptr(item) }.kind(runtime))
+    pub(crate) fn push_known<'py, B: LuaBackend>(
+        self,
+        entry: &Entry<'py, B>,
+        state: State<B>,
+        index: usize,
+    ) -> Option<Option<Bound<'py, PyAny>>> {
+        // SAFETY: alive, for nothing runs here.
+        let item = unsafe { Alive::from_ptr(self.borrowed(index)?) };
+        let known = quick::push_known(entry, state, item, Mode::Value);
+        Some((!known).then(|| item.borrow(entry.py).to_owned()))
     }
 
     /// The item, if there are so many.
@@ -299,32 +308,42 @@ impl<'a> Items<'a> {
     }
 }
 
+type Rest<'py> = (Option<Bound<'py, PyAny>>, Option<Bound<'py, PyAny>>);
+
 /// What is in a dict. A position is 0, or behind a pair that was given; with any other number there is some pair, or
 /// none, as Python says of itself.
 #[derive(Clone, Copy)]
 pub(crate) struct Pairs<'a>(&'a Bound<'a, PyDict>);
 
 impl<'a> Pairs<'a> {
-    #[inline(always)]
     pub(crate) fn of(dict: &'a Bound<'a, PyDict>) -> Self {
         Pairs(dict)
     }
 
     /// How many there are at this moment.
-    #[inline(always)]
     pub(crate) fn len(self) -> usize {
         self.0.len()
     }
 
-    /// What the pair at a position is, and the position after it.
+    /// Pushes the key at a position, and the value if the key was pushed, where that makes nothing run; gives those that
+    /// were not pushed, and the position after the pair.
     #[inline(always)]
-    pub(crate) fn kinds<B: LuaBackend>(
+    pub(crate) fn push_known<'py, B: LuaBackend>(
         self,
+        entry: &Entry<'py, B>,
+        state: State<B>,
         position: isize,
-        runtime: &Runtime<B>,
-    ) -> Option<(Kind, Kind, isize)> {
-        self.read(position, |key, value| (key.kind(runtime), value.kind(runtime)))
-            .map(|((key, value), after)| (key, value, after))
+    ) -> Option<(Rest<'py>, isize)> {
+        self.read(position, |key, value| {
+            let hold = |object: Alive<'_>| Some(object.borrow(entry.py).to_owned());
+            if !quick::push_known(entry, state, key, Mode::NotNil) {
+                (hold(key), hold(value))
+            } else if !quick::push_known(entry, state, value, Mode::Value) {
+                (None, hold(value))
+            } else {
+                (None, None)
+            }
+        })
     }
 
     /// The key at a position, and the position after it.
@@ -421,9 +440,10 @@ impl<'py> Held<'py> {
         loop {
             let mut objects = self.0.borrow_mut();
             let last = if objects.len() > before { objects.pop() } else { None };
+            let done = objects.len() <= before;
             // What is dropped may run any code.
-            drop(objects);
-            if last.is_none() {
+            drop((objects, last));
+            if done {
                 return;
             }
         }

@@ -258,9 +258,8 @@ impl<'s, 'py> Received<'s, 'py> {
     /// The arguments so far.
     #[inline(always)]
     pub(crate) fn as_slice(&self) -> &[Bound<'py, PyAny>] {
-        let given = &self.places[1..=self.count];
-        // SAFETY: these have been written.
-        unsafe { std::slice::from_raw_parts(given.as_ptr().cast(), given.len()) }
+        // SAFETY: so many have been written, after the first one.
+        unsafe { std::slice::from_raw_parts(self.places.as_ptr().add(1).cast(), self.count) }
     }
 
     /// Calls with these arguments.
@@ -295,9 +294,9 @@ impl<'s, 'py> Received<'s, 'py> {
 impl Drop for Received<'_, '_> {
     #[inline(always)]
     fn drop(&mut self) {
-        for argument in self.places.iter_mut().skip(1).take(self.count) {
+        for place in 1..=self.count {
             // SAFETY: written, and not dropped before.
-            unsafe { argument.assume_init_drop() };
+            unsafe { self.places.get_unchecked_mut(place).assume_init_drop() };
         }
     }
 }

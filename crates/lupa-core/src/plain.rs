@@ -9,6 +9,7 @@
 use std::cell::Cell;
 
 use lua_api::{LuaBackend, Raising};
+use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::alive::{Alive, Held, Items, Kind, Pairs};
@@ -44,7 +45,7 @@ impl<B: LuaBackend> Clone for Plain<'_, '_, B> {
 
 impl<B: LuaBackend> Copy for Plain<'_, '_, B> {}
 
-impl<B: LuaBackend> Plain<'_, '_, B> {
+impl<'py, B: LuaBackend> Plain<'_, 'py, B> {
     /// Puts the items of a list or tuple from `start` on into the table at `table`, as its items from
     /// `next` on, up to the first that is not plain; gives their number.
     pub(crate) fn items(
@@ -55,20 +56,24 @@ impl<B: LuaBackend> Plain<'_, '_, B> {
         start: usize,
         next: i64,
     ) -> usize {
-        let runtime = self.entry.runtime();
-        let state = raising.state();
         let mut done = 0;
-        while let Some(item) = source.kind(start + done, runtime) {
-            if !quick::push_known(self.entry, state, item, Mode::Value) {
-                let Some(item) = source.get(self.entry.py, start + done) else { break };
-                if self.held.with(item, |item| self.push(raising, item)) != Some(true) {
-                    break;
-                }
+        while let Some(pushed) = self.item(raising, source, start + done) {
+            if !pushed {
+                break;
             }
             raising.raw_seti(table, next + done as i64);
             done += 1;
         }
         done
+    }
+
+    /// Pushes an item, if there are so many; gives whether it is plain.
+    #[inline(always)]
+    fn item(self, raising: Raising<'_, B>, source: Items<'_>, index: usize) -> Option<bool> {
+        match source.push_known(self.entry, raising.state(), index)? {
+            None => Some(true),
+            Some(item) => Some(self.held.with(item, |item| self.push(raising, item)) == Some(true)),
+        }
     }
 
     /// Puts what is in a dict from `position` on into the table at `table`, up to the first pair that
@@ -80,13 +85,11 @@ impl<B: LuaBackend> Plain<'_, '_, B> {
         source: Pairs<'_>,
         position: &Cell<isize>,
     ) -> bool {
-        let runtime = self.entry.runtime();
-        let state = raising.state();
-        while let Some((key, value, after)) = source.kinds(position.get(), runtime) {
+        loop {
             let top = raising.top();
-            let known = quick::push_known(self.entry, state, key, Mode::NotNil);
-            let pushed = known && quick::push_known(self.entry, state, value, Mode::Value)
-                || self.pair(raising, source, position.get(), known);
+            let Some((pushed, after)) = self.pair(raising, source, position.get()) else {
+                return true;
+            };
             if !pushed {
                 raising.set_top(top);
                 return false;
@@ -94,28 +97,31 @@ impl<B: LuaBackend> Plain<'_, '_, B> {
             raising.raw_set(table);
             position.set(after);
         }
-        true
     }
 
-    /// Pushes the pair of a dict at a position, of which the key is pushed already, if it is `known`.
+    /// Pushes the pair of a dict at a position, if there is one; gives whether it is plain, and the position after it.
+    #[inline(always)]
     fn pair(
         self,
         raising: Raising<'_, B>,
         source: Pairs<'_>,
         position: isize,
-        known: bool,
-    ) -> bool {
-        // What pushing the one runs may change the dict, so the value is held first.
-        let Some((value, _)) = source.value(self.entry.py, position) else { return false };
+    ) -> Option<(bool, isize)> {
+        let ((key, value), after) = source.push_known(self.entry, raising.state(), position)?;
+        let Some(value) = value else { return Some((true, after)) };
+        // What pushing the one runs may let go of the other.
         let pushed = self.held.with(value, |value| {
-            (known || self.key(raising, source, position)) && self.push(raising, value)
+            let known = match key {
+                None => true,
+                Some(key) => self.key(raising, key),
+            };
+            known && self.push(raising, value)
         });
-        pushed == Some(true)
+        Some((pushed == Some(true), after))
     }
 
-    /// Pushes the key at a position.
-    fn key(self, raising: Raising<'_, B>, source: Pairs<'_>, position: isize) -> bool {
-        let Some((key, _)) = source.key(self.entry.py, position) else { return false };
+    /// Pushes a key.
+    fn key(self, raising: Raising<'_, B>, key: Bound<'py, PyAny>) -> bool {
         let pushed = self.held.with(key, |key| {
             self.push_short(raising, key, Mode::NotNil) || self.push_string(raising, key)
         });
@@ -162,7 +168,11 @@ impl<B: LuaBackend> Plain<'_, '_, B> {
             return false;
         }
         let borrowed = object.borrow(self.entry.py);
-        let dict = borrowed.cast_exact::<PyDict>().ok();
+        let dict = if borrowed.is_exact_instance_of::<PyDict>() {
+            borrowed.cast_exact::<PyDict>().ok()
+        } else {
+            None
+        };
         let items = Items::of(object);
         if dict.is_none() && items.is_none() || object.references() != 2 || !has_room() {
             return false;

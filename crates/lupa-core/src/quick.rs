@@ -45,10 +45,10 @@ pub(crate) fn push_held<B: LuaBackend>(
 pub(crate) fn push_known<B: LuaBackend>(
     entry: &Entry<'_, B>,
     state: State<B>,
-    object: Kind,
+    object: Alive<'_>,
     mode: Mode,
 ) -> bool {
-    push_unless(entry, state, object, mode, || None)
+    push_unless(entry, state, object.kind(entry.runtime()), mode, || None)
 }
 
 #[inline(always)]
@@ -60,7 +60,7 @@ fn push_unless<B: LuaBackend>(
     unknown: impl FnOnce() -> Option<Ref>,
 ) -> bool {
     match object {
-        Kind::Int(Some(number)) => state.push_integer(number),
+        Kind::Int(number) => state.push_integer(number),
         Kind::Str(address) => {
             let known = entry.runtime().strings.sent(address);
             let Some(reference) = known.or_else(unknown) else { return false };
@@ -72,8 +72,8 @@ fn push_unless<B: LuaBackend>(
             Mode::NotNil => return false,
         },
         Kind::Bool(truth) => state.push_bool(truth),
-        Kind::Wrapper(Some(reference)) => state.push_ref(reference),
-        Kind::Int(None) | Kind::Wrapper(None) | Kind::Bytes | Kind::Other => return false,
+        Kind::Wrapper(reference) => state.push_ref(reference),
+        Kind::Bytes | Kind::Other => return false,
     }
     true
 }
@@ -171,7 +171,7 @@ fn replace_in_table<B: LuaBackend>(
 /// The position that an `int` is.
 #[inline(always)]
 fn position<B: LuaBackend>(object: Kind) -> Option<i64> {
-    let Kind::Int(Some(number)) = object else { return None };
+    let Kind::Int(number) = object else { return None };
     let (least, most) = B::POSITION_RANGE;
     (least..=most).contains(&number).then_some(number)
 }

@@ -133,7 +133,7 @@ pub(crate) fn prepare_plain<'a, B: LuaBackend>(
     mode: Mode,
 ) -> Option<Prepared<'a>> {
     match object.kind(entry.runtime()) {
-        Kind::Int(number) => number.map(Prepared::Integer),
+        Kind::Int(number) => Some(Prepared::Integer(number)),
         Kind::Str(_) if matches!(entry.options.encoding, Encoding::Utf8) => {
             object.utf8().map(Prepared::Bytes)
         }
@@ -141,7 +141,7 @@ pub(crate) fn prepare_plain<'a, B: LuaBackend>(
         Kind::None if mode == Mode::NotNil => Some(Prepared::PyNone),
         Kind::None => Some(Prepared::Nil),
         Kind::Bool(truth) => Some(Prepared::Bool(truth)),
-        Kind::Wrapper(reference) => reference.map(Prepared::Reference),
+        Kind::Wrapper(reference) => Some(Prepared::Reference(reference)),
         Kind::Bytes => object.bytes().map(Prepared::Bytes),
         Kind::Str(_) | Kind::Other => None,
     }
@@ -155,10 +155,15 @@ fn other<'a, 'py, B: LuaBackend>(
     if object.is_instance_of::<PyInt>() {
         return integer(entry, object);
     }
-    if let Ok(string) = object.cast::<PyString>() {
+    // To be asked costs less than an error of `cast`.
+    if object.is_instance_of::<PyString>()
+        && let Ok(string) = object.cast::<PyString>()
+    {
         return text(entry.runtime(), string);
     }
-    if let Ok(float) = object.cast::<PyFloat>() {
+    if object.is_instance_of::<PyFloat>()
+        && let Ok(float) = object.cast::<PyFloat>()
+    {
         return Ok(Ready::Plain(Prepared::Float(float.value())));
     }
     if let Some(reference) = Alive::of(object).reference(entry.runtime()) {

@@ -143,7 +143,7 @@ impl Thread {
 
     /// This thread works on no instance, until Lua runs again.
     #[inline(always)]
-    pub fn leave(&self) {
+    pub(crate) fn leave(&self) {
         self.instance.set(null());
     }
 
@@ -320,6 +320,15 @@ impl<B: LuaBackend> Instance<B> {
             if self.stacks.is_mixed() {
                 self.settle_mixed(thread, l);
             }
+        }
+    }
+
+    /// Whoever has entered leaves.
+    #[inline(always)]
+    pub fn leave(&self) {
+        // SAFETY: null, or the calling thread's, which has entered.
+        if let Some(thread) = unsafe { self.thread.get().as_ref() } {
+            thread.leave();
         }
     }
 

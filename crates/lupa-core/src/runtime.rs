@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, OnceCell};
 use std::ops::Deref;
-use std::ptr::{NonNull, null_mut};
+use std::ptr::{null, null_mut};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -174,13 +174,12 @@ impl<B: LuaBackend> Runtime<B> {
         self.instance.set_thread(thread);
         // SAFETY: the calling thread's, which has the lock.
         unsafe { thread.as_ref().tell_room(self.instance.watch()) };
-        let below = self.vitals.gil.take_out();
         let entry = Entry { runtime: self, py, state: self.instance.state() };
+        let mut guard = Guard { entry, rest: None };
         // SAFETY: the calling thread's.
         let before = unsafe { thread.as_ref() }.instance();
-        let mut guard = Guard { entry, thread, before, below: None, own: None, limits: None };
-        if nested || greenlets::may_be_there(py) {
-            guard.enter_among_others(nested, below)?;
+        if nested || !before.is_null() || greenlets::may_be_there(py) {
+            guard.enter_among_others(nested, before)?;
         }
         if !self.instance.is_open() {
             return Err(Error::Closed);
@@ -463,7 +462,12 @@ impl<'a, B: LuaBackend> Entry<'a, B> {
 /// The lock held for one operation from Python; what is due is done when it ends.
 pub(crate) struct Guard<'a, B: LuaBackend> {
     entry: Entry<'a, B>,
-    thread: NonNull<Thread>,
+    // What most have nothing of.
+    rest: Option<Box<Rest>>,
+}
+
+/// What the end of an operation puts back.
+struct Rest {
     // What this thread worked on before.
     before: *const (),
     below: Option<Below>,
@@ -471,6 +475,12 @@ pub(crate) struct Guard<'a, B: LuaBackend> {
     own: Option<OwnStack>,
     // The limits that held before.
     limits: Option<Active>,
+}
+
+impl Default for Rest {
+    fn default() -> Self {
+        Rest { before: null(), below: None, own: None, limits: None }
+    }
 }
 
 /// What runs below an entry that no callback has led to: C code that Lua has called came to Python by itself
@@ -481,6 +491,14 @@ struct Below {
 }
 
 impl<B: LuaBackend> Guard<'_, B> {
+    fn rest(&mut self) -> &mut Rest {
+        self.rest.get_or_insert_default()
+    }
+
+    fn has_own_stack(&self) -> bool {
+        self.rest.as_ref().is_some_and(|rest| rest.own.is_some())
+    }
+
     /// What is to be done when an operation begins.
     #[cold]
     fn begin_due(&mut self, nested: bool) -> Result<()> {
@@ -494,7 +512,7 @@ impl<B: LuaBackend> Guard<'_, B> {
         }
         if runtime.due.has(due::LIMITS) {
             let scopes = scope::of(py, runtime.id)?;
-            let inside = nested && self.own.is_none();
+            let inside = nested && !self.has_own_stack();
             let limits = runtime.stops.limits.borrow();
             let mut active = if inside { limits.active.clone() } else { Active::default() };
             for scope in scopes {
@@ -506,7 +524,7 @@ impl<B: LuaBackend> Guard<'_, B> {
                 active.deadlines.push(timeout.into());
             }
             drop(limits);
-            self.limits = Some(runtime.change_limits(state, active));
+            self.rest().limits = Some(runtime.change_limits(state, active));
             runtime.expect_deadline();
         }
         Ok(())
@@ -515,12 +533,13 @@ impl<B: LuaBackend> Guard<'_, B> {
     /// A time limit for what is left of this operation.
     pub(crate) fn limit(&mut self, timeout: Seconds) {
         let runtime = self.entry.runtime;
+        let alone = runtime.is_outermost() || self.has_own_stack();
         {
             let mut limits = runtime.stops.limits.borrow_mut();
-            let before = self.limits.get_or_insert_with(|| limits.active.clone());
+            let before = self.rest().limits.get_or_insert_with(|| limits.active.clone());
             // In the place of the runtime's own.
             let around = before.deadlines.len().min(limits.active.deadlines.len());
-            let around = if runtime.is_outermost() || self.own.is_some() { 0 } else { around };
+            let around = if alone { 0 } else { around };
             limits.active.deadlines.truncate(around);
             limits.active.deadlines.push(timeout.into());
         }
@@ -540,7 +559,7 @@ impl<B: LuaBackend> Guard<'_, B> {
             }
         }
         let outermost = runtime.is_outermost();
-        if let Some(limits) = self.limits.take() {
+        if let Some(limits) = self.rest.as_mut().and_then(|rest| rest.limits.take()) {
             let limits = if outermost { Active::default() } else { limits };
             runtime.change_limits(state, limits);
         }
@@ -554,11 +573,15 @@ impl<B: LuaBackend> Guard<'_, B> {
         }
     }
 
-    /// Others may be inside: finds the stack to work on. `below` is what [`crate::gil::Gil::take_out`] gave.
+    /// Others may be inside: finds the stack to work on.
     #[cold]
     #[inline(never)]
-    fn enter_among_others(&mut self, nested: bool, below: *mut ffi::PyThreadState) -> Result<()> {
+    fn enter_among_others(&mut self, nested: bool, before: *const ()) -> Result<()> {
         let runtime = self.entry.runtime;
+        if !before.is_null() {
+            self.rest().before = before;
+        }
+        let below = runtime.vitals.gil.take_out();
         let found = self.find_stack(nested);
         if below.is_null() {
             return found.map(drop);
@@ -596,7 +619,7 @@ impl<B: LuaBackend> Guard<'_, B> {
             return Err(Error::Switched);
         }
         let (own, state) = instance.take_stack().ok_or(Error::Switched)?;
-        self.own = Some(own);
+        self.rest().own = Some(own);
         self.entry.state = state;
         runtime.due.set(due::MIXED);
         runtime.change();
@@ -614,7 +637,7 @@ impl<B: LuaBackend> Guard<'_, B> {
         runtime.change();
         match runtime.instance.enter_again() {
             Some(current) => {
-                self.below = Some(Below { saved, current });
+                self.rest().below = Some(Below { saved, current });
                 self.entry.state = runtime.instance.state();
                 Ok(())
             }
@@ -622,6 +645,20 @@ impl<B: LuaBackend> Guard<'_, B> {
                 runtime.vitals.gil.put_back(saved);
                 Err(Error::Compiled)
             }
+        }
+    }
+
+    /// Puts back what was there before.
+    #[cold]
+    fn put_back(&self, rest: Rest) {
+        if let Some(below) = rest.below {
+            self.leave_again(below);
+        }
+        if let Some(own) = rest.own {
+            self.entry.runtime.instance.give_back(own);
+        }
+        if !rest.before.is_null() {
+            go_back(rest.before);
         }
     }
 
@@ -636,15 +673,13 @@ impl<B: LuaBackend> Guard<'_, B> {
 }
 
 /// What this thread worked on before may go on; with greenlets it may also have ended.
-#[cold]
-#[inline(never)]
-fn go_back(thread: &Thread, before: *const ()) {
+fn go_back(before: *const ()) {
     if greenlets::are_there() && !waiting::is_inside(before.addr()) {
-        thread.leave();
         return;
     }
-    // SAFETY: without greenlets, who has entered before leaves later; with them, it was found to be there.
-    unsafe { thread.go_back_to(before) };
+    // SAFETY: the calling thread's. Without greenlets, who has entered before leaves later; with them, it was found to
+    // be there.
+    unsafe { Thread::this().as_ref().go_back_to(before) };
 }
 
 impl<'a, B: LuaBackend> Deref for Guard<'a, B> {
@@ -664,21 +699,12 @@ impl<B: LuaBackend> Drop for Guard<'_, B> {
         if runtime.ahead.is_held() {
             runtime.ahead.clear(&self.entry);
         }
-        if runtime.due.any() || self.limits.is_some() {
+        if runtime.due.any() || self.rest.is_some() {
             self.end_due();
         }
-        if let Some(below) = self.below.take() {
-            self.leave_again(below);
-        }
-        if let Some(own) = self.own.take() {
-            runtime.instance.give_back(own);
-        }
-        // SAFETY: of the thread that made the guard, which is this one.
-        let thread = unsafe { self.thread.as_ref() };
-        if self.before.is_null() {
-            thread.leave();
-        } else {
-            go_back(thread, self.before);
+        runtime.instance.leave();
+        if let Some(rest) = self.rest.take() {
+            self.put_back(*rest);
         }
         runtime.vitals.lock.release();
     }

@@ -53,7 +53,7 @@ thread_local! {
 const STACK_MARGIN: usize = 192 << 10;
 
 /// What that is at least: most of it is for buffers of 8 KiB, of which a function of Lua's libraries may have two.
-const LEAST_MARGIN: usize = 32 << 10;
+pub(crate) const LEAST_MARGIN: usize = 32 << 10;
 
 /// What the compiler takes at most, for 200 levels.
 const MOST_TO_COMPILE: usize = 256 << 10;
@@ -108,13 +108,23 @@ impl Thread {
     #[inline(always)]
     pub unsafe fn tell_room(&self, watch: &Watch) {
         let here = 0_u8;
-        let limit = self.stack_limit.get();
         let here = (&raw const here).addr();
+        if !watch.knows_room_at(here) {
+            // SAFETY: as the caller promises.
+            unsafe { self.tell_room_at(watch, here) };
+        }
+    }
+
+    /// # Safety
+    /// As for [`Thread::tell_room`].
+    #[cold]
+    unsafe fn tell_room_at(&self, watch: &Watch, here: usize) {
+        let limit = self.stack_limit.get();
         let soft = limit.max(here.saturating_sub(MOST_NESTING));
         let coroutines = limit.max(here.saturating_sub(MOST_NESTING / 2));
         let reserve = limit.saturating_sub(self.stack_end.get()) / 2;
         // SAFETY: as the caller promises.
-        unsafe { watch.set_room(soft, soft.saturating_sub(reserve), coroutines) };
+        unsafe { watch.set_room(here, soft, soft.saturating_sub(reserve), coroutines) };
     }
 
     /// Whether this is the thread that handles signals, if that is known: [`Thread::set_main`].

@@ -58,6 +58,11 @@ pub struct Outside {
     pub hand_on: Option<unsafe extern "C-unwind" fn(*mut lua_State, *mut lua_State)>,
 }
 
+/// How far from where it was told the room need not be told again, in bytes.
+const NEARBY: usize = 8 << 10;
+
+const _: () = assert!(2 * NEARBY < crate::instance::LEAST_MARGIN);
+
 /// The end of the system's stack, as Lua itself looks at it where its C functions nest: `struct lupa_room`
 /// of `lua-build/c/room.h`.
 #[repr(C)]
@@ -123,6 +128,8 @@ pub struct Watch {
     hooks: &'static Hooks,
     hook: lua_Hook,
     room: AtomicPtr<Room>,
+    // Where on its stack the thread that runs Lua was when it said how much room there is.
+    told_at: Cell<usize>,
     held: AtomicBool,
     guarded: UnsafeCell<Guarded>,
     counting: AtomicBool,
@@ -149,6 +156,7 @@ impl Watch {
             hooks,
             hook,
             room: AtomicPtr::new(null_mut()),
+            told_at: Cell::new(0),
             held: AtomicBool::new(false),
             guarded: UnsafeCell::default(),
             counting: AtomicBool::new(false),
@@ -183,13 +191,20 @@ impl Watch {
         }
     }
 
+    /// Whether what Lua was told is true of this place: it was told at one nearby. That is on the same stack, since at
+    /// the end of each there is more than that which is used by nobody who enters.
+    #[inline(always)]
+    pub(crate) fn knows_room_at(&self, here: usize) -> bool {
+        here.wrapping_sub(self.told_at.get()).wrapping_add(NEARBY) < 2 * NEARBY
+    }
+
     /// Tells Lua where the stack of this thread ends: `soft` is where it raises an error, `hard` until where
     /// it may handle that; below `coroutines`, LuaJIT resumes no coroutine.
     ///
     /// # Safety
     /// This thread has the Lua to itself.
-    #[inline(always)]
-    pub(crate) unsafe fn set_room(&self, soft: usize, hard: usize, coroutines: usize) {
+    pub(crate) unsafe fn set_room(&self, at: usize, soft: usize, hard: usize, coroutines: usize) {
+        self.told_at.set(at);
         // SAFETY: null, or a field of the global state, which is there until `set_running` forgets it; no other
         // thread runs Lua.
         if let Some(room) = unsafe { self.room.load(Ordering::Relaxed).as_ref() } {

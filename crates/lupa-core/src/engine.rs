@@ -182,7 +182,7 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
         let runtime = handle::<B>(state);
         let mut entry = runtime.enter_for(state.py(), timeout)?;
         if let Some(timeout) = timeout {
-            entry.limit(timeout);
+            entry.limit(timeout)?;
         }
         let stack = entry.state();
         let base = stack.top();

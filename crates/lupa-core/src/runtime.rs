@@ -1,6 +1,6 @@
 //! [`Runtime`]: one Lua with its lock, its options and the Python objects in it.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::ops::Deref;
 use std::ptr::{null, null_mut};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,6 +17,7 @@ use crate::chunks::Chunks;
 use crate::cursor::Ahead;
 use crate::encoding::Encoding;
 use crate::error::{Error, Result, raised};
+use crate::fallible;
 use crate::gil::Before;
 use crate::greenlets::{self, Greenlet};
 use crate::limits::{Active, Deadline, Seconds};
@@ -91,6 +92,8 @@ pub(crate) struct Runtime<B: LuaBackend> {
     pub(crate) without_gc: Cell<u32>,
     /// Who is inside, as long as one greenlet is.
     inside: Cell<Greenlet>,
+    // What operations that have begun put back in the end.
+    rests: RefCell<Vec<Option<Rest>>>,
     /// Lua is being closed.
     closing: Cell<bool>,
     // The Python object that owns this; borrowed.
@@ -125,6 +128,7 @@ impl<B: LuaBackend> Runtime<B> {
             base_memory: Cell::new(0),
             without_gc: Cell::new(0),
             inside: Cell::default(),
+            rests: RefCell::default(),
             closing: Cell::new(false),
             owner: Cell::new(null_mut()),
         }
@@ -175,7 +179,7 @@ impl<B: LuaBackend> Runtime<B> {
         // SAFETY: the calling thread's, which has the lock.
         unsafe { thread.as_ref().tell_room(self.instance.watch()) };
         let entry = Entry { runtime: self, py, state: self.instance.state() };
-        let mut guard = Guard { entry, rest: None };
+        let mut guard = Guard { entry, rest: 0 };
         // SAFETY: the calling thread's.
         let before = unsafe { thread.as_ref() }.instance();
         if nested || !before.is_null() || greenlets::may_be_there(py) {
@@ -462,8 +466,8 @@ impl<'a, B: LuaBackend> Entry<'a, B> {
 /// The lock held for one operation from Python; what is due is done when it ends.
 pub(crate) struct Guard<'a, B: LuaBackend> {
     entry: Entry<'a, B>,
-    // What most have nothing of.
-    rest: Option<Box<Rest>>,
+    // The number of what is to be put back in the end; 0 where there is nothing, as for most.
+    rest: usize,
 }
 
 /// What the end of an operation puts back.
@@ -491,12 +495,28 @@ struct Below {
 }
 
 impl<B: LuaBackend> Guard<'_, B> {
-    fn rest(&mut self) -> &mut Rest {
-        self.rest.get_or_insert_default()
+    /// Notes what is to be put back.
+    fn note<R>(&mut self, work: impl FnOnce(&mut Rest) -> R) -> Result<R> {
+        let mut all = self.entry.runtime.rests.try_borrow_mut().map_err(|_| Error::Memory)?;
+        if self.rest == 0 {
+            let free = all.iter().position(Option::is_none);
+            if free.is_none() {
+                fallible::push(&mut all, None)?;
+            }
+            self.rest = free.unwrap_or(all.len() - 1) + 1;
+        }
+        Ok(work(all[self.rest - 1].get_or_insert_default()))
+    }
+
+    fn take_rest(&mut self) -> Option<Rest> {
+        let index = std::mem::take(&mut self.rest).checked_sub(1)?;
+        self.entry.runtime.rests.borrow_mut().get_mut(index)?.take()
     }
 
     fn has_own_stack(&self) -> bool {
-        self.rest.as_ref().is_some_and(|rest| rest.own.is_some())
+        let index = self.rest.wrapping_sub(1);
+        let all = self.entry.runtime.rests.borrow();
+        matches!(all.get(index), Some(Some(Rest { own: Some(_), .. })))
     }
 
     /// What is to be done when an operation begins.
@@ -524,32 +544,38 @@ impl<B: LuaBackend> Guard<'_, B> {
                 active.deadlines.push(timeout.into());
             }
             drop(limits);
-            self.rest().limits = Some(runtime.change_limits(state, active));
+            let before = runtime.change_limits(state, active);
+            self.note(|rest| rest.limits = Some(before))?;
             runtime.expect_deadline();
         }
         Ok(())
     }
 
     /// A time limit for what is left of this operation.
-    pub(crate) fn limit(&mut self, timeout: Seconds) {
+    ///
+    /// # Errors
+    /// [`Error::Memory`].
+    pub(crate) fn limit(&mut self, timeout: Seconds) -> Result<()> {
         let runtime = self.entry.runtime;
         let alone = runtime.is_outermost() || self.has_own_stack();
         {
             let mut limits = runtime.stops.limits.borrow_mut();
-            let before = self.rest().limits.get_or_insert_with(|| limits.active.clone());
+            let active = limits.active.clone();
             // In the place of the runtime's own.
-            let around = before.deadlines.len().min(limits.active.deadlines.len());
+            let around = self.note(|rest| rest.limits.get_or_insert(active).deadlines.len())?;
+            let around = around.min(limits.active.deadlines.len());
             let around = if alone { 0 } else { around };
             limits.active.deadlines.truncate(around);
             limits.active.deadlines.push(timeout.into());
         }
         runtime.apply_limits(self.entry.state);
         runtime.expect_deadline();
+        Ok(())
     }
 
     /// What is to be done when an operation ends.
     #[cold]
-    fn end_due(&mut self) {
+    fn end_due(&mut self, limits: Option<Active>) {
         let Entry { runtime, py, state } = self.entry;
         if let Some(exception) = self.entry.take_stop() {
             // The operation has come to an end all the same, and its result stands.
@@ -559,7 +585,7 @@ impl<B: LuaBackend> Guard<'_, B> {
             }
         }
         let outermost = runtime.is_outermost();
-        if let Some(limits) = self.rest.as_mut().and_then(|rest| rest.limits.take()) {
+        if let Some(limits) = limits {
             let limits = if outermost { Active::default() } else { limits };
             runtime.change_limits(state, limits);
         }
@@ -579,7 +605,7 @@ impl<B: LuaBackend> Guard<'_, B> {
     fn enter_among_others(&mut self, nested: bool, before: *const ()) -> Result<()> {
         let runtime = self.entry.runtime;
         if !before.is_null() {
-            self.rest().before = before;
+            self.note(|rest| rest.before = before)?;
         }
         let below = runtime.vitals.gil.take_out();
         let found = self.find_stack(nested);
@@ -619,8 +645,8 @@ impl<B: LuaBackend> Guard<'_, B> {
             return Err(Error::Switched);
         }
         let (own, state) = instance.take_stack().ok_or(Error::Switched)?;
-        self.rest().own = Some(own);
         self.entry.state = state;
+        self.note(|rest| rest.own = Some(own))?;
         runtime.due.set(due::MIXED);
         runtime.change();
         if let Err(failure) = instance.refill_stacks(state) {
@@ -637,7 +663,7 @@ impl<B: LuaBackend> Guard<'_, B> {
         runtime.change();
         match runtime.instance.enter_again() {
             Some(current) => {
-                self.rest().below = Some(Below { saved, current });
+                self.note(|rest| rest.below = Some(Below { saved, current }))?;
                 self.entry.state = runtime.instance.state();
                 Ok(())
             }
@@ -648,9 +674,13 @@ impl<B: LuaBackend> Guard<'_, B> {
         }
     }
 
-    /// Puts back what was there before.
+    /// Ends where there is something due, or to be put back.
     #[cold]
-    fn put_back(&self, rest: Rest) {
+    #[inline(never)]
+    fn end_with_more(&mut self) {
+        let mut rest = self.take_rest().unwrap_or_default();
+        self.end_due(rest.limits.take());
+        self.entry.runtime.instance.leave();
         if let Some(below) = rest.below {
             self.leave_again(below);
         }
@@ -699,12 +729,10 @@ impl<B: LuaBackend> Drop for Guard<'_, B> {
         if runtime.ahead.is_held() {
             runtime.ahead.clear(&self.entry);
         }
-        if runtime.due.any() || self.rest.is_some() {
-            self.end_due();
-        }
-        runtime.instance.leave();
-        if let Some(rest) = self.rest.take() {
-            self.put_back(*rest);
+        if runtime.due.any() || self.rest != 0 {
+            self.end_with_more();
+        } else {
+            runtime.instance.leave();
         }
         runtime.vitals.lock.release();
     }

@@ -110,7 +110,7 @@ fn inner<B: LuaBackend, C: Callback<B>>(runtime: &Runtime<B>, l: *mut lua_State)
     runtime.change();
     let caller = runtime.instance.set_current(l);
     let state = runtime.instance.state();
-    let limits = if runtime.due.any() { runtime.suspend_limits(state) } else { None };
+    let limits = if runtime.due.any() { runtime.suspend_limits(state) } else { 0 };
     let count = {
         // SAFETY: attached just now, or all along.
         let py = unsafe { Python::assume_attached() };
@@ -127,7 +127,7 @@ fn inner<B: LuaBackend, C: Callback<B>>(runtime: &Runtime<B>, l: *mut lua_State)
     };
     runtime.instance.set_current(caller);
     runtime.instance.settle(l);
-    if limits.is_some() || runtime.due.any() {
+    if limits != 0 || runtime.due.any() {
         runtime.resume_limits(state, limits);
     }
     runtime.detach_again(before);

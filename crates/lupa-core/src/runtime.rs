@@ -294,7 +294,8 @@ impl<B: LuaBackend> Runtime<B> {
     #[inline(always)]
     pub(crate) fn change(&self) {
         // Only the lock's owner writes it; the monitor reads it.
-        self.vitals.epoch.store(self.vitals.epoch.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        let next = self.vitals.epoch.load(Ordering::Relaxed).wrapping_add(1);
+        self.vitals.epoch.store(next, Ordering::Relaxed);
     }
 
     /// Lets other Python threads run while Lua does. The lock is held.

@@ -72,6 +72,8 @@ pub(crate) struct Stops {
     // What Lua is being stopped with. Only the lock's owner uses these.
     exception: RefCell<Option<PyErr>>,
     pub(crate) limits: RefCell<Limits>,
+    // Those of whoever has called out of Lua, until it goes on.
+    suspended: RefCell<Vec<Option<Active>>>,
     /// How many scopes for this runtime have begun, in all contexts.
     pub(crate) scopes: AtomicUsize,
     // Whether LuaJIT's compiler was on when instructions began to be counted.
@@ -430,18 +432,31 @@ impl<B: LuaBackend> Runtime<B> {
     }
 
     /// Lua calls out, and others may enter meanwhile: what is to hold again when it goes on.
+    /// Gives a number for it; 0 is nothing.
     #[cold]
-    pub(crate) fn suspend_limits(&self, state: State<B>) -> Option<Active> {
+    #[inline(never)]
+    pub(crate) fn suspend_limits(&self, state: State<B>) -> usize {
         if !self.due.has(due::LIMITS) {
-            return None;
+            return 0;
         }
         self.pause_count(state);
-        Some(self.stops.limits.borrow().active.clone())
+        let active = self.stops.limits.borrow().active.clone();
+        let mut suspended = self.stops.suspended.borrow_mut();
+        let free = suspended.iter().position(Option::is_none);
+        let index = free.unwrap_or(suspended.len());
+        if free.is_none() {
+            suspended.push(None);
+        }
+        suspended[index] = Some(active);
+        index + 1
     }
 
     /// Lua goes on.
     #[cold]
-    pub(crate) fn resume_limits(&self, state: State<B>, limits: Option<Active>) {
+    #[inline(never)]
+    pub(crate) fn resume_limits(&self, state: State<B>, suspended: usize) {
+        let suspended = suspended.checked_sub(1);
+        let limits = suspended.and_then(|index| self.stops.suspended.borrow_mut()[index].take());
         if !self.due.has(due::LIMITS) && limits.is_none() || !self.instance.is_open() {
             return;
         }

@@ -8,9 +8,10 @@ use core::ops::Deref;
 use core::ptr::{NonNull, null_mut};
 
 use crate::backend::{Gc, LuaBackend, MULTRET, OK};
-use crate::instance::{Instance, Ref, thread_instance};
+use crate::instance::{Instance, Ref};
 use crate::raw::{lua_CFunction, lua_State};
 use crate::state::State;
+use crate::thread::thread_instance;
 
 /// What a protected call ended with instead of results: a status other than [`OK`]. The error
 /// value is on top of the stack, and the caller's to pop.

@@ -35,6 +35,7 @@ mod pool;
 pub mod raw;
 mod stacks;
 mod state;
+mod thread;
 mod traceback;
 mod warn;
 mod watch;
@@ -47,10 +48,11 @@ pub use backend::{
 pub use entries::{Item, Place, Read, ReadEntries, TableEntry, WANTS_KEYS, WANTS_VALUES};
 pub use fence::{Raised, Raising};
 pub use installed::check_installed;
-pub use instance::{Instance, Reentered, Ref, Thread};
+pub use instance::{Instance, Reentered, Ref};
 pub use libraries::{Library, Opening, Selection};
 pub use stacks::OwnStack;
 pub use state::State;
+pub use thread::Thread;
 pub use warn::{Warnings, warn};
 pub use watch::{Hooks, Outside, RUN_NOTHING, Room, WAIT, Watch};
 

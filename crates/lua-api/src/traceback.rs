@@ -9,9 +9,9 @@ use std::io::Write;
 
 use crate::backend::{Frame, LuaBackend, value};
 use crate::fence::enter;
-use crate::instance::thread_instance;
 use crate::raw::lua_State;
 use crate::state::State;
+use crate::thread::thread_instance;
 
 /// Levels at either end that a long traceback keeps, as Lua's own does.
 const FIRST: c_int = 10;

@@ -24,8 +24,8 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::sync::Arc;
 use std::thread::yield_now;
 
-use crate::instance::Thread;
 use crate::raw::{lua_Hook, lua_State};
+use crate::thread::Thread;
 
 /// The mask of a count hook (`LUA_MASKCOUNT`), in every Lua.
 const COUNT: c_int = 8;
@@ -61,7 +61,7 @@ pub struct Outside {
 /// How far from where it was told the room need not be told again, in bytes.
 const NEARBY: usize = 8 << 10;
 
-const _: () = assert!(2 * NEARBY < crate::instance::LEAST_MARGIN);
+const _: () = assert!(2 * NEARBY < crate::thread::LEAST_MARGIN);
 
 /// The end of the system's stack, as Lua itself looks at it where its C functions nest: `struct lupa_room`
 /// of `lua-build/c/room.h`.

@@ -7,9 +7,9 @@ use pyo3::exceptions::{PyIndexError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyInt, PyString, PyTuple};
 
+use crate::entry::Entry;
 use crate::error::Result;
 use crate::fallible;
-use crate::runtime::Entry;
 use crate::types::Link;
 use crate::walk::{self, Batch, Walk, Wanted};
 

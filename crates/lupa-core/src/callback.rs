@@ -14,10 +14,11 @@ use pyo3::prelude::*;
 
 use crate::alive::Alive;
 use crate::boxes::View;
+use crate::entry::Entry;
 use crate::error::{Error, place};
 use crate::fallible;
 use crate::guard::{panicked, settled};
-use crate::runtime::{Entry, Runtime};
+use crate::runtime::Runtime;
 use crate::stop::leave;
 use crate::to_lua::{Prepared, push_protected};
 

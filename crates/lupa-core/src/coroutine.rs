@@ -10,11 +10,12 @@ use pyo3::types::PyTuple;
 
 use crate::alive::Alive;
 use crate::call::{self, Arguments, push_all};
+use crate::entry::Entry;
 use crate::error::{Error, Origin, Result, classes, from_stack, raised};
 use crate::fallible;
 use crate::guard::{guard_next, guard_status};
 use crate::object::{self, LuaObject};
-use crate::runtime::{Entry, Runtime};
+use crate::runtime::Runtime;
 use crate::to_lua::Ready;
 use crate::types::{self, slot};
 

@@ -11,9 +11,9 @@ use pyo3::{PyTypeInfo, ffi};
 
 use crate::attribute::Attributes as _;
 use crate::callback::too_deep;
+use crate::entry::Entry;
 use crate::fallible;
 use crate::from_lua::from_lua;
-use crate::runtime::Entry;
 
 /// What can go wrong between Python and Lua.
 #[derive(Debug)]

@@ -9,11 +9,11 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 use crate::compat;
+use crate::entry::Entry;
 use crate::error::{Error, Result};
 use crate::fallible;
 use crate::guard::{guard, guard_next};
 use crate::object;
-use crate::runtime::Entry;
 use crate::types::{self, slot};
 use crate::walk::{self, At, Batch, Walk, Wanted};
 

@@ -24,6 +24,7 @@ mod coroutine;
 mod cursor;
 mod encoding;
 mod engine;
+mod entry;
 mod error;
 mod fallible;
 mod fast_rlock;

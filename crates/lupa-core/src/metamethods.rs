@@ -14,13 +14,14 @@ use crate::boxes::View;
 use crate::callback::{Callback, Failure, Outcome};
 use crate::compat;
 use crate::encoding::Encoding;
+use crate::entry::Entry;
 use crate::error::Error;
 use crate::fallible;
 use crate::from_lua::{find_box, from_lua, live_box, unbox_function};
 use crate::guard::{parked, unwinding};
 use crate::quick;
 use crate::restrict::exact_name;
-use crate::runtime::{Entry, Runtime};
+use crate::runtime::Runtime;
 use crate::to_lua::{
     Mode, Prepared, Ready, prepare, prepare_plain, push, push_method, push_plain, push_protected,
 };

@@ -14,6 +14,7 @@ use pyo3::types::PyString;
 
 use crate::alive::Alive;
 use crate::call::{self, Arguments};
+use crate::entry::Entry;
 use crate::error::{Error, Result, type_error};
 use crate::fallible;
 use crate::from_lua::from_lua_typed;
@@ -21,7 +22,7 @@ use crate::guard::{guard, guard_int};
 use crate::length;
 use crate::owner::RuntimeObject;
 use crate::quick;
-use crate::runtime::{Entry, Runtime};
+use crate::runtime::Runtime;
 use crate::to_lua::{Mode, Prepared, Ready, prepare, push_plain};
 use crate::types::{self, slot};
 

@@ -14,8 +14,8 @@ use pyo3::ffi;
 
 use crate::alive::Alive;
 use crate::encoding::Encoding;
+use crate::entry::Entry;
 use crate::quick;
-use crate::runtime::Entry;
 use crate::to_lua::{Mode, bytes, utf8};
 
 /// How deep containers may be nested; what is deeper goes the long way, which counts in Python.

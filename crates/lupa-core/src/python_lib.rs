@@ -12,10 +12,11 @@ use crate::arguments::{self, PyArguments};
 use crate::boxes::View;
 use crate::callback::{Callback, Failure, Outcome, outer, push_callback};
 use crate::cursor::Cursor;
+use crate::entry::Entry;
 use crate::error::{Error, raised};
 use crate::fallible;
 use crate::metamethods::{call, push_object, push_tuple, python_argument};
-use crate::runtime::{Entry, Runtime};
+use crate::runtime::Runtime;
 use crate::sandbox;
 use crate::to_lua::{Mode, Prepared, prepare, push_protected};
 

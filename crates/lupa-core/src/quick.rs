@@ -13,8 +13,8 @@ use pyo3::ffi;
 use crate::alive::Alive;
 use crate::compat;
 use crate::encoding::Encoding;
+use crate::entry::Entry;
 use crate::object;
-use crate::runtime::Entry;
 use crate::strings::Strings;
 use crate::to_lua::Mode;
 

@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 use crate::alive::Alive;
 use crate::boxes::View;
 use crate::callback::{Callback, push_callback};
+use crate::entry::Entry;
 use crate::error::{Error, Result, raised};
 use crate::metamethods::{Call, Index, NewIndex, ToString, collect, push_box};
 use crate::os_exit;
@@ -18,7 +19,6 @@ use crate::python_lib::{
     Args, AsAttrGetter, AsFunction, AsItemGetter, Enumerate, Iter, IterEx, SetOverflowHandler, next,
 };
 use crate::restrict::Equal;
-use crate::runtime::Entry;
 
 /// The name that the metatable of Python objects has in the registry.
 const METATABLE: &CStr = c"POBJECT";

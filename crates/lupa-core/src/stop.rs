@@ -20,13 +20,14 @@ use pyo3::types::PyType;
 
 use crate::attribute::Attributes as _;
 use crate::callback::{Callback, Outcome, call_inner};
+use crate::entry::Entry;
 use crate::error::{Result, classes, place};
 use crate::fallible;
 use crate::guard::settled;
 use crate::limits::Active;
 use crate::limits::{Limits, Over};
 use crate::monitor::NEVER;
-use crate::runtime::{Entry, Runtime};
+use crate::runtime::Runtime;
 
 /// What is to be seen to at the next entry, or at the end of one; bits of [`Due`].
 pub(crate) mod due {

@@ -12,7 +12,7 @@ use lua_api::{LuaBackend, Ref};
 use pyo3::ffi;
 
 use crate::alive::Alive;
-use crate::runtime::Entry;
+use crate::entry::Entry;
 use crate::to_lua::utf8;
 
 /// Places for strings, each way; a power of two.

@@ -16,12 +16,12 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
 use crate::alive::Alive;
 use crate::callback::too_deep;
+use crate::entry::Entry;
 use crate::error::{Error, Result, raised};
 use crate::fallible;
 use crate::imported::Imported;
 use crate::object;
 use crate::plain::{Held, Plain, borrowed_item, hint};
-use crate::runtime::Entry;
 use crate::to_lua::{Mode, Prepared, Ready, prepare, push};
 use crate::types;
 

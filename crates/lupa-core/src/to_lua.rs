@@ -13,6 +13,7 @@ use pyo3::types::{PyBytes, PyString};
 use crate::alive::Alive;
 use crate::boxes::{PyBox, View};
 use crate::encoding::Encoding;
+use crate::entry::Entry;
 use crate::error::{Error, Result, raised};
 use crate::fallible;
 use crate::from_lua::{from_lua, live_box};
@@ -20,7 +21,7 @@ use crate::imported::Name;
 use crate::object;
 use crate::protocol::ProtocolWrapper;
 use crate::quick;
-use crate::runtime::{Entry, Runtime};
+use crate::runtime::Runtime;
 
 /// A Python object as a plain value, borrowed from an object that is held for `'a`.
 #[derive(Clone, Copy)]

@@ -12,9 +12,10 @@ use lua_api::{
 };
 use pyo3::prelude::*;
 
+use crate::entry::Entry;
 use crate::error::{Error, Result, raised};
 use crate::from_lua::{float, from_lua, integer};
-use crate::runtime::{Entry, Runtime};
+use crate::runtime::Runtime;
 
 /// The most entries that are read at a time: more do not stay in the nearest cache until they are used.
 pub(crate) const MOST: usize = 32;

@@ -12,10 +12,10 @@ use super::memory::Block;
 use super::userdata::{callback, find};
 use super::{access, jit, methods, numpy, object, userdata, values};
 use crate::callback::{Callback, Failure, Outcome};
+use crate::entry::Entry;
 use crate::error::Error;
 use crate::fallible;
 use crate::metamethods::python_argument;
-use crate::runtime::Entry;
 
 /// Adds the functions to the table on top; a sandbox has no pointers.
 pub(crate) fn library<B: LuaBackend>(raising: Raising<'_, B>, sandboxed: bool) {

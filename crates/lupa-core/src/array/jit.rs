@@ -13,9 +13,9 @@ use super::layout::Layout;
 use super::memory::{Held, Pin, Source};
 use super::{access, create, object, userdata};
 use crate::callback::{Callback, Failure, Outcome};
+use crate::entry::Entry;
 use crate::error::{Error, Result, raised};
 use crate::fallible;
-use crate::runtime::Entry;
 use crate::setup::step;
 use crate::{object as wrapper, types};
 

@@ -8,9 +8,9 @@ use super::layout::{Layout, Pick, Range};
 use super::memory::{Block, Source};
 use super::{create, element, object, userdata, values};
 use crate::callback::{Callback, Failure, Outcome};
+use crate::entry::Entry;
 use crate::error::{Error, raised};
 use crate::fallible;
-use crate::runtime::Entry;
 use crate::to_lua::{Prepared, push_protected};
 
 /// The array that a method is of.

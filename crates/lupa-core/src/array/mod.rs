@@ -34,8 +34,9 @@ pub(crate) use userdata::push;
 
 use crate::alive::Alive;
 use crate::boxes::View;
+use crate::entry::Entry;
 use crate::error::Result;
-use crate::runtime::{Entry, Runtime};
+use crate::runtime::Runtime;
 use crate::to_lua::{Prepared, Ready};
 
 /// What a runtime keeps for its arrays; all is empty until the first one.

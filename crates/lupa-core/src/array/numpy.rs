@@ -14,9 +14,9 @@ use super::object::{create, is_array};
 use super::userdata;
 use crate::attribute::Attributes as _;
 use crate::boxes::View;
+use crate::entry::Entry;
 use crate::error::Result;
 use crate::fallible;
-use crate::runtime::Entry;
 use crate::to_lua::{self, Mode, Prepared, Ready};
 
 /// Classes of NumPy.

@@ -12,8 +12,9 @@ use super::{access, jit, methods, object};
 use crate::alive::Alive;
 use crate::boxes::{PyBox, View};
 use crate::callback::{Callback, outer};
+use crate::entry::Entry;
 use crate::error::{Error, Result, raised};
-use crate::runtime::{Entry, Runtime};
+use crate::runtime::Runtime;
 use crate::setup::anchor;
 
 /// The beginning of the userdata; its dimensions follow, as many as it has.

@@ -13,10 +13,10 @@ use super::element::{Misfit, Value, store};
 use super::layout::{Header, Layout, MAX_DIMS};
 use crate::attribute::Attributes as _;
 use crate::callback::{Failure, Outcome};
+use crate::entry::Entry;
 use crate::error::raised;
 use crate::fallible;
 use crate::from_lua::{from_lua, live_box};
-use crate::runtime::Entry;
 use crate::to_lua;
 
 /// Pushes what an element holds. A complex number is a table with `re` and `im`.

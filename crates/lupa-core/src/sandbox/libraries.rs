@@ -3,8 +3,8 @@
 use lua_api::raw::lua_State;
 use lua_api::{LuaBackend, MULTRET, OK, Raising, Selection};
 
+use crate::entry::Entry;
 use crate::error::Result;
-use crate::runtime::Entry;
 use crate::setup::step;
 
 /// Takes away what is not safe, and puts something safe in its place where there is such a thing. It

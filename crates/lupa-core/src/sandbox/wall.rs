@@ -21,12 +21,12 @@ use crate::alive::Alive;
 use crate::boxes::View;
 use crate::callback::{Callback, Outcome};
 use crate::compat;
+use crate::entry::Entry;
 use crate::error::classes;
 use crate::fallible;
 use crate::from_lua::from_lua;
 use crate::metamethods::{self, attribute_name, push_object, push_text, python_argument};
 use crate::restrict::exact_name;
-use crate::runtime::Entry;
 use crate::setup::field;
 use crate::to_lua::{Mode, Prepared, push_method, push_protected};
 

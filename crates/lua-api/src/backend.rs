@@ -8,10 +8,10 @@
 //! (`-` never, `m` on memory, `e` any error, `v` on purpose).
 
 use core::ffi::{CStr, c_char, c_int, c_void};
+use core::marker::PhantomData;
 
-use crate::entries::ReadEntries;
 use crate::libraries::Library;
-use crate::raw::{lua_Alloc, lua_CFunction, lua_State};
+use crate::raw::{ReadEntries, lua_Alloc, lua_CFunction, lua_State};
 use crate::warn::Warnings;
 use crate::watch::Hooks;
 
@@ -69,23 +69,64 @@ pub enum Gc {
     CountBytes = 4,
 }
 
-/// One level of the call stack, for tracebacks. The pointers are good until Lua runs again.
+/// One level of the call stack, for tracebacks.
 #[derive(Clone, Copy)]
-pub struct Frame {
-    /// `short_src`, zero-terminated.
-    pub source: [c_char; 60],
+pub struct Frame<'a> {
+    // `short_src`, zero-terminated.
+    source: [c_char; 60],
+    // Zero-terminated, or null.
+    texts: [*const c_char; 3],
+    lua: PhantomData<&'a [u8]>,
     /// The current line, or -1.
     pub line: c_int,
     /// The line where the function was defined, or -1.
     pub line_defined: c_int,
-    /// A name for the function, or null.
-    pub name: *const c_char,
-    /// What `name` is: `global`, `local`, `method`, `field`, `upvalue`, or empty.
-    pub name_what: *const c_char,
-    /// `Lua`, `C`, `main` or (5.1) `tail`.
-    pub what: *const c_char,
     /// The C function of this level, if it is one.
     pub c_function: lua_CFunction,
+}
+
+impl<'a> Frame<'a> {
+    /// `texts` are the fields `what`, `name` and `namewhat`; `lines` are those of the call and of the definition.
+    ///
+    /// # Safety
+    /// The texts are zero-terminated, or null, and stay as they are for `'a`.
+    pub unsafe fn new(
+        source: [c_char; 60],
+        texts: [*const c_char; 3],
+        lines: (c_int, c_int),
+        c_function: lua_CFunction,
+    ) -> Self {
+        let (line, line_defined) = lines;
+        Frame { source, texts, lua: PhantomData, line, line_defined, c_function }
+    }
+
+    /// The name of the chunk, shortened.
+    pub fn source(&self) -> &[u8] {
+        let length = self.source.iter().position(|&c| c == 0).unwrap_or(self.source.len());
+        // SAFETY: bytes of the field.
+        unsafe { core::slice::from_raw_parts(self.source.as_ptr().cast(), length) }
+    }
+
+    /// `Lua`, `C`, `main` or (5.1) `tail`.
+    pub fn what(&self) -> &'a [u8] {
+        self.text(0)
+    }
+
+    /// A name for the function, or nothing.
+    pub fn name(&self) -> &'a [u8] {
+        self.text(1)
+    }
+
+    /// What the name is: `global`, `local`, `method`, `field`, `upvalue`, or empty.
+    pub fn name_kind(&self) -> &'a [u8] {
+        self.text(2)
+    }
+
+    fn text(&self, which: usize) -> &'a [u8] {
+        let start = self.texts[which];
+        // SAFETY: as was promised to `new`.
+        if start.is_null() { b"" } else { unsafe { CStr::from_ptr(start) }.to_bytes() }
+    }
 }
 
 /// What a new state is made with.
@@ -347,7 +388,8 @@ pub unsafe trait LuaBackend: CommonApi + Copy + 'static {
     /// `[-0, +0, -]` Whether the call stack has a frame at `level`.
     unsafe fn has_frame(l: *mut lua_State, level: c_int) -> bool;
     /// `[-0, +0, -]` The frame at `level` (0 is the running function), or `None` above the base.
-    unsafe fn frame(l: *mut lua_State, level: c_int) -> Option<Frame>;
+    /// Its texts are there until Lua runs again.
+    unsafe fn frame<'a>(l: *mut lua_State, level: c_int) -> Option<Frame<'a>>;
 }
 
 /// Fills a [`Frame`] from a version's own `lua_Debug`: the fields are the same, their places not.
@@ -357,7 +399,7 @@ macro_rules! stack_frame {
         let l: *mut $crate::raw::lua_State = $l;
         let mut debug: core::mem::MaybeUninit<$bindings::lua_Debug> =
             core::mem::MaybeUninit::zeroed();
-        // SAFETY: the caller gives a live state; `lua_getstack` and `lua_getinfo` with these
+        // SAFETY: the caller gives a live state, and does with the frame what it says of it; `lua_getstack` and `lua_getinfo` with these
         // letters fill the fields that are read, and leave one function on the stack, popped here.
         unsafe {
             if $bindings::lua_getstack(l, $level, debug.as_mut_ptr()) == 0 {
@@ -367,15 +409,12 @@ macro_rules! stack_frame {
                 let c_function = $bindings::lua_tocfunction(l, -1);
                 $bindings::lua_settop(l, -2);
                 let debug = debug.assume_init();
-                Some($crate::Frame {
-                    source: debug.short_src,
-                    line: debug.currentline,
-                    line_defined: debug.linedefined,
-                    name: debug.name,
-                    name_what: debug.namewhat,
-                    what: debug.what,
+                Some($crate::Frame::new(
+                    debug.short_src,
+                    [debug.what, debug.name, debug.namewhat],
+                    (debug.currentline, debug.linedefined),
                     c_function,
-                })
+                ))
             }
         }
     }};

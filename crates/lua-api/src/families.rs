@@ -58,7 +58,7 @@ macro_rules! shared_methods {
             unsafe { $bindings::lua_getstack(l, level, debug.as_mut_ptr()) != 0 }
         }
 
-        unsafe fn frame(l: *mut lua_State, level: c_int) -> Option<$crate::Frame> {
+        unsafe fn frame<'a>(l: *mut lua_State, level: c_int) -> Option<$crate::Frame<'a>> {
             $crate::stack_frame!($bindings, l, level)
         }
     };

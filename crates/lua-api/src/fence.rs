@@ -133,6 +133,12 @@ pub(crate) unsafe extern "C-unwind" fn enter<B: LuaBackend>(l: *mut lua_State) -
     }
 }
 
+/// Whether a function of a traceback is the one that protected calls enter by.
+pub(crate) fn is_entry<B: LuaBackend>(function: lua_CFunction) -> bool {
+    let entry: unsafe extern "C-unwind" fn(*mut lua_State) -> c_int = enter::<B>;
+    function.is_some_and(|function| core::ptr::fn_addr_eq(function, entry))
+}
+
 unsafe fn run_job<B, F, R>(job: *mut JobHead<B>, raising: Raising<'_, B>) -> c_int
 where
     B: LuaBackend,
@@ -267,8 +273,7 @@ impl<B: LuaBackend> State<B> {
         self.push_ref(handler);
         self.push_ref(entry);
         // A script can put something else there, with `debug.getregistry`.
-        let enter: unsafe extern "C-unwind" fn(*mut lua_State) -> c_int = enter::<B>;
-        if !self.to_c_function(-1).is_some_and(|found| core::ptr::fn_addr_eq(found, enter)) {
+        if !is_entry::<B>(self.to_c_function(-1)) {
             self.set_top(base + 1);
             self.push_nil();
             return Err(Raised(crate::ERRRUN));
@@ -357,6 +362,29 @@ impl<'f, B: LuaBackend> Raising<'f, B> {
         gc = gc(what: Gc) -> c_int;
         /// Switches LuaJIT's compiler; says whether it was on.
         compiler = compiler(on: bool) -> bool;
+    }
+
+    /// Opens all standard libraries.
+    pub(crate) fn open_all(self) {
+        // SAFETY: as for `raising!`.
+        unsafe { B::open_libs(self.raw()) };
+    }
+
+    /// Opens a library, by its place in [`LuaBackend::LIBRARIES`], as a global and a loaded module.
+    pub(crate) fn open_library(self, library: usize) {
+        if let Some((name, open)) = B::LIBRARIES[library].opening.function() {
+            // SAFETY: as for `raising!`; a function of this Lua, as the backend promises.
+            unsafe { B::open_library(self.raw(), name, open) };
+        }
+    }
+
+    /// Pushes the function that opens a library, by its place in [`LuaBackend::LIBRARIES`], or nil if none does.
+    pub(crate) fn push_opener(self, library: usize) {
+        match B::LIBRARIES[library].opening.function() {
+            // SAFETY: as above.
+            Some((_, open)) => unsafe { B::lua_pushcclosure(self.raw(), open, 0) },
+            None => self.push_nil(),
+        }
     }
 
     /// Makes room for `n` more values.

@@ -10,9 +10,8 @@ use std::sync::Arc;
 use crate::alloc::Memory;
 use crate::backend::{Gc, LuaBackend, NewState, OK, value};
 use crate::fence::{Jobs, Raised, Raising, enter};
-use crate::raw::{lua_Hook, lua_State};
+use crate::raw::{self, lua_Hook, lua_State};
 use crate::state::State;
-use crate::traceback;
 use crate::warn::Warnings;
 use crate::watch::Watch;
 
@@ -492,7 +491,7 @@ unsafe extern "C-unwind" fn set_up<B: LuaBackend>(l: *mut lua_State) -> c_int {
         let instance = NonNull::new_unchecked(address);
         let raising = Raising::<B>::in_callback(l, instance);
         let instance = instance.as_ref();
-        raising.push_closure(Some(traceback::handle::<B>), 0);
+        raising.push_closure(Some(raw::handle::<B>), 0);
         instance.handler.set(B::luaL_ref(l, B::REGISTRY_INDEX));
         raising.push_closure(Some(enter::<B>), 0);
         instance.entry.set(B::luaL_ref(l, B::REGISTRY_INDEX));

@@ -43,13 +43,14 @@ pub use backend::{
     CommonApi, ERRMEM, ERRRUN, ERRSYNTAX, Frame, Gc, LuaBackend, MULTRET, NewState, OK, YIELD,
     value,
 };
-pub use entries::{Item, Place, Read, ReadEntries, TableEntry, WANTS_KEYS, WANTS_VALUES};
+pub use entries::{Item, Place, Read, TableEntry, WANTS_KEYS, WANTS_VALUES};
 pub use fence::{Raised, Raising};
 pub use installed::check_installed;
 pub use instance::{Instance, Reentered, Ref, Thread};
 pub use libraries::{Library, Opening, Selection};
+pub use raw::{ReadEntries, warn};
 pub use state::State;
-pub use warn::{Warnings, warn};
+pub use warn::Warnings;
 pub use watch::{Hooks, Outside, RUN_NOTHING, Room, WAIT, Watch};
 
 /// Free stack slots that a C function starts with (`LUA_MINSTACK`, 20), less what this crate uses

@@ -1,7 +1,17 @@
-//! The C types that every Lua shares; the generated bindings of each version import them from here.
+//! What has bare pointers: the C types that every Lua shares, which the generated bindings import from here, and
+//! the C functions that Lua calls for this crate. Each of those makes safe values of what it is given.
 #![allow(non_camel_case_types)]
 
-use core::ffi::{c_int, c_void};
+use core::ffi::{CStr, c_char, c_int, c_void};
+use core::marker::PhantomData;
+use core::ptr::null_mut;
+
+use crate::alloc::Memory;
+use crate::backend::{LuaBackend, NewState, OK, value};
+use crate::entries::{Place, TableEntry};
+use crate::fence::Raising;
+use crate::traceback;
+use crate::warn::Warnings;
 
 /// A Lua thread (`lua_State`); only ever seen behind a pointer.
 #[repr(C)]
@@ -18,3 +28,133 @@ pub type lua_Alloc =
 
 /// A hook (manual, `lua_Hook`); what it is told of the event differs between versions.
 pub type lua_Hook = Option<unsafe extern "C-unwind" fn(*mut lua_State, *mut c_void)>;
+
+/// Reads up to so many entries of the table at index 1 from a place on, and moves that. Gives their number, or
+/// a negative one when the table has been rebuilt since: then the place means nothing any more.
+///
+/// Keys and values that are wanted and are no numbers are pushed, in turn. Keys that are no numbers are
+/// put into a table at index 2, too, by the number of their entry from 1; it is made if there is nil.
+///
+/// Raises when there is no memory for that. Twice as many values as entries, and one more, must fit on the stack.
+pub type ReadEntries = unsafe extern "C-unwind" fn(
+    l: *mut lua_State,
+    place: *mut Place,
+    wanted: c_int,
+    most: c_int,
+    entries: *mut TableEntry,
+) -> c_int;
+
+/// The message handler of every protected call: notes a traceback, leaves the error value as it is.
+pub(crate) unsafe extern "C-unwind" fn handle<B: LuaBackend>(l: *mut lua_State) -> c_int {
+    // SAFETY: Lua runs this in a protected call of ours; the frame owns nothing when it returns, and
+    // nothing in it raises.
+    if let Some(raising) = unsafe { Raising::<B>::of_thread(l) } {
+        raising.set_top(1);
+        traceback::note(raising.state());
+    }
+    1
+}
+
+/// `lua_WarnFunction`; its data is a [`Warnings`] that outlives the state.
+///
+/// # Safety
+/// Called by Lua.
+pub unsafe extern "C-unwind" fn warn(ud: *mut c_void, message: *const c_char, continues: c_int) {
+    // SAFETY: `ud` is the data given to the state; the message is zero-terminated.
+    let (warnings, message) = unsafe { (&*ud.cast::<Warnings>(), CStr::from_ptr(message)) };
+    warnings.show(message.to_bytes(), continues != 0);
+}
+
+/// A new Lua whose version is not known yet, in a protected call: what there is to call means the same in all.
+pub(crate) struct Unknown<'f, B: LuaBackend> {
+    l: *mut lua_State,
+    // As in `Raising`, so that it is not kept.
+    scope: PhantomData<fn(&'f ()) -> &'f ()>,
+    backend: PhantomData<B>,
+}
+
+/// What [`Unknown::look`] has to do. It owns nothing while something may raise.
+type Look<B, R> = for<'f> fn(Unknown<'f, B>, &mut R);
+
+impl<B: LuaBackend> Unknown<'_, B> {
+    /// Has `look` look at a new Lua.
+    ///
+    /// # Errors
+    /// A message, when it cannot be made, or raises something.
+    pub(crate) fn look<R>(look: Look<B, R>, found: &mut R) -> Result<(), String> {
+        let memory = Memory::default();
+        let warnings = Warnings::default();
+        let (allocator, allocator_data) = memory.allocator();
+        let mut job = (look, found);
+        // SAFETY: what is passed outlives the state; `look_at` gets its job.
+        unsafe {
+            let host = NewState { allocator, allocator_data, seed: Some(0), warnings: &warnings };
+            let l = B::new_state(&host);
+            if l.is_null() {
+                return Err("it makes no new state".to_owned());
+            }
+            let status = B::cpcall(l, Some(look_at::<B, R>), (&raw mut job).cast());
+            let problem = (status != OK).then(|| Unknown::<B>::new(l).text());
+            B::lua_close(l);
+            match problem {
+                None => Ok(()),
+                Some(problem) => Err(problem.unwrap_or_else(|| format!("error {status}"))),
+            }
+        }
+    }
+
+    /// # Safety
+    /// A live state, and what errors leave there is in a protected call.
+    unsafe fn new(l: *mut lua_State) -> Self {
+        Unknown { l, scope: PhantomData, backend: PhantomData }
+    }
+
+    /// Opens a library, by the place of its name in [`LuaBackend::LIBRARIES`], and pushes its first result.
+    pub(crate) fn open(&self, library: usize) {
+        let Some((_, open)) = B::LIBRARIES[library].opening.function() else { return };
+        // SAFETY: a live state, in a protected call; a library of this Lua, as the backend promises.
+        unsafe {
+            B::lua_pushcclosure(self.l, open, 0);
+            B::call(self.l, 0, 1);
+        }
+    }
+
+    /// Pushes the table of globals.
+    pub(crate) fn push_globals(&self) {
+        // SAFETY: a live state.
+        unsafe { B::push_globals(self.l) };
+    }
+
+    /// Pushes a field of the value on top.
+    pub(crate) fn push_field(&self, name: &CStr) {
+        // SAFETY: a live state, in a protected call; there is a value.
+        unsafe { B::get_field(self.l, -1, name) };
+    }
+
+    /// The number on top, or 0.
+    pub(crate) fn number(&self) -> f64 {
+        // SAFETY: a live state.
+        unsafe { B::to_number(self.l, -1) }
+    }
+
+    /// The string on top.
+    pub(crate) fn text(&self) -> Option<String> {
+        // SAFETY: a live state; what Lua gives for a string is zero-terminated, and it is copied at once.
+        unsafe {
+            if B::lua_type(self.l, -1) != value::STRING {
+                return None;
+            }
+            let text = CStr::from_ptr(B::lua_tolstring(self.l, -1, null_mut()));
+            Some(text.to_string_lossy().into_owned())
+        }
+    }
+}
+
+unsafe extern "C-unwind" fn look_at<B: LuaBackend, R>(l: *mut lua_State) -> c_int {
+    // SAFETY: called by `Unknown::look`, with the job that waits there; the frame owns nothing.
+    unsafe {
+        let (look, found) = &mut *B::lua_touserdata(l, 1).cast::<(Look<B, R>, &mut R)>();
+        look(Unknown::new(l), found);
+    }
+    0
+}

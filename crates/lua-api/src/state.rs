@@ -4,7 +4,7 @@ use core::cell::Cell;
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::ptr::NonNull;
 
-use crate::backend::{LuaBackend, OK, value};
+use crate::backend::{Frame, LuaBackend, OK, value};
 use crate::instance::{Instance, Ref};
 use crate::raw::{lua_CFunction, lua_State};
 
@@ -114,8 +114,6 @@ impl<B: LuaBackend> State<B> {
         status = lua_status() -> c_int;
         /// Whether the call stack has a frame at this level.
         has_frame = has_frame(level: c_int) -> bool;
-        /// The frame at a level of the call stack.
-        frame = frame(level: c_int) -> Option<crate::Frame>;
     }
 
     /// Pops `n` values.
@@ -266,6 +264,22 @@ impl<B: LuaBackend> State<B> {
             let start = B::lua_tolstring(self.raw, index, &mut len);
             core::slice::from_raw_parts(start.cast::<u8>(), len)
         })
+    }
+
+    /// Gives `work` the frame at a level of the call stack. It runs no Lua: names of the frame are Lua's own.
+    ///
+    /// ```compile_fail
+    /// # fn f<B: lua_api::LuaBackend>(state: lua_api::State<B>) {
+    /// let kept = state.with_frame(0, |frame| frame.map(|frame| frame.name()));
+    /// # }
+    /// ```
+    pub fn with_frame<R>(
+        self,
+        level: c_int,
+        work: impl for<'b> FnOnce(Option<Frame<'b>>) -> R,
+    ) -> R {
+        // SAFETY: as for `plain!`; its texts are there until Lua runs again.
+        work(unsafe { B::frame(self.raw, level) })
     }
 
     /// Loads a chunk and pushes it as a function; on another status than `OK` pushes the error.

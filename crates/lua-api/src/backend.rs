@@ -399,7 +399,8 @@ macro_rules! stack_frame {
         let l: *mut $crate::raw::lua_State = $l;
         let mut debug: core::mem::MaybeUninit<$bindings::lua_Debug> =
             core::mem::MaybeUninit::zeroed();
-        // SAFETY: the caller gives a live state, and does with the frame what it says of it; `lua_getstack` and `lua_getinfo` with these
+        // SAFETY: the caller gives a live state, and does with the frame what it says of it; `lua_getstack`
+        // and `lua_getinfo` with these
         // letters fill the fields that are read, and leave one function on the stack, popped here.
         unsafe {
             if $bindings::lua_getstack(l, $level, debug.as_mut_ptr()) == 0 {

@@ -63,7 +63,6 @@ const ALLOWED: &[&str] = &[
     "crates/lupa-core/src/runtime.rs",
     "crates/lupa-core/src/sandbox/libraries.rs",
     "crates/lupa-core/src/sandbox/wall.rs",
-    "crates/lupa-core/src/stop.rs",
     "crates/lupa-core/src/strings.rs",
     "crates/lupa-core/src/table.rs",
     "crates/lupa-core/src/table_from.rs",

@@ -5,11 +5,11 @@ use core::ffi::{CStr, c_char, c_int, c_void};
 use core::marker::PhantomData;
 use core::mem::{MaybeUninit, needs_drop};
 use core::ops::Deref;
-use core::ptr::{NonNull, null_mut};
+use core::ptr::null_mut;
 
 use crate::backend::{Gc, LuaBackend, MULTRET, OK};
 use crate::instance::{Instance, Ref, thread_instance};
-use crate::raw::{lua_CFunction, lua_State};
+use crate::raw::{self, Function, lua_CFunction, lua_State};
 use crate::state::State;
 
 /// What a protected call ended with instead of results: a status other than [`OK`]. The error
@@ -22,7 +22,7 @@ pub struct Raised(pub c_int);
 /// A method of this type does not return when it raises; the frames up to the protected call are
 /// left without running destructors. So nothing that owns may be alive around it.
 pub struct Raising<'f, B: LuaBackend> {
-    state: State<B>,
+    state: State<'f, B>,
     scope: PhantomData<fn(&'f ()) -> &'f ()>,
 }
 
@@ -34,11 +34,11 @@ impl<B: LuaBackend> Clone for Raising<'_, B> {
 
 impl<B: LuaBackend> Copy for Raising<'_, B> {}
 
-impl<B: LuaBackend> Deref for Raising<'_, B> {
-    type Target = State<B>;
+impl<'f, B: LuaBackend> Deref for Raising<'f, B> {
+    type Target = State<'f, B>;
 
     #[inline(always)]
-    fn deref(&self) -> &State<B> {
+    fn deref(&self) -> &State<'f, B> {
         &self.state
     }
 }
@@ -121,7 +121,6 @@ pub(crate) unsafe extern "C-unwind" fn enter<B: LuaBackend>(l: *mut lua_State) -
     unsafe {
         let Some(instance) = thread_instance::<B>() else { return 0 };
         let raising = Raising::in_callback(l, instance);
-        let instance = instance.as_ref();
         instance.memory().set_lenient(false);
         let job = instance.jobs.take(raising.to_number(1) as u64);
         raising.set_top(0);
@@ -159,7 +158,7 @@ where
 /// takes the place of its frame.
 const FEW: c_int = 6;
 
-impl<B: LuaBackend> State<B> {
+impl<B: LuaBackend> State<'_, B> {
     /// Runs `work` in a protected call, in a stack frame of its own.
     ///
     /// # Errors
@@ -322,7 +321,7 @@ impl<'f, B: LuaBackend> Raising<'f, B> {
     /// As for [`State::new`]; and the calling frame is one that a Lua error may leave: it and the
     /// frames up to Lua's own hold nothing with a destructor.
     #[inline(always)]
-    pub unsafe fn in_callback(l: *mut lua_State, instance: NonNull<Instance<B>>) -> Self {
+    pub(crate) unsafe fn in_callback(l: *mut lua_State, instance: &'f Instance<B>) -> Self {
         // SAFETY: the caller's promise.
         Raising { state: unsafe { State::new(l, instance) }, scope: PhantomData }
     }
@@ -396,8 +395,14 @@ impl<'f, B: LuaBackend> Raising<'f, B> {
         }
     }
 
+    /// Pushes a function of Rust with `n` upvalues.
+    #[inline(always)]
+    pub fn push_function<F: Function<B>>(self, n: c_int) {
+        self.push_closure(Some(raw::function::<B, F>), n);
+    }
+
     /// Makes room for `n` more values on another coroutine, without an error of its own.
-    pub fn reserve_on(self, other: State<B>, n: c_int) {
+    pub fn reserve_on(self, other: State<'_, B>, n: c_int) {
         let memory = self.instance().memory();
         // An error on a coroutine that does not run would have nobody to catch it, so on the Luas
         // that raise here the limit is not looked at for this one allocation.
@@ -459,7 +464,7 @@ impl<'f, B: LuaBackend> Raising<'f, B> {
 
     /// The state, for what never raises.
     #[inline(always)]
-    pub fn state(self) -> State<B> {
+    pub fn state(self) -> State<'f, B> {
         self.state
     }
 }

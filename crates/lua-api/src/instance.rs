@@ -1,8 +1,10 @@
 //! [`Instance`]: one Lua with all its coroutines, and the references that Rust holds into it.
 
+use core::any::TypeId;
 use core::cell::{Cell, RefCell};
 use core::ffi::c_int;
 use core::marker::PhantomData;
+use core::ops::Deref;
 use core::ptr::{NonNull, null, null_mut};
 use core::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::Arc;
@@ -10,7 +12,7 @@ use std::sync::Arc;
 use crate::alloc::Memory;
 use crate::backend::{Gc, LuaBackend, NewState, OK, value};
 use crate::fence::{Jobs, Raised, Raising, enter};
-use crate::raw::{self, lua_Hook, lua_State};
+use crate::raw::{self, Hook, lua_State};
 use crate::state::State;
 use crate::warn::Warnings;
 use crate::watch::Watch;
@@ -19,7 +21,7 @@ use crate::watch::Watch;
 /// given back to [`Instance::release`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(transparent)]
-pub struct Ref(pub c_int);
+pub struct Ref(pub(crate) c_int);
 
 /// What there is once for each thread. Its address tells threads apart.
 ///
@@ -61,10 +63,10 @@ const MOST_TO_COMPILE: usize = 256 << 10;
 const MOST_NESTING: usize = 2 << 20;
 
 impl Thread {
-    /// That of the calling thread; good for as long as the thread lives.
+    /// That of the calling thread.
     #[inline(always)]
-    pub fn this() -> NonNull<Thread> {
-        THREAD.with(|thread| NonNull::from(thread))
+    pub fn this() -> Here {
+        THREAD.with(|thread| Here(NonNull::from(thread)))
     }
 
     /// Whether there is room on the system's stack for one more step of a recursion through Lua and
@@ -104,7 +106,7 @@ impl Thread {
     /// # Safety
     /// The calling thread's, which has that Lua to itself.
     #[inline(always)]
-    pub unsafe fn tell_room(&self, watch: &Watch) {
+    pub(crate) unsafe fn tell_room(&self, watch: &Watch) {
         let here = 0_u8;
         let limit = self.stack_limit.get();
         let here = (&raw const here).addr();
@@ -133,18 +135,62 @@ impl Thread {
 
     /// Makes an instance the one that this thread works on; gives the one before, to be put back.
     #[inline(always)]
-    pub fn set_instance(&self, instance: *const ()) -> *const () {
+    pub(crate) fn set_instance(&self, instance: *const ()) -> *const () {
         self.instance.replace(instance)
+    }
+}
+
+/// The [`Thread`] of the thread that has this: it cannot be sent to another.
+///
+/// ```compile_fail
+/// let here = lua_api::Thread::this();
+/// std::thread::spawn(move || here.has_room());
+/// ```
+#[derive(Clone, Copy)]
+pub struct Here(NonNull<Thread>);
+
+impl Here {
+    /// A number that no other thread has.
+    #[inline(always)]
+    pub fn id(self) -> usize {
+        self.0.as_ptr().addr()
+    }
+}
+
+impl Deref for Here {
+    type Target = Thread;
+
+    #[inline(always)]
+    fn deref(&self) -> &Thread {
+        // SAFETY: a pointer is not `Send`, so this is the thread that it was made in; what that has for itself has no
+        // destructor, and is there until it ends.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+/// The calling thread works on an instance, until this is dropped; then on the one before.
+pub struct Entered<'l, B: LuaBackend> {
+    thread: Here,
+    before: *const (),
+    instance: PhantomData<&'l Instance<B>>,
+}
+
+impl<B: LuaBackend> Drop for Entered<'_, B> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.thread.set_instance(self.before);
     }
 }
 
 /// The instance that this thread works on.
 ///
 /// # Safety
-/// Called from a C function that Lua runs: so an instance of this backend is being worked on.
+/// Called from a C function that Lua runs: so an instance of this backend is being worked on. `'a` ends with that.
 #[inline(always)]
-pub(crate) unsafe fn thread_instance<B: LuaBackend>() -> Option<NonNull<Instance<B>>> {
-    NonNull::new(THREAD.with(|thread| thread.instance.get()).cast_mut().cast())
+pub(crate) unsafe fn thread_instance<'a, B: LuaBackend>() -> Option<&'a Instance<B>> {
+    let instance = THREAD.with(|thread| thread.instance.get());
+    // SAFETY: as the caller promises; nothing of it is changed but what is in cells.
+    unsafe { instance.cast::<Instance<B>>().as_ref() }
 }
 
 /// The coroutine that was the current one before [`Instance::enter_again`].
@@ -167,7 +213,7 @@ pub struct Instance<B: LuaBackend> {
     entry: Cell<c_int>,
     pub(crate) jobs: Jobs<B>,
     debug_names: Cell<(c_int, c_int)>,
-    host: Cell<*const ()>,
+    host: Cell<Option<(TypeId, NonNull<()>)>>,
     memory: Memory,
     warnings: Warnings,
     // Keys of the registry that are reserved and free. Each is present there with the value
@@ -191,25 +237,21 @@ impl core::fmt::Display for OpenError {
 impl core::error::Error for OpenError {}
 
 impl<B: LuaBackend> Instance<B> {
-    /// Opens a Lua without libraries. `seed` is for the hash of strings (5.5); `hook` runs when a
+    /// Opens a Lua without libraries. `seed` is for the hash of strings (5.5); `H` runs when a
     /// [`Watch`] wants Lua to stop.
     ///
     /// # Errors
     /// [`OpenError`] when there is no memory for it.
-    pub fn open(
-        seed: Option<u32>,
-        count_memory: bool,
-        hook: lua_Hook,
-    ) -> Result<Box<Self>, OpenError> {
+    pub fn open<H: Hook<B>>(seed: Option<u32>, count_memory: bool) -> Result<Box<Self>, OpenError> {
         let instance = Box::new(Instance::<B> {
-            watch: Arc::new(Watch::new(&B::HOOKS, hook)),
+            watch: Arc::new(Watch::new(&B::HOOKS, Some(raw::hook::<B, H>))),
             main: AtomicPtr::default(),
             current: Cell::new(null_mut()),
             handler: Cell::new(0),
             entry: Cell::new(0),
             jobs: Jobs::default(),
             debug_names: Cell::new((0, 0)),
-            host: Cell::new(null()),
+            host: Cell::new(None),
             memory: Memory::default(),
             warnings: Warnings::default(),
             free: RefCell::new(Vec::new()),
@@ -261,16 +303,36 @@ impl<B: LuaBackend> Instance<B> {
 
     /// The coroutine that runs, or the main one: the only one that new work may be put on.
     #[inline(always)]
-    pub fn state(&self) -> State<B> {
+    pub fn state(&self) -> State<'_, B> {
+        let current = self.current.get();
+        assert!(!current.is_null(), "the Lua is closed");
         // SAFETY: the current coroutine of this instance, alive because it runs; the thread has
         // the instance to itself (crate docs, 5).
-        unsafe { State::new(self.current.get(), NonNull::from(self)) }
+        unsafe { State::new(current, self) }
     }
 
-    /// Makes `l` the current coroutine and gives the one before: for the time of a call out of Lua.
+    /// Makes this the instance that the calling thread works on, and tells Lua how much of a stack that has.
     #[inline(always)]
-    pub fn set_current(&self, l: *mut lua_State) -> *mut lua_State {
-        self.current.replace(l)
+    pub fn enter(&self, thread: Here) -> Entered<'_, B> {
+        let before = thread.set_instance((&raw const *self).cast());
+        // SAFETY: this thread has the Lua to itself, for an instance is not `Sync`.
+        unsafe { thread.tell_room(&self.watch) };
+        Entered { thread, before, instance: PhantomData }
+    }
+
+    /// Makes a coroutine the current one while Lua calls out.
+    #[inline(always)]
+    pub fn with_current<R>(&self, state: State<'_, B>, work: impl FnOnce() -> R) -> R {
+        struct Restore<'a>(&'a Cell<*mut lua_State>, *mut lua_State);
+        impl Drop for Restore<'_> {
+            #[inline(always)]
+            fn drop(&mut self) {
+                self.0.set(self.1);
+            }
+        }
+        state.expect_of(self);
+        let _restore = Restore(&self.current, self.current.replace(state.raw()));
+        work()
     }
 
     /// C code that Lua has called comes back to use this Lua: makes the coroutine that runs the current
@@ -315,14 +377,19 @@ impl<B: LuaBackend> Instance<B> {
     }
 
     /// Notes what this instance is part of, for [`Instance::host`].
-    pub fn set_host(&self, host: *const ()) {
-        self.host.set(host);
+    ///
+    /// # Safety
+    /// It is there, at its address, as long as this instance is.
+    pub unsafe fn set_host<T: 'static>(&self, host: &T) {
+        self.host.set(Some((TypeId::of::<T>(), NonNull::from(host).cast())));
     }
 
-    /// What this instance is part of.
+    /// What this instance is part of, if that was noted and is a `T`.
     #[inline(always)]
-    pub fn host(&self) -> *const () {
-        self.host.get()
+    pub fn host<T: 'static>(&self) -> Option<&T> {
+        let (kind, host) = self.host.get()?;
+        // SAFETY: a `T`, which is there as long as this is.
+        (kind == TypeId::of::<T>()).then(|| unsafe { host.cast().as_ref() })
     }
 
     /// How it is stopped.
@@ -346,7 +413,7 @@ impl<B: LuaBackend> Instance<B> {
     /// # Errors
     /// [`Raised`] (on a full registry and no memory); the value is then replaced by the error.
     #[inline]
-    pub fn take_ref(&self, state: State<B>) -> Result<Ref, Raised> {
+    pub fn take_ref(&self, state: State<'_, B>) -> Result<Ref, Raised> {
         let key = self.free.borrow_mut().pop();
         let key = match key {
             Some(key) => key,
@@ -365,13 +432,13 @@ impl<B: LuaBackend> Instance<B> {
 
     /// Makes a reference stand for the value on top of `state` instead, and pops it.
     #[inline]
-    pub fn replace_ref(&self, state: State<B>, reference: Ref) {
+    pub fn replace_ref(&self, state: State<'_, B>, reference: Ref) {
         // SAFETY: the reference was given out by `take_ref`, so its key is present.
         unsafe { state.raw_seti_present(B::REGISTRY_INDEX, i64::from(reference.0)) };
     }
 
     #[cold]
-    fn reserve(&self, state: State<B>) -> Result<c_int, Raised> {
+    fn reserve(&self, state: State<'_, B>) -> Result<c_int, Raised> {
         // Room for every key ever reserved, so that `release` never allocates.
         let batch = if self.reserved.get() == 0 { FIRST_BATCH } else { BATCH };
         let total = self.reserved.get() + batch;
@@ -429,7 +496,7 @@ impl<B: LuaBackend> Instance<B> {
     }
 
     /// Whether the globals have `debug.traceback`: a script that removes it wants no traceback.
-    pub(crate) fn has_traceback_function(&self, state: State<B>) -> bool {
+    pub(crate) fn has_traceback_function(&self, state: State<'_, B>) -> bool {
         let base = state.top();
         let (debug, traceback) = self.debug_names.get();
         state.push_globals();
@@ -450,14 +517,16 @@ impl<B: LuaBackend> Instance<B> {
     }
 
     /// Closes the Lua: runs all finalizers and frees everything. Does nothing the second time.
-    pub fn close(&self) {
+    ///
+    /// # Safety
+    /// Who has a [`State`] of this does not use it any more.
+    pub unsafe fn close(&self) {
         let main = self.main();
         if main.is_null() {
             return;
         }
         self.current.set(main);
-        // SAFETY: the calling thread's.
-        let thread = unsafe { Thread::this().as_ref() };
+        let thread = Thread::this();
         let before = thread.set_instance((&raw const *self).cast());
         thread.has_room();
         // SAFETY: the calling thread's, and nobody else uses what is closed.
@@ -478,7 +547,13 @@ impl<B: LuaBackend> Instance<B> {
 
 impl<B: LuaBackend> Drop for Instance<B> {
     fn drop(&mut self) {
-        self.close();
+        // SAFETY: they have borrowed this.
+        unsafe { self.close() };
+        // Whoever has forgotten to leave.
+        let thread = Thread::this();
+        if thread.instance() == (&raw const *self).cast() {
+            thread.set_instance(null());
+        }
     }
 }
 
@@ -488,9 +563,8 @@ unsafe extern "C-unwind" fn set_up<B: LuaBackend>(l: *mut lua_State) -> c_int {
     // nothing while it raises.
     unsafe {
         let address = B::lua_touserdata(l, 1).cast::<Instance<B>>();
-        let instance = NonNull::new_unchecked(address);
+        let instance = &*address;
         let raising = Raising::<B>::in_callback(l, instance);
-        let instance = instance.as_ref();
         raising.push_closure(Some(raw::handle::<B>), 0);
         instance.handler.set(B::luaL_ref(l, B::REGISTRY_INDEX));
         raising.push_closure(Some(enter::<B>), 0);

@@ -46,9 +46,9 @@ pub use backend::{
 pub use entries::{Item, Place, Read, TableEntry, WANTS_KEYS, WANTS_VALUES};
 pub use fence::{Raised, Raising};
 pub use installed::check_installed;
-pub use instance::{Instance, Reentered, Ref, Thread};
+pub use instance::{Entered, Here, Instance, Reentered, Ref, Thread};
 pub use libraries::{Library, Opening, Selection};
-pub use raw::{ReadEntries, warn};
+pub use raw::{Function, Hook, ReadEntries, warn};
 pub use state::State;
 pub use warn::Warnings;
 pub use watch::{Hooks, Outside, RUN_NOTHING, Room, WAIT, Watch};

@@ -6,12 +6,16 @@ use core::ffi::{CStr, c_char, c_int, c_void};
 use core::marker::PhantomData;
 use core::ptr::null_mut;
 
+use crate::MIN_ROOM;
 use crate::alloc::Memory;
 use crate::backend::{LuaBackend, NewState, OK, value};
 use crate::entries::{Place, TableEntry};
 use crate::fence::Raising;
+use crate::instance::{Instance, thread_instance};
+use crate::state::State;
 use crate::traceback;
 use crate::warn::Warnings;
+use crate::watch::{RUN_NOTHING, WAIT};
 
 /// A Lua thread (`lua_State`); only ever seen behind a pointer.
 #[repr(C)]
@@ -43,6 +47,67 @@ pub type ReadEntries = unsafe extern "C-unwind" fn(
     most: c_int,
     entries: *mut TableEntry,
 ) -> c_int;
+
+/// A function for Lua: the layer that is called by Lua and may raise. While it may, its frame owns nothing; what
+/// does is called by it, and has gone before. It does not panic.
+pub trait Function<B: LuaBackend>: 'static {
+    /// Says how many values on top of the stack are results.
+    fn call(raising: Raising<'_, B>) -> c_int;
+}
+
+/// What Lua calls for a [`Function`].
+pub(crate) unsafe extern "C-unwind" fn function<B: LuaBackend, F: Function<B>>(
+    l: *mut lua_State,
+) -> c_int {
+    // SAFETY: called by Lua, which runs only where a thread works on an instance; this frame owns nothing.
+    match unsafe { Raising::<B>::of_thread(l) } {
+        Some(raising) => F::call(raising),
+        None => 0,
+    }
+}
+
+/// What runs when a [`crate::Watch`] wants Lua to stop. None of it panics.
+pub trait Hook<B: LuaBackend>: 'static {
+    /// This thread may be about to wait for something outside of Lua. No Lua is run here.
+    fn wait(instance: &Instance<B>);
+    /// Whether there is something to do, for which the stack may move; `may_run` is false where no Lua may be run
+    /// unless that is left.
+    fn is_wanted(instance: &Instance<B>, may_run: bool) -> bool;
+    /// Does it. True when there is an error to raise on top of the stack.
+    fn run(state: State<'_, B>, may_run: bool) -> bool;
+}
+
+/// What Lua calls for a [`Hook`].
+pub(crate) unsafe extern "C-unwind" fn hook<B: LuaBackend, H: Hook<B>>(
+    l: *mut lua_State,
+    given: *mut c_void,
+) {
+    // SAFETY: called by Lua, which runs only where a thread works on an instance, and with a coroutine unless it is for
+    // `WAIT`; this frame owns nothing.
+    unsafe {
+        let Some(instance) = thread_instance::<B>() else { return };
+        if given == WAIT {
+            H::wait(instance);
+            return;
+        }
+        let raising = Raising::in_callback(l, instance);
+        // A module may run a Lua of its own in this thread.
+        let ours = instance.state().to_pointer(B::REGISTRY_INDEX);
+        if raising.to_pointer(B::REGISTRY_INDEX) != ours {
+            raising.put_back_hook();
+            return;
+        }
+        let may_run = given != RUN_NOTHING;
+        // Lua makes room for a hook, not so the C functions that call it.
+        if !H::is_wanted(instance, may_run) || !B::checkstack(l, MIN_ROOM) {
+            return;
+        }
+        if H::run(raising.state(), may_run) {
+            instance.watch().allow_hooks(l);
+            raising.raise();
+        }
+    }
+}
 
 /// The message handler of every protected call: notes a traceback, leaves the error value as it is.
 pub(crate) unsafe extern "C-unwind" fn handle<B: LuaBackend>(l: *mut lua_State) -> c_int {

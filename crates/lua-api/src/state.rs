@@ -2,7 +2,6 @@
 
 use core::cell::Cell;
 use core::ffi::{CStr, c_char, c_int, c_void};
-use core::ptr::NonNull;
 
 use crate::backend::{Frame, LuaBackend, OK, value};
 use crate::instance::{Instance, Ref};
@@ -12,18 +11,30 @@ use crate::raw::{lua_CFunction, lua_State};
 ///
 /// Indices are as in the Lua manual, and as there, one that is out of range is a bug of the caller
 /// (builds with `LUA_USE_APICHECK` stop at it).
-pub struct State<B: LuaBackend> {
+pub struct State<'l, B: LuaBackend> {
     raw: *mut lua_State,
-    instance: NonNull<Instance<B>>,
+    instance: &'l Instance<B>,
 }
 
-impl<B: LuaBackend> Clone for State<B> {
+impl<B: LuaBackend> Clone for State<'_, B> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<B: LuaBackend> Copy for State<B> {}
+impl<B: LuaBackend> Copy for State<'_, B> {}
+
+/// Operations of the [`crate::Watch`] of a Lua, on a coroutine of it.
+macro_rules! watched {
+    ($($(#[$doc:meta])* $name:ident = $function:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)?;)*) => {
+        $($(#[$doc])*
+        #[inline(always)]
+        pub fn $name(self, $($arg: $ty),*) $(-> $ret)? {
+            // SAFETY: a live coroutine, this thread's, of the Lua that this watch is for.
+            unsafe { self.instance.watch().$function(self.raw, $($arg),*) }
+        })*
+    };
+}
 
 macro_rules! plain {
     ($($(#[$doc:meta])* $name:ident = $function:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)?;)*) => {
@@ -32,19 +43,19 @@ macro_rules! plain {
         pub fn $name(self, $($arg: $ty),*) $(-> $ret)? {
             // SAFETY: the state is live and this thread's (`State::new`); this function of Lua
             // never raises, and room and indices are the caller's contract (crate docs, 4).
-            unsafe { B::$function(self.raw, $($arg),*) }
+            unsafe { B::$function(self.raw(), $($arg),*) }
         })*
     };
 }
 
-impl<B: LuaBackend> State<B> {
+impl<'l, B: LuaBackend> State<'l, B> {
     /// A view of `raw`.
     ///
     /// # Safety
-    /// `raw` is a live coroutine of `instance`, used by this thread only while the view is, and has
+    /// `raw` is a live coroutine of `instance` as long as the view is used, which is by this thread only, and has
     /// [`crate::MIN_ROOM`] free slots.
     #[inline(always)]
-    pub unsafe fn new(raw: *mut lua_State, instance: NonNull<Instance<B>>) -> Self {
+    pub unsafe fn new(raw: *mut lua_State, instance: &'l Instance<B>) -> Self {
         State { raw, instance }
     }
 
@@ -56,14 +67,7 @@ impl<B: LuaBackend> State<B> {
 
     /// The instance that this coroutine belongs to.
     #[inline(always)]
-    pub fn instance(&self) -> &Instance<B> {
-        // SAFETY: an instance outlives the views of its states (`State::new`).
-        unsafe { self.instance.as_ref() }
-    }
-
-    /// The address of the instance.
-    #[inline(always)]
-    pub fn instance_ptr(self) -> NonNull<Instance<B>> {
+    pub fn instance(self) -> &'l Instance<B> {
         self.instance
     }
 
@@ -116,6 +120,27 @@ impl<B: LuaBackend> State<B> {
         has_frame = has_frame(level: c_int) -> bool;
     }
 
+    watched! {
+        /// Has the hook called at each instruction of this coroutine, and of those that run from now on.
+        /// Hooks of scripts are forgotten: they might be what has to stop.
+        call_hook_always = call_always();
+        /// In the hook that has been called: puts back the hook that there was before.
+        put_back_hook = put_back();
+        /// Has the hook called after so many instructions, by the thread that runs Lua.
+        count_instructions = count_from(instructions: c_int);
+        /// How many of the instructions of [`State::count_instructions`] are left; 0 in the hook that has been
+        /// called because there were none. Outside of the hook, an installed Lua does not tell: all.
+        instructions_left = left(in_hook: bool) -> c_int;
+        /// Ends counting.
+        end_count = end_count();
+    }
+
+    /// Panics unless this is a coroutine of that instance.
+    #[inline(always)]
+    pub(crate) fn expect_of(self, instance: &Instance<B>) {
+        assert!(core::ptr::eq(self.instance, instance), "a coroutine of another Lua");
+    }
+
     /// Pops `n` values.
     #[inline(always)]
     pub fn pop(self, n: c_int) {
@@ -126,42 +151,42 @@ impl<B: LuaBackend> State<B> {
     #[inline(always)]
     pub fn push_bool(self, b: bool) {
         // SAFETY: as for `plain!`.
-        unsafe { B::lua_pushboolean(self.raw, c_int::from(b)) }
+        unsafe { B::lua_pushboolean(self.raw(), c_int::from(b)) }
     }
 
     /// Whether the value is anything but `nil` and `false`.
     #[inline(always)]
     pub fn to_bool(self, index: c_int) -> bool {
         // SAFETY: as for `plain!`.
-        unsafe { B::lua_toboolean(self.raw, index) != 0 }
+        unsafe { B::lua_toboolean(self.raw(), index) != 0 }
     }
 
     /// Whether the value is a C function.
     #[inline(always)]
     pub fn is_c_function(self, index: c_int) -> bool {
         // SAFETY: as for `plain!`.
-        unsafe { B::lua_iscfunction(self.raw, index) != 0 }
+        unsafe { B::lua_iscfunction(self.raw(), index) != 0 }
     }
 
     /// Primitive equality of two values.
     #[inline(always)]
     pub fn raw_equal(self, a: c_int, b: c_int) -> bool {
         // SAFETY: as for `plain!`.
-        unsafe { B::lua_rawequal(self.raw, a, b) != 0 }
+        unsafe { B::lua_rawequal(self.raw(), a, b) != 0 }
     }
 
     /// Pushes the metatable of a value, if it has one.
     #[inline(always)]
     pub fn push_metatable(self, index: c_int) -> bool {
         // SAFETY: as for `plain!`.
-        unsafe { B::lua_getmetatable(self.raw, index) != 0 }
+        unsafe { B::lua_getmetatable(self.raw(), index) != 0 }
     }
 
     /// Pushes upvalue `n` of the function at `index`, if it has that many.
     #[inline(always)]
     pub fn push_upvalue(self, index: c_int, n: c_int) -> bool {
         // SAFETY: as for `plain!`.
-        unsafe { !B::lua_getupvalue(self.raw, index, n).is_null() }
+        unsafe { !B::lua_getupvalue(self.raw(), index, n).is_null() }
     }
 
     /// Whether the function at `index`, a chunk that was loaded from source, has Lua's globals for its
@@ -169,7 +194,7 @@ impl<B: LuaBackend> State<B> {
     #[inline(always)]
     pub fn has_globals(self, index: c_int) -> bool {
         // SAFETY: as for `plain!`.
-        if !unsafe { B::push_environment(self.raw, index) } {
+        if !unsafe { B::push_environment(self.raw(), index) } {
             return false;
         }
         self.push_globals();
@@ -182,7 +207,7 @@ impl<B: LuaBackend> State<B> {
     #[inline(always)]
     pub fn set_metatable(self, index: c_int) {
         // SAFETY: as for `plain!`.
-        unsafe { B::lua_setmetatable(self.raw, index) };
+        unsafe { B::lua_setmetatable(self.raw(), index) };
     }
 
     /// Stores the top value as `t[n]` and pops it.
@@ -192,7 +217,7 @@ impl<B: LuaBackend> State<B> {
     #[inline(always)]
     pub unsafe fn raw_seti_present(self, index: c_int, n: i64) {
         // SAFETY: a key that is present is assigned in place.
-        unsafe { B::raw_seti(self.raw, index, n) }
+        unsafe { B::raw_seti(self.raw(), index, n) }
     }
 
     /// Stores the top value as `t[k]`, `k` below it, and pops both.
@@ -202,14 +227,14 @@ impl<B: LuaBackend> State<B> {
     #[inline(always)]
     pub unsafe fn raw_set_present(self, index: c_int) {
         // SAFETY: a key that is present is assigned in place.
-        unsafe { B::lua_rawset(self.raw, index) }
+        unsafe { B::lua_rawset(self.raw(), index) }
     }
 
     /// Moves the top `n` values to `to`, which must have room.
     #[inline(always)]
-    pub fn move_to(self, to: State<B>, n: c_int) {
+    pub fn move_to(self, to: State<'_, B>, n: c_int) {
         // SAFETY: as for `plain!`; both are coroutines of one instance.
-        unsafe { B::lua_xmove(self.raw, to.raw, n) }
+        unsafe { B::lua_xmove(self.raw(), to.raw(), n) }
     }
 
     /// Pushes what a reference stands for.
@@ -261,7 +286,7 @@ impl<B: LuaBackend> State<B> {
         // SAFETY: for a string this neither converts nor allocates; Lua gives its own bytes and
         // their number, which are there as long as the string is on the stack.
         work(unsafe {
-            let start = B::lua_tolstring(self.raw, index, &mut len);
+            let start = B::lua_tolstring(self.raw(), index, &mut len);
             core::slice::from_raw_parts(start.cast::<u8>(), len)
         })
     }
@@ -279,7 +304,7 @@ impl<B: LuaBackend> State<B> {
         work: impl for<'b> FnOnce(Option<Frame<'b>>) -> R,
     ) -> R {
         // SAFETY: as for `plain!`; its texts are there until Lua runs again.
-        work(unsafe { B::frame(self.raw, level) })
+        work(unsafe { B::frame(self.raw(), level) })
     }
 
     /// Loads a chunk and pushes it as a function; on another status than `OK` pushes the error.
@@ -310,14 +335,14 @@ impl<B: LuaBackend> State<B> {
             return loaded.map_or_else(|raised| raised.0, |_| status.get());
         }
         // SAFETY: as for `plain!`: loading is protected by itself.
-        unsafe { B::load(self.raw, code, name, mode) }
+        unsafe { B::load(self.raw(), code, name, mode) }
     }
 
     /// The name of the type of a value, as Lua's `type` gives it.
     pub fn type_name(self, index: c_int) -> &'static str {
         // SAFETY: `lua_typename` gives a static, zero-terminated ASCII string.
         unsafe {
-            let name: *const c_char = B::lua_typename(self.raw, B::lua_type(self.raw, index));
+            let name: *const c_char = B::lua_typename(self.raw(), B::lua_type(self.raw(), index));
             CStr::from_ptr(name).to_str().unwrap_or("?")
         }
     }

@@ -20,7 +20,7 @@ const LAST: c_int = 11;
 const LIKELY_SIZE: usize = 256;
 
 /// Notes the traceback of the error at index 1, if it is to have one.
-pub(crate) fn note<B: LuaBackend>(state: State<B>) {
+pub(crate) fn note<B: LuaBackend>(state: State<'_, B>) {
     let wanted = match state.type_of(1) {
         value::STRING | value::NUMBER => true,
         value::NIL => B::TRACEBACK_FOR_NIL,
@@ -37,7 +37,7 @@ pub(crate) fn note<B: LuaBackend>(state: State<B>) {
 
 /// `stack traceback:` and a line for each level from `first` on, the outermost first; empty when
 /// there is no level, `None` without memory for it.
-pub(crate) fn traceback<B: LuaBackend>(state: State<B>, first: c_int) -> Option<Vec<u8>> {
+pub(crate) fn traceback<B: LuaBackend>(state: State<'_, B>, first: c_int) -> Option<Vec<u8>> {
     let last = last_level(state, first);
     let mut text = Vec::new();
     let mut level = last;
@@ -82,7 +82,7 @@ fn add_number(text: &mut Vec<u8>, number: c_int) -> Option<()> {
 }
 
 /// Finds the outermost level without walking all of a deep stack for each.
-fn last_level<B: LuaBackend>(state: State<B>, first: c_int) -> c_int {
+fn last_level<B: LuaBackend>(state: State<'_, B>, first: c_int) -> c_int {
     let mut low = first;
     let mut high = first;
     while state.has_frame(high) {

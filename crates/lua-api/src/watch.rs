@@ -259,7 +259,7 @@ impl Watch {
     ///
     /// # Safety
     /// `state` is live, and this thread's.
-    pub unsafe fn call_always(&self, state: *mut lua_State) {
+    pub(crate) unsafe fn call_always(&self, state: *mut lua_State) {
         self.hands_on.store(true, Ordering::Relaxed);
         self.locked(|guarded| {
             guarded.kept.clear();
@@ -272,7 +272,7 @@ impl Watch {
     ///
     /// # Safety
     /// `state` is live, and this thread's.
-    pub unsafe fn allow_hooks(&self, state: *mut lua_State) {
+    pub(crate) unsafe fn allow_hooks(&self, state: *mut lua_State) {
         if let Some(outside) = &self.hooks.outside {
             // SAFETY: as the caller promises; the lock is held.
             self.locked(|_| unsafe { (outside.allow)(state) });
@@ -302,7 +302,7 @@ impl Watch {
     ///
     /// # Safety
     /// `state` is live, and this thread's.
-    pub unsafe fn put_back(&self, state: *mut lua_State) {
+    pub(crate) unsafe fn put_back(&self, state: *mut lua_State) {
         self.locked(|guarded| {
             let key = self.key(state);
             let found = guarded.kept.iter().position(|kept| kept.state == key);
@@ -322,7 +322,7 @@ impl Watch {
     ///
     /// # Safety
     /// `state` is live, and this thread's.
-    pub unsafe fn count_from(&self, state: *mut lua_State, instructions: c_int) {
+    pub(crate) unsafe fn count_from(&self, state: *mut lua_State, instructions: c_int) {
         self.locked(|guarded| {
             guarded.left = None;
             self.keep(guarded, state);
@@ -338,7 +338,7 @@ impl Watch {
     ///
     /// # Safety
     /// `state` is live, and this thread's.
-    pub unsafe fn left(&self, state: *mut lua_State, in_hook: bool) -> c_int {
+    pub(crate) unsafe fn left(&self, state: *mut lua_State, in_hook: bool) -> c_int {
         self.locked(|guarded| match (guarded.left.take(), &self.hooks.outside) {
             (Some(left), _) => left,
             (None, Some(outside)) if !in_hook && self.is_ours(state) => {
@@ -354,7 +354,7 @@ impl Watch {
     ///
     /// # Safety
     /// `state` is live, and this thread's.
-    pub unsafe fn end_count(&self, state: *mut lua_State) {
+    pub(crate) unsafe fn end_count(&self, state: *mut lua_State) {
         self.counting.store(false, Ordering::Relaxed);
         self.hands_on.store(false, Ordering::Relaxed);
         // SAFETY: as the caller promises.
@@ -370,7 +370,7 @@ impl Watch {
 /// The watch of the Lua that this thread works on.
 fn of_thread<'a>() -> Option<&'a Watch> {
     // SAFETY: an instance is there at least as long as a thread works on it, and begins with a share of its watch.
-    unsafe { Thread::this().as_ref().instance().cast::<Arc<Watch>>().as_ref() }.map(Arc::as_ref)
+    unsafe { Thread::this().instance().cast::<Arc<Watch>>().as_ref() }.map(Arc::as_ref)
 }
 
 /// Takes the lock for Lua itself; the C functions of `lua-build/c` call this.

@@ -59,21 +59,18 @@ pub(crate) trait Callback<B: LuaBackend>: 'static {
 pub(crate) unsafe extern "C-unwind" fn outer<B: LuaBackend, C: Callback<B>>(
     l: *mut lua_State,
 ) -> i32 {
-    // SAFETY: Lua runs only while an instance is entered, and that is the one whose function this
-    // is; its host is the runtime, which outlives it. This frame holds plain values only.
-    unsafe {
-        let Some(raising) = Raising::<B>::of_thread(l) else { return 0 };
-        let runtime = raising.instance().host().cast::<Runtime<B>>();
-        let count = if Thread::this().as_ref().has_room() {
-            inner::<B, C>(&*runtime, l)
-        } else {
-            inner::<B, TooDeep>(&*runtime, l)
-        };
-        if count >= 0 {
-            return count;
-        }
-        raising.raise()
+    // SAFETY: called by Lua. This frame holds plain values only.
+    let Some(raising) = (unsafe { Raising::<B>::of_thread(l) }) else { return 0 };
+    let Some(runtime) = raising.instance().host::<Runtime<B>>() else { return 0 };
+    let count = if Thread::this().has_room() {
+        inner::<B, C>(runtime, raising.state())
+    } else {
+        inner::<B, TooDeep>(runtime, raising.state())
+    };
+    if count >= 0 {
+        return count;
     }
+    raising.raise()
 }
 
 /// What is called instead when the system's stack is nearly used up.
@@ -98,19 +95,17 @@ pub(crate) fn too_deep() -> PyErr {
 /// error value to raise is on top of the stack.
 pub(crate) fn call_inner<B: LuaBackend, C: Callback<B>>(
     runtime: &Runtime<B>,
-    l: *mut lua_State,
+    state: State<B>,
 ) -> i32 {
-    inner::<B, C>(runtime, l)
+    inner::<B, C>(runtime, state)
 }
 
 /// Runs the callback; negative when the error value to raise is on top of the stack.
 #[inline(never)]
-fn inner<B: LuaBackend, C: Callback<B>>(runtime: &Runtime<B>, l: *mut lua_State) -> i32 {
+fn inner<B: LuaBackend, C: Callback<B>>(runtime: &Runtime<B>, state: State<B>) -> i32 {
     let before = runtime.attach_in_callback();
     runtime.change();
-    let caller = runtime.instance.set_current(l);
-    let state = runtime.instance.state();
-    let count = {
+    let count = runtime.instance.with_current(state, || {
         // SAFETY: attached just now, or all along.
         let py = unsafe { Python::assume_attached() };
         let entry = runtime.reenter(py);
@@ -123,8 +118,7 @@ fn inner<B: LuaBackend, C: Callback<B>>(runtime: &Runtime<B>, l: *mut lua_State)
         };
         runtime.drop_dead();
         count
-    };
-    runtime.instance.set_current(caller);
+    });
     runtime.detach_again(before);
     count
 }

@@ -20,7 +20,7 @@ use crate::limits::{Seconds, Wanted};
 use crate::owner::RuntimeObject;
 use crate::runtime::{Entry, Options, Runtime};
 use crate::sandbox::Sandbox;
-use crate::stop::{due, hook};
+use crate::stop::{StopHook, due};
 use crate::{object, os_exit, python_lib, sandbox, setup, table_from};
 
 /// What a new runtime is made with, besides [`Options`].
@@ -149,7 +149,7 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
         options: Options,
         creation: Creation<'py>,
     ) -> Result<Bound<'py, PyAny>> {
-        let instance = Instance::<B>::open(creation.seed, creation.count_memory, Some(hook::<B>))
+        let instance = Instance::<B>::open::<StopHook>(creation.seed, creation.count_memory)
             .map_err(|error| failed(error.to_string()))?;
         let object = RuntimeObject::create(py, Box::new(Runtime::new(instance, options)))?;
         let runtime = handle::<B>(&object);

@@ -252,8 +252,7 @@ pub(crate) fn from_stack<B: LuaBackend>(
     if matches!(origin, Origin::Load | Origin::Compile)
         && status != ERRSYNTAX
         && state.with_bytes(-1, |text| text.is_some_and(|text| text.ends_with(b"stack overflow")))
-        // SAFETY: the calling thread's.
-        && !unsafe { Thread::this().as_ref() }.has_room_to_compile()
+        && !Thread::this().has_room_to_compile()
     {
         state.pop(1);
         return too_deep();

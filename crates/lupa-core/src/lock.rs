@@ -43,7 +43,7 @@ const PATIENCE: Duration = Duration::from_millis(50);
 /// A number that no other living thread has; never 0, nor [`HANDED_ON`].
 #[inline(always)]
 fn this_thread() -> usize {
-    Thread::this().as_ptr() as usize
+    Thread::this().id()
 }
 
 impl Lock {

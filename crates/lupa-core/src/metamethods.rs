@@ -392,7 +392,7 @@ pub(crate) unsafe extern "C-unwind" fn collect<B: LuaBackend>(l: *mut lua_State)
     // SAFETY: as for `callback::outer`; the thread holds the lock, as always when Lua runs.
     unsafe {
         let Some(raising) = lua_api::Raising::<B>::of_thread(l) else { return 0 };
-        let runtime = &*raising.instance().host().cast::<Runtime<B>>();
+        let Some(runtime) = raising.instance().host::<Runtime<B>>() else { return 0 };
         if let Some(found) = find_box(runtime, raising.state(), 1) {
             let weight = runtime.boxes.bury(found);
             if weight != 0 {

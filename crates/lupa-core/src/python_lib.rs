@@ -189,7 +189,7 @@ pub(crate) unsafe extern "C-unwind" fn next<B: LuaBackend>(l: *mut lua_State) ->
     // SAFETY: as for `callback::outer`.
     unsafe {
         let Some(raising) = Raising::<B>::of_thread(l) else { return 0 };
-        let runtime = &*raising.instance().host().cast::<Runtime<B>>();
+        let Some(runtime) = raising.instance().host::<Runtime<B>>() else { return 0 };
         let state = raising.state();
         let home = state.to_userdata(1);
         let number = || next_number(state);

@@ -2,11 +2,11 @@
 
 use std::cell::{Cell, OnceCell};
 use std::ops::Deref;
-use std::ptr::{NonNull, null_mut};
+use std::ptr::null_mut;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use lua_api::{Gc, Instance, LuaBackend, Reentered, Ref, State, Thread};
+use lua_api::{Entered, Gc, Instance, LuaBackend, Reentered, Ref, State, Thread};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
@@ -121,18 +121,14 @@ impl<B: LuaBackend> Runtime<B> {
     pub(crate) fn enter<'a>(&'a self, py: Python<'a>) -> Result<Guard<'a, B>> {
         // The thread is this one for as long as the guard lives: neither can be sent elsewhere.
         let thread = Thread::this();
-        // SAFETY: the calling thread's.
-        if !unsafe { thread.as_ref() }.has_room() {
+        if !thread.has_room() {
             return Err(too_deep().into());
         }
-        self.vitals.lock.acquire_as(thread.as_ptr() as usize, py);
-        let instance: *const Instance<B> = &raw const *self.instance;
-        // SAFETY: the calling thread's.
-        let before = unsafe { thread.as_ref() }.set_instance(instance.cast());
-        // SAFETY: the calling thread's, which has the lock.
-        unsafe { thread.as_ref().tell_room(self.instance.watch()) };
+        self.vitals.lock.acquire_as(thread.id(), py);
+        let entered = self.instance.enter(thread);
         let below = self.vitals.gil.take_out();
-        let mut guard = Guard { entry: Entry { runtime: self, py }, thread, before, below: None };
+        let mut guard =
+            Guard { entry: Entry { runtime: self, py }, below: None, _entered: entered };
         if !below.is_null() {
             guard.enter_again(below)?;
         }
@@ -377,7 +373,8 @@ impl<B: LuaBackend> Runtime<B> {
         self.arrays.end_adoption();
         if self.instance.is_open() {
             self.be_watched();
-            self.instance.close();
+            // SAFETY: whoever closes has the lock alone, and no state, but for those that finalizers get meanwhile.
+            unsafe { self.instance.close() };
         }
         self.strings.clear();
         self.chunks.clear();
@@ -413,7 +410,7 @@ impl<B: LuaBackend> Deref for Entry<'_, B> {
 impl<'a, B: LuaBackend> Entry<'a, B> {
     /// The current coroutine's stack.
     #[inline(always)]
-    pub(crate) fn state(&self) -> State<B> {
+    pub(crate) fn state(&self) -> State<'a, B> {
         self.runtime.instance.state()
     }
 
@@ -427,10 +424,8 @@ impl<'a, B: LuaBackend> Entry<'a, B> {
 /// The lock held for one operation from Python; what is due is done when it ends.
 pub(crate) struct Guard<'a, B: LuaBackend> {
     entry: Entry<'a, B>,
-    thread: NonNull<Thread>,
-    // The instance that this thread worked on before.
-    before: *const (),
     below: Option<Below>,
+    _entered: Entered<'a, B>,
 }
 
 /// What runs below an entry that no callback has led to: C code that Lua has called came to Python by itself
@@ -492,8 +487,6 @@ impl<B: LuaBackend> Drop for Guard<'_, B> {
         if let Some(below) = self.below.take() {
             self.leave_again(below);
         }
-        // SAFETY: of the thread that made the guard, which is this one.
-        unsafe { self.thread.as_ref() }.set_instance(self.before);
         runtime.vitals.lock.release();
     }
 }

@@ -61,7 +61,6 @@ const ALLOWED: &[&str] = &[
     "crates/lupa-core/src/python_lib.rs",
     "crates/lupa-core/src/quick.rs",
     "crates/lupa-core/src/runtime.rs",
-    "crates/lupa-core/src/sandbox/libraries.rs",
     "crates/lupa-core/src/sandbox/wall.rs",
     "crates/lupa-core/src/strings.rs",
     "crates/lupa-core/src/table.rs",

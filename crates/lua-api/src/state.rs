@@ -3,7 +3,7 @@
 use core::cell::Cell;
 use core::ffi::{CStr, c_char, c_int, c_void};
 
-use crate::backend::{Frame, LuaBackend, OK, value};
+use crate::backend::{Frame, LuaBackend, OK, YIELD, value};
 use crate::instance::{Instance, Ref};
 use crate::raw::{lua_CFunction, lua_State};
 
@@ -135,6 +135,40 @@ impl<'l, B: LuaBackend> State<'l, B> {
         end_count = end_count();
     }
 
+    /// The index of a value when there is one more on top.
+    #[inline(always)]
+    fn below(self, index: c_int) -> c_int {
+        if (B::REGISTRY_INDEX + 1..0).contains(&index) { index - 1 } else { index }
+    }
+
+    /// Gives `work` the stack of the coroutine at `index`, or `None` if it is none. It leaves the coroutine where it is.
+    ///
+    /// ```compile_fail
+    /// # fn f<B: lua_api::LuaBackend>(state: lua_api::State<B>) {
+    /// let kept = state.with_coroutine(1, |coroutine| coroutine);
+    /// # }
+    /// ```
+    #[inline(always)]
+    pub fn with_coroutine<R>(
+        self,
+        index: c_int,
+        work: impl for<'c> FnOnce(Option<State<'c, B>>) -> R,
+    ) -> R {
+        let raw = self.to_thread(index);
+        // SAFETY: a coroutine of this instance, which is on the stack as long as `work` runs.
+        work((!raw.is_null()).then(|| unsafe { self.with_raw(raw) }))
+    }
+
+    /// Resumes this coroutine with the arguments on top of its stack, from the one that runs. Gives its status, and how
+    /// many results are on top of its stack; an error is one. One that cannot be resumed gives an error, too.
+    #[inline(always)]
+    pub fn resume(self, from: State<'_, B>, arguments: c_int) -> (c_int, c_int) {
+        from.expect_of(self.instance);
+        // SAFETY: as for `plain!`; errors end in the status.
+        let (status, results) = unsafe { B::resume(self.raw, from.raw, arguments) };
+        (status, if matches!(status, OK | YIELD) { results } else { 1 })
+    }
+
     /// Panics unless this is a coroutine of that instance.
     #[inline(always)]
     pub(crate) fn expect_of(self, instance: &Instance<B>) {
@@ -230,9 +264,37 @@ impl<'l, B: LuaBackend> State<'l, B> {
         unsafe { B::lua_rawset(self.raw(), index) }
     }
 
+    /// Stores the top value as `t[n]`, without metamethods, and pops it, if the key is in the table already; else nothing
+    /// happens, and this is false. Never raises: a key that is present is assigned in place.
+    #[inline(always)]
+    pub fn replace(self, index: c_int, n: i64) -> bool {
+        let present = self.raw_geti_type(index, n) != value::NIL;
+        self.pop(1);
+        if present {
+            // SAFETY: it is present.
+            unsafe { self.raw_seti_present(index, n) };
+        }
+        present
+    }
+
+    /// Stores the top value as `t[k]`, `k` below it, without metamethods, and pops both, if the key is in the table
+    /// already; else nothing happens, and this is false.
+    #[inline(always)]
+    pub fn replace_key(self, index: c_int) -> bool {
+        self.push_value(-2);
+        let present = self.raw_get_type(self.below(index)) != value::NIL;
+        self.pop(1);
+        if present {
+            // SAFETY: it is present.
+            unsafe { self.raw_set_present(index) };
+        }
+        present
+    }
+
     /// Moves the top `n` values to `to`, which must have room.
     #[inline(always)]
     pub fn move_to(self, to: State<'_, B>, n: c_int) {
+        to.expect_of(self.instance);
         // SAFETY: as for `plain!`; both are coroutines of one instance.
         unsafe { B::lua_xmove(self.raw(), to.raw(), n) }
     }

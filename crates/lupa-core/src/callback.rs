@@ -60,7 +60,15 @@ pub(crate) unsafe extern "C-unwind" fn outer<B: LuaBackend, C: Callback<B>>(
     l: *mut lua_State,
 ) -> i32 {
     // SAFETY: called by Lua. This frame holds plain values only.
-    let Some(raising) = (unsafe { Raising::<B>::of_thread(l) }) else { return 0 };
+    match unsafe { Raising::<B>::of_thread(l) } {
+        Some(raising) => run::<B, C>(raising),
+        None => 0,
+    }
+}
+
+/// The outer layer, in a function that Lua has called.
+#[inline(always)]
+pub(crate) fn run<B: LuaBackend, C: Callback<B>>(raising: Raising<'_, B>) -> i32 {
     let Some(runtime) = raising.instance().host::<Runtime<B>>() else { return 0 };
     let count = if Thread::this().has_room() {
         inner::<B, C>(runtime, raising.state())
@@ -176,7 +184,8 @@ fn push_text<B: LuaBackend>(state: State<B>, text: &str) {
 
 /// Pushes a callback as a function; with `upvalues`, so many values from the top become its own.
 pub(crate) fn push_callback<B: LuaBackend, C: Callback<B>>(raising: Raising<'_, B>, upvalues: i32) {
-    raising.push_closure(Some(outer::<B, C>), upvalues);
+    // SAFETY: Lua may call it with anything.
+    unsafe { raising.push_closure(Some(outer::<B, C>), upvalues) };
 }
 
 /// Whether the function at `index` was made by `python.as_function`.

@@ -11,9 +11,8 @@ use core::ffi::{CStr, c_char, c_int, c_void};
 use core::marker::PhantomData;
 
 use crate::libraries::Library;
-use crate::raw::{ReadEntries, lua_Alloc, lua_CFunction, lua_State};
+use crate::raw::{Hooks, ReadEntries, lua_Alloc, lua_CFunction, lua_State};
 use crate::warn::Warnings;
-use crate::watch::Hooks;
 
 /// The result of `lua_type` and the other small numbers that are the same in every Lua.
 pub mod value {

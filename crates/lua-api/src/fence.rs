@@ -7,10 +7,10 @@ use core::mem::{MaybeUninit, needs_drop};
 use core::ops::Deref;
 use core::ptr::null_mut;
 
-use crate::backend::{Gc, LuaBackend, MULTRET, OK, value};
-use crate::entries::{Place, TableEntry};
-use crate::instance::{Instance, Ref, thread_instance};
-use crate::raw::{self, Function, lua_CFunction, lua_State};
+use crate::backend::{Gc, LuaBackend, MULTRET, OK};
+use crate::instance::{Instance, thread_instance};
+use crate::raw::{lua_CFunction, lua_State};
+use crate::references::Ref;
 use crate::state::State;
 
 /// What a protected call ended with instead of results: a status other than [`OK`]. The error
@@ -303,9 +303,6 @@ impl<B: LuaBackend> State<'_, B> {
     }
 }
 
-/// How many entries are read at a time.
-const MOST_ENTRIES: usize = 1 << 16;
-
 macro_rules! raising {
     ($($(#[$doc:meta])* $name:ident = $function:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)?;)*) => {
         $($(#[$doc])*
@@ -395,77 +392,6 @@ impl<'f, B: LuaBackend> Raising<'f, B> {
         if !unsafe { B::checkstack(self.raw(), n) } {
             self.error(c"stack overflow (too many values)");
         }
-    }
-
-    /// Pushes a function of Rust with `n` upvalues.
-    #[inline(always)]
-    pub fn push_function<F: Function<B>>(self, n: c_int) {
-        // SAFETY: Lua may call it with anything.
-        unsafe { self.push_closure(Some(raw::function::<B, F>), n) };
-    }
-
-    /// Pushes a C function with `n` upvalues.
-    ///
-    /// # Safety
-    /// It is one that Lua may call whenever it runs for this thread, with any arguments and these upvalues.
-    #[inline(always)]
-    pub unsafe fn push_closure(self, f: lua_CFunction, n: c_int) {
-        // SAFETY: as for `raising!`.
-        unsafe { B::lua_pushcclosure(self.raw(), f, n) }
-    }
-
-    /// Runs the C function at `index` in the frame of the function that Lua has called, with what is on the stack.
-    /// `None`, and nothing has happened, if there is another value, or a function that has something of its own:
-    /// upvalues, or (in 5.1 and LuaJIT) other globals.
-    pub fn pass_on(self, index: c_int) -> Option<c_int> {
-        let function = self.to_c_function(index)?;
-        if self.push_upvalue(index, 1) {
-            self.pop(1);
-            return None;
-        }
-        // SAFETY: as for the plain operations.
-        let has_environment = unsafe { B::push_environment(self.raw(), index) };
-        if has_environment {
-            self.push_globals();
-            let same = self.raw_equal(-1, -2);
-            self.pop(2);
-            if !same {
-                return None;
-            }
-        }
-        // SAFETY: Lua has called it before, or could: for all that it can tell, it does so now.
-        Some(unsafe { function(self.raw()) })
-    }
-
-    /// Reads entries of the table at 1 from a place on, and moves that; gives how many there were room for, or
-    /// `None` when the table has been rebuilt since, or this Lua does not read so: then the place means nothing.
-    ///
-    /// Keys and values that are `wanted` ([`crate::WANTS_KEYS`], [`crate::WANTS_VALUES`]) and are no numbers are pushed, in turn.
-    /// Keys that are no numbers are put into a table at 2, too, by the number of their entry from 1; it is made if
-    /// there is nil.
-    pub fn read_entries(
-        self,
-        place: &mut Place,
-        wanted: c_int,
-        entries: &mut [TableEntry],
-    ) -> Option<usize> {
-        let read = B::READ_ENTRIES?;
-        let most = c_int::try_from(entries.len().min(MOST_ENTRIES)).unwrap_or(0);
-        self.expect_table(1);
-        if self.type_of(2) != value::NIL {
-            self.expect_table(2);
-        }
-        self.reserve(2 * most + crate::MIN_ROOM);
-        // SAFETY: as for `raising!`: tables at 1 and 2, or nil, and room for so many values and entries.
-        let count = unsafe { read(self.raw(), place, wanted, most, entries.as_mut_ptr()) };
-        usize::try_from(count).ok()
-    }
-
-    /// Pushes a new coroutine, and gives `work` its stack. It leaves the coroutine where it is.
-    pub fn with_new_coroutine<R>(self, work: impl for<'c> FnOnce(State<'c, B>) -> R) -> R {
-        let raw = self.new_thread();
-        // SAFETY: a new coroutine of this instance, which has room, and is on the stack as long as `work` runs.
-        work(unsafe { self.with_raw(raw) })
     }
 
     /// Makes room for `n` more values on another coroutine, without an error of its own.

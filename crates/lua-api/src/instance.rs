@@ -2,7 +2,6 @@
 
 use core::any::TypeId;
 use core::cell::{Cell, RefCell};
-use core::ffi::c_int;
 use core::marker::PhantomData;
 use core::ops::Deref;
 use core::ptr::{NonNull, null, null_mut};
@@ -10,18 +9,13 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::Arc;
 
 use crate::alloc::Memory;
-use crate::backend::{Gc, LuaBackend, NewState, OK, value};
-use crate::fence::{Jobs, Raised, Raising, enter};
+use crate::backend::{Gc, LuaBackend, NewState, OK};
+use crate::fence::Jobs;
 use crate::raw::{self, Hook, lua_State};
+use crate::references::{Ref, References};
 use crate::state::State;
 use crate::warn::Warnings;
 use crate::watch::Watch;
-
-/// A reference to a Lua value: a key of the registry. The value lives until the reference is
-/// given back to [`Instance::release`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(transparent)]
-pub struct Ref(pub(crate) c_int);
 
 /// What there is once for each thread. Its address tells threads apart.
 ///
@@ -196,11 +190,6 @@ pub(crate) unsafe fn thread_instance<'a, B: LuaBackend>() -> Option<&'a Instance
 /// The coroutine that was the current one before [`Instance::enter_again`].
 pub struct Reentered(*mut lua_State);
 
-/// How many references are reserved at a time; and at first, when most runtimes need few: the registry
-/// of an idle one stays small.
-const BATCH: usize = 32;
-const FIRST_BATCH: usize = 8;
-
 /// One Lua: its main state, its account of memory and its references.
 #[repr(C)]
 pub struct Instance<B: LuaBackend> {
@@ -209,17 +198,14 @@ pub struct Instance<B: LuaBackend> {
     // Any thread may ask whether it is null; who has Lua to itself sets it.
     main: AtomicPtr<lua_State>,
     current: Cell<*mut lua_State>,
-    handler: Cell<c_int>,
-    entry: Cell<c_int>,
+    // The message handler and the function that protected calls enter by.
+    entry_refs: Cell<(Ref, Ref)>,
     pub(crate) jobs: Jobs<B>,
-    debug_names: Cell<(c_int, c_int)>,
+    debug_names: Cell<(Ref, Ref)>,
     host: Cell<Option<(TypeId, NonNull<()>)>>,
     memory: Memory,
     warnings: Warnings,
-    // Keys of the registry that are reserved and free. Each is present there with the value
-    // `false`: assigning a present key never allocates, so taking a reference never raises.
-    free: RefCell<Vec<c_int>>,
-    reserved: Cell<usize>,
+    pub(crate) refs: References,
     traceback: RefCell<Vec<u8>>,
     backend: PhantomData<B>,
 }
@@ -247,15 +233,13 @@ impl<B: LuaBackend> Instance<B> {
             watch: Arc::new(Watch::new(&B::HOOKS, Some(raw::hook::<B, H>))),
             main: AtomicPtr::default(),
             current: Cell::new(null_mut()),
-            handler: Cell::new(0),
-            entry: Cell::new(0),
+            entry_refs: Cell::new((Ref(0), Ref(0))),
             jobs: Jobs::default(),
-            debug_names: Cell::new((0, 0)),
+            debug_names: Cell::new((Ref(0), Ref(0))),
             host: Cell::new(None),
             memory: Memory::default(),
             warnings: Warnings::default(),
-            free: RefCell::new(Vec::new()),
-            reserved: Cell::new(0),
+            refs: References::default(),
             traceback: RefCell::new(Vec::new()),
             backend: PhantomData,
         });
@@ -272,8 +256,8 @@ impl<B: LuaBackend> Instance<B> {
         let address = (&raw const *instance).cast_mut();
         // SAFETY: a fresh state; `set_up` gets the address of the boxed, so immovable, instance.
         let status = unsafe {
-            B::lua_atpanic(main, Some(panic::<B>));
-            B::cpcall(main, Some(set_up::<B>), address.cast())
+            B::lua_atpanic(main, Some(raw::panic::<B>));
+            B::cpcall(main, Some(raw::set_up::<B>), address.cast())
         };
         // SAFETY: a status other than OK leaves one error value.
         unsafe { B::lua_settop(main, 0) };
@@ -405,85 +389,18 @@ impl<B: LuaBackend> Instance<B> {
 
     #[inline(always)]
     pub(crate) fn entry_refs(&self) -> (Ref, Ref) {
-        (Ref(self.handler.get()), Ref(self.entry.get()))
+        self.entry_refs.get()
     }
 
-    /// Takes a reference to the value on top of `state`, and pops it.
-    ///
-    /// # Errors
-    /// [`Raised`] (on a full registry and no memory); the value is then replaced by the error.
-    #[inline]
-    pub fn take_ref(&self, state: State<'_, B>) -> Result<Ref, Raised> {
-        let key = self.free.borrow_mut().pop();
-        let key = match key {
-            Some(key) => key,
-            None => match self.reserve(state) {
-                Ok(key) => key,
-                Err(raised) => {
-                    state.remove(-2);
-                    return Err(raised);
-                }
-            },
-        };
-        // SAFETY: the key is reserved, so present.
-        unsafe { state.raw_seti_present(B::REGISTRY_INDEX, i64::from(key)) };
-        Ok(Ref(key))
+    /// The references to `debug` and `traceback`, the names.
+    pub(crate) fn debug_names(&self) -> (Ref, Ref) {
+        self.debug_names.get()
     }
 
-    /// Makes a reference stand for the value on top of `state` instead, and pops it.
-    #[inline]
-    pub fn replace_ref(&self, state: State<'_, B>, reference: Ref) {
-        // SAFETY: the reference was given out by `take_ref`, so its key is present.
-        unsafe { state.raw_seti_present(B::REGISTRY_INDEX, i64::from(reference.0)) };
-    }
-
-    #[cold]
-    fn reserve(&self, state: State<'_, B>) -> Result<c_int, Raised> {
-        // Room for every key ever reserved, so that `release` never allocates.
-        let batch = if self.reserved.get() == 0 { FIRST_BATCH } else { BATCH };
-        let total = self.reserved.get() + batch;
-        if self.free.borrow_mut().try_reserve(total).is_err() {
-            state.push_nil();
-            return Err(Raised(crate::ERRMEM));
-        }
-        let keys = Cell::new([0; BATCH]);
-        let made = Cell::new(0_usize);
-        let result = state.protect(|raising| {
-            let slots = keys.as_ptr();
-            while made.get() < batch {
-                raising.push_bool(false);
-                // SAFETY: takes the value just pushed; `slots` outlives the protected call.
-                unsafe {
-                    (*slots)[made.get()] = B::luaL_ref(raising.raw(), B::REGISTRY_INDEX);
-                }
-                made.set(made.get() + 1);
-            }
-        });
-        self.reserved.set(self.reserved.get() + made.get());
-        let mut free = self.free.borrow_mut();
-        free.extend(keys.get()[..made.get()].iter().rev());
-        match (free.pop(), result) {
-            (Some(key), Ok(())) => Ok(key),
-            (Some(key), Err(_)) => {
-                state.pop(1);
-                Ok(key)
-            }
-            (None, Err(raised)) => Err(raised),
-            (None, Ok(())) => Err(Raised(crate::ERRMEM)),
-        }
-    }
-
-    /// Gives a reference back. Needs one free slot on the current stack.
-    #[inline]
-    pub fn release(&self, reference: Ref) {
-        if !self.is_open() {
-            return;
-        }
-        let state = self.state();
-        state.push_bool(false);
-        // SAFETY: the reference was given out by `take_ref`, so its key is present.
-        unsafe { state.raw_seti_present(B::REGISTRY_INDEX, i64::from(reference.0)) };
-        self.free.borrow_mut().push(reference.0);
+    /// Notes what was made when the Lua was.
+    pub(crate) fn set_up(&self, entry: (Ref, Ref), debug_names: (Ref, Ref)) {
+        self.entry_refs.set(entry);
+        self.debug_names.set(debug_names);
     }
 
     pub(crate) fn set_traceback(&self, text: Vec<u8>) {
@@ -493,27 +410,6 @@ impl<B: LuaBackend> Instance<B> {
     /// The traceback of the last error that reached the message handler; empty if none was made.
     pub fn take_traceback(&self) -> Vec<u8> {
         self.traceback.take()
-    }
-
-    /// Whether the globals have `debug.traceback`: a script that removes it wants no traceback.
-    pub(crate) fn has_traceback_function(&self, state: State<'_, B>) -> bool {
-        let base = state.top();
-        let (debug, traceback) = self.debug_names.get();
-        state.push_globals();
-        let is_table = state.type_of(-1) == value::TABLE;
-        // What a script can reach with `debug.getregistry` is not trusted.
-        let found = is_table
-            && {
-                state.push_ref(Ref(debug));
-                state.raw_get_type(-2) == value::TABLE
-            }
-            && {
-                state.push_ref(Ref(traceback));
-                state.raw_get(-2);
-                state.type_of(-1) == value::FUNCTION
-            };
-        state.set_top(base);
-        found
     }
 
     /// Closes the Lua: runs all finalizers and frees everything. Does nothing the second time.
@@ -555,33 +451,4 @@ impl<B: LuaBackend> Drop for Instance<B> {
             thread.set_instance(null());
         }
     }
-}
-
-/// Runs once in a fresh state, protected: makes what later protected calls are made with.
-unsafe extern "C-unwind" fn set_up<B: LuaBackend>(l: *mut lua_State) -> c_int {
-    // SAFETY: called by `Instance::open` with the instance as the one argument; the frame owns
-    // nothing while it raises.
-    unsafe {
-        let address = B::lua_touserdata(l, 1).cast::<Instance<B>>();
-        let instance = &*address;
-        let raising = Raising::<B>::in_callback(l, instance);
-        raising.push_closure(Some(raw::handle::<B>), 0);
-        instance.handler.set(B::luaL_ref(l, B::REGISTRY_INDEX));
-        raising.push_closure(Some(enter::<B>), 0);
-        instance.entry.set(B::luaL_ref(l, B::REGISTRY_INDEX));
-        raising.push_bytes(b"debug");
-        let debug = B::luaL_ref(l, B::REGISTRY_INDEX);
-        raising.push_bytes(b"traceback");
-        instance.debug_names.set((debug, B::luaL_ref(l, B::REGISTRY_INDEX)));
-    }
-    0
-}
-
-/// The last resort, never to be reached: says what happened before Lua ends the process.
-unsafe extern "C-unwind" fn panic<B: LuaBackend>(_: *mut lua_State) -> c_int {
-    eprintln!(
-        "lupa.{}: an error of Lua reached a place where nothing can catch it; this is a bug in lupa",
-        B::NAME
-    );
-    0
 }

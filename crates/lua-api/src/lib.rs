@@ -33,6 +33,7 @@ mod instance;
 mod libraries;
 mod pool;
 pub mod raw;
+mod references;
 mod state;
 mod traceback;
 mod warn;
@@ -46,12 +47,13 @@ pub use backend::{
 pub use entries::{Item, Place, Read, TableEntry, WANTS_KEYS, WANTS_VALUES};
 pub use fence::{Raised, Raising};
 pub use installed::check_installed;
-pub use instance::{Entered, Here, Instance, Reentered, Ref, Thread};
+pub use instance::{Entered, Here, Instance, Reentered, Thread};
 pub use libraries::{Library, Opening, Selection};
-pub use raw::{Function, Hook, ReadEntries, warn};
+pub use raw::{Function, Hook, Hooks, Outside, ReadEntries, warn};
+pub use references::Ref;
 pub use state::State;
 pub use warn::Warnings;
-pub use watch::{Hooks, Outside, RUN_NOTHING, Room, WAIT, Watch};
+pub use watch::{RUN_NOTHING, Room, WAIT, Watch};
 
 /// Free stack slots that a C function starts with (`LUA_MINSTACK`, 20), less what this crate uses
 /// itself for one operation.

@@ -10,12 +10,13 @@ use crate::MIN_ROOM;
 use crate::alloc::Memory;
 use crate::backend::{LuaBackend, NewState, OK, value};
 use crate::entries::{Place, TableEntry};
-use crate::fence::Raising;
+use crate::fence::{Raising, enter};
 use crate::instance::{Instance, thread_instance};
+use crate::references::Ref;
 use crate::state::State;
 use crate::traceback;
 use crate::warn::Warnings;
-use crate::watch::{RUN_NOTHING, WAIT};
+use crate::watch::{RUN_NOTHING, Room, WAIT};
 
 /// A Lua thread (`lua_State`); only ever seen behind a pointer.
 #[repr(C)]
@@ -66,6 +67,88 @@ pub(crate) unsafe extern "C-unwind" fn function<B: LuaBackend, F: Function<B>>(
     }
 }
 
+/// How many entries are read at a time.
+const MOST_ENTRIES: usize = 1 << 16;
+
+impl<B: LuaBackend> Raising<'_, B> {
+    /// Pushes a function of Rust with `n` upvalues.
+    #[inline(always)]
+    pub fn push_function<F: Function<B>>(self, n: c_int) {
+        // SAFETY: Lua may call it with anything.
+        unsafe { self.push_closure(Some(function::<B, F>), n) };
+    }
+
+    /// Pushes a C function with `n` upvalues.
+    ///
+    /// # Safety
+    /// It is one that Lua may call whenever it runs for this thread, with any arguments and these upvalues.
+    #[inline(always)]
+    pub unsafe fn push_closure(self, f: lua_CFunction, n: c_int) {
+        // SAFETY: as for the other operations.
+        unsafe { B::lua_pushcclosure(self.raw(), f, n) }
+    }
+
+    /// Runs the C function at `index` in the frame of the function that Lua has called, with what is on the stack.
+    /// `None`, and nothing has happened, if there is another value, or a function that has something of its own:
+    /// upvalues, or (in 5.1 and LuaJIT) other globals.
+    pub fn pass_on(self, index: c_int) -> Option<c_int> {
+        let function = self.to_c_function(index)?;
+        if self.push_upvalue(index, 1) {
+            self.pop(1);
+            return None;
+        }
+        // SAFETY: as for the plain operations.
+        let has_environment = unsafe { B::push_environment(self.raw(), index) };
+        if has_environment {
+            self.push_globals();
+            let same = self.raw_equal(-1, -2);
+            self.pop(2);
+            if !same {
+                return None;
+            }
+        }
+        // SAFETY: Lua has called it before, or could: for all that it can tell, it does so now.
+        Some(unsafe { function(self.raw()) })
+    }
+
+    /// Reads entries of the table at 1 from a place on, and moves that; gives how many there were room for, or
+    /// `None` when the table has been rebuilt since, or this Lua does not read so: then the place means nothing.
+    ///
+    /// Keys and values that are `wanted` ([`crate::WANTS_KEYS`], [`crate::WANTS_VALUES`]) and are no numbers are pushed, in turn.
+    /// Keys that are no numbers are put into a table at 2, too, by the number of their entry from 1; it is made if
+    /// there is nil.
+    pub fn read_entries(
+        self,
+        place: &mut Place,
+        wanted: c_int,
+        entries: &mut [TableEntry],
+    ) -> Option<usize> {
+        let read = B::READ_ENTRIES?;
+        let most = c_int::try_from(entries.len().min(MOST_ENTRIES)).unwrap_or(0);
+        self.expect_table(1);
+        if self.type_of(2) != value::NIL {
+            self.expect_table(2);
+        }
+        self.reserve(2 * most + MIN_ROOM);
+        // SAFETY: as for the other operations: tables at 1 and 2, or nil, and room for so many values and entries.
+        let count = unsafe { read(self.raw(), place, wanted, most, entries.as_mut_ptr()) };
+        usize::try_from(count).ok()
+    }
+
+    /// Pushes a new coroutine, and gives `work` its stack. It leaves the coroutine where it is.
+    pub fn with_new_coroutine<R>(self, work: impl for<'c> FnOnce(State<'c, B>) -> R) -> R {
+        let raw = self.new_thread();
+        // SAFETY: a new coroutine of this instance, which has room, and is on the stack as long as `work` runs.
+        work(unsafe { self.with_raw(raw) })
+    }
+
+    /// Takes a new reference to the value on top, and pops it.
+    pub(crate) fn new_ref(self) -> Ref {
+        // SAFETY: as for the other operations; it is one more key of the registry, which stays.
+        Ref(unsafe { B::luaL_ref(self.raw(), B::REGISTRY_INDEX) })
+    }
+}
+
 /// What runs when a [`crate::Watch`] wants Lua to stop. None of it panics.
 pub trait Hook<B: LuaBackend>: 'static {
     /// This thread may be about to wait for something outside of Lua. No Lua is run here.
@@ -107,6 +190,34 @@ pub(crate) unsafe extern "C-unwind" fn hook<B: LuaBackend, H: Hook<B>>(
             raising.raise();
         }
     }
+}
+
+/// Functions of a Lua that set hooks.
+pub struct Hooks {
+    /// `lua_sethook`, in a bundled Lua without the lock.
+    pub set: unsafe extern "C-unwind" fn(*mut lua_State, lua_Hook, c_int, c_int),
+    /// `lua_gethook`.
+    pub get: unsafe extern "C-unwind" fn(*mut lua_State) -> lua_Hook,
+    /// `lua_gethookmask`.
+    pub mask: unsafe extern "C-unwind" fn(*mut lua_State) -> c_int,
+    /// `lua_gethookcount`.
+    pub count: unsafe extern "C-unwind" fn(*mut lua_State) -> c_int,
+    /// What a bundled Lua has besides.
+    pub outside: Option<Outside>,
+}
+
+/// Functions of a bundled Lua.
+pub struct Outside {
+    /// Sets a count hook from any thread; it runs in finalizers and hooks, too.
+    pub now: unsafe extern "C-unwind" fn(*mut lua_State, lua_Hook, c_int),
+    /// Lets the hook run in finalizers and hooks.
+    pub allow: unsafe extern "C-unwind" fn(*mut lua_State),
+    /// Instructions left until the hook.
+    pub left: unsafe extern "C-unwind" fn(*mut lua_State) -> c_int,
+    /// Where the global state says how much of the system's stack there is.
+    pub room: unsafe extern "C-unwind" fn(*mut lua_State) -> *mut Room,
+    /// Hands hook and count on from one coroutine to another; `None` where all have one (LuaJIT).
+    pub hand_on: Option<unsafe extern "C-unwind" fn(*mut lua_State, *mut lua_State)>,
 }
 
 /// The message handler of every protected call: notes a traceback, leaves the error value as it is.
@@ -221,5 +332,32 @@ unsafe extern "C-unwind" fn look_at<B: LuaBackend, R>(l: *mut lua_State) -> c_in
         let (look, found) = &mut *B::lua_touserdata(l, 1).cast::<(Look<B, R>, &mut R)>();
         look(Unknown::new(l), found);
     }
+    0
+}
+
+/// Runs once in a fresh state, protected: makes what later protected calls are made with.
+pub(crate) unsafe extern "C-unwind" fn set_up<B: LuaBackend>(l: *mut lua_State) -> c_int {
+    // SAFETY: called by `Instance::open` with the instance as the one argument; the frame owns nothing while it raises.
+    unsafe {
+        let instance = &*B::lua_touserdata(l, 1).cast::<Instance<B>>();
+        let raising = Raising::<B>::in_callback(l, instance);
+        raising.push_closure(Some(handle::<B>), 0);
+        let handler = raising.new_ref();
+        raising.push_closure(Some(enter::<B>), 0);
+        let entry = raising.new_ref();
+        raising.push_bytes(b"debug");
+        let debug = raising.new_ref();
+        raising.push_bytes(b"traceback");
+        instance.set_up((handler, entry), (debug, raising.new_ref()));
+    }
+    0
+}
+
+/// The last resort, never to be reached: says what happened before Lua ends the process.
+pub(crate) unsafe extern "C-unwind" fn panic<B: LuaBackend>(_: *mut lua_State) -> c_int {
+    eprintln!(
+        "lupa.{}: an error of Lua reached a place where nothing can catch it; this is a bug in lupa",
+        B::NAME
+    );
     0
 }

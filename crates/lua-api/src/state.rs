@@ -4,8 +4,9 @@ use core::cell::Cell;
 use core::ffi::{CStr, c_char, c_int, c_void};
 
 use crate::backend::{Frame, LuaBackend, OK, YIELD, value};
-use crate::instance::{Instance, Ref};
+use crate::instance::Instance;
 use crate::raw::{lua_CFunction, lua_State};
+use crate::references::Ref;
 
 /// A coroutine's stack and the [`Instance`] that it belongs to; two pointers, freely copied.
 ///
@@ -36,11 +37,18 @@ macro_rules! watched {
     };
 }
 
+/// What debug builds take for the room of a frame.
+const ROOM: c_int = 256;
+
 macro_rules! plain {
-    ($($(#[$doc:meta])* $name:ident = $function:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)?;)*) => {
+    ($(
+        $(#[$doc:meta])*
+        $name:ident = $function:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)? $(where $check:ident($checked:expr))?;
+    )*) => {
         $($(#[$doc])*
         #[inline(always)]
         pub fn $name(self, $($arg: $ty),*) $(-> $ret)? {
+            $(debug_assert!(self.$check($checked), concat!(stringify!($name), ": no such value"));)?
             // SAFETY: the state is live and this thread's (`State::new`); this function of Lua
             // never raises, and room and indices are the caller's contract (crate docs, 4).
             unsafe { B::$function(self.raw(), $($arg),*) }
@@ -75,11 +83,11 @@ impl<'l, B: LuaBackend> State<'l, B> {
         /// The number of values in the frame.
         top = lua_gettop() -> c_int;
         /// Cuts the frame to `index` values, or fills it up with `nil`.
-        set_top = lua_settop(index: c_int);
+        set_top = lua_settop(index: c_int) where can_cut(index);
         /// Pushes a copy of a value.
-        push_value = lua_pushvalue(index: c_int);
+        push_value = lua_pushvalue(index: c_int) where has(index);
         /// The type of a value, one of [`value`].
-        type_of = lua_type(index: c_int) -> c_int;
+        type_of = lua_type(index: c_int) -> c_int where accepts(index);
         /// Pushes `nil`.
         push_nil = lua_pushnil();
         /// Pushes a float.
@@ -87,31 +95,31 @@ impl<'l, B: LuaBackend> State<'l, B> {
         /// Pushes an integer, or a float where there is no such subtype.
         push_integer = push_integer(n: i64);
         /// The address of a userdata, or null.
-        to_userdata = lua_touserdata(index: c_int) -> *mut c_void;
+        to_userdata = lua_touserdata(index: c_int) -> *mut c_void where accepts(index);
         /// The coroutine at `index`, or null.
-        to_thread = lua_tothread(index: c_int) -> *mut lua_State;
+        to_thread = lua_tothread(index: c_int) -> *mut lua_State where accepts(index);
         /// An address that tells objects apart.
-        to_pointer = lua_topointer(index: c_int) -> *const c_void;
+        to_pointer = lua_topointer(index: c_int) -> *const c_void where accepts(index);
         /// The C function at `index`, or `None`.
-        to_c_function = lua_tocfunction(index: c_int) -> lua_CFunction;
+        to_c_function = lua_tocfunction(index: c_int) -> lua_CFunction where accepts(index);
         /// The integer at `index`, if it is of that subtype.
-        to_integer = to_integer(index: c_int) -> Option<i64>;
+        to_integer = to_integer(index: c_int) -> Option<i64> where accepts(index);
         /// The number at `index`, or 0.
-        to_number = to_number(index: c_int) -> f64;
+        to_number = to_number(index: c_int) -> f64 where accepts(index);
         /// Length without metamethods.
-        raw_len = raw_len(index: c_int) -> usize;
+        raw_len = raw_len(index: c_int) -> usize where accepts(index);
         /// Replaces the key on top by `t[k]`, without metamethods.
-        raw_get = raw_get(index: c_int);
+        raw_get = raw_get(index: c_int) where has_table(index);
         /// Pushes `t[n]`, without metamethods.
-        raw_geti = raw_geti(index: c_int, n: i64);
+        raw_geti = raw_geti(index: c_int, n: i64) where has_table(index);
         /// As [`State::raw_get`]; gives the type of what it has pushed.
-        raw_get_type = raw_get_type(index: c_int) -> c_int;
+        raw_get_type = raw_get_type(index: c_int) -> c_int where has_table(index);
         /// As [`State::raw_geti`]; gives the type of what it has pushed.
-        raw_geti_type = raw_geti_type(index: c_int, n: i64) -> c_int;
+        raw_geti_type = raw_geti_type(index: c_int, n: i64) -> c_int where has_table(index);
         /// Moves the top value to `index`.
-        insert = insert(index: c_int);
+        insert = insert(index: c_int) where has(index);
         /// Removes the value at `index`.
-        remove = remove(index: c_int);
+        remove = remove(index: c_int) where has(index);
         /// Pushes the table of globals.
         push_globals = push_globals();
         /// `OK`, `YIELD`, or the error that killed the coroutine.
@@ -133,6 +141,31 @@ impl<'l, B: LuaBackend> State<'l, B> {
         instructions_left = left(in_hook: bool) -> c_int;
         /// Ends counting.
         end_count = end_count();
+    }
+
+    // What debug builds look at. Pseudo-indices are those of upvalues, too.
+
+    /// Whether there is a value at `index`, or could be in the room that there is.
+    fn accepts(self, index: c_int) -> bool {
+        if index > 0 { index <= self.top() + ROOM } else { self.has(index) }
+    }
+
+    /// Whether there is a value at `index`.
+    fn has(self, index: c_int) -> bool {
+        let top = self.top();
+        index <= B::REGISTRY_INDEX || index != 0 && (-top..=top).contains(&index)
+    }
+
+    /// Whether the frame can be cut, or filled up, to `index`.
+    fn can_cut(self, index: c_int) -> bool {
+        let top = self.top();
+        (-top - 1..=top + ROOM).contains(&index)
+    }
+
+    /// Whether there is a table at `index`.
+    fn has_table(self, index: c_int) -> bool {
+        // SAFETY: as for `plain!`.
+        self.has(index) && unsafe { B::lua_type(self.raw, index) } == value::TABLE
     }
 
     /// The index of a value when there is one more on top.
@@ -367,6 +400,13 @@ impl<'l, B: LuaBackend> State<'l, B> {
     ) -> R {
         // SAFETY: as for `plain!`; its texts are there until Lua runs again.
         work(unsafe { B::frame(self.raw(), level) })
+    }
+
+    /// Makes a reference stand for the value on top, and pops it.
+    #[inline(always)]
+    pub(crate) fn set_ref(self, reference: Ref) {
+        // SAFETY: its key is present, as a reference says.
+        unsafe { self.raw_seti_present(B::REGISTRY_INDEX, i64::from(reference.0)) };
     }
 
     /// Loads a chunk and pushes it as a function; on another status than `OK` pushes the error.

@@ -26,13 +26,33 @@ pub(crate) fn note<B: LuaBackend>(state: State<'_, B>) {
         value::NIL => B::TRACEBACK_FOR_NIL,
         _ => false,
     };
-    let text = if wanted && state.instance().has_traceback_function(state) {
+    let text = if wanted && has_traceback_function(state) {
         // No memory for the text only costs the traceback.
         traceback(state, 1).unwrap_or_default()
     } else {
         Vec::new()
     };
     state.instance().set_traceback(text);
+}
+
+/// Whether the globals have `debug.traceback`: a script that removes it wants no traceback.
+fn has_traceback_function<B: LuaBackend>(state: State<'_, B>) -> bool {
+    let base = state.top();
+    let (debug, traceback) = state.instance().debug_names();
+    state.push_globals();
+    let is_table = state.type_of(-1) == value::TABLE;
+    // What a script can reach with `debug.getregistry` is not trusted.
+    let found = is_table
+        && {
+            state.push_ref(debug);
+            state.raw_get_type(-2) == value::TABLE
+        }
+        && {
+            state.push_ref(traceback);
+            state.raw_get_type(-2) == value::FUNCTION
+        };
+    state.set_top(base);
+    found
 }
 
 /// `stack traceback:` and a line for each level from `first` on, the outermost first; empty when

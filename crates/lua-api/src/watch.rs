@@ -25,38 +25,10 @@ use std::sync::Arc;
 use std::thread::yield_now;
 
 use crate::instance::Thread;
-use crate::raw::{lua_Hook, lua_State};
+use crate::raw::{Hooks, lua_Hook, lua_State};
 
 /// The mask of a count hook (`LUA_MASKCOUNT`), in every Lua.
 const COUNT: c_int = 8;
-
-/// Functions of a Lua that set hooks.
-pub struct Hooks {
-    /// `lua_sethook`, in a bundled Lua without the lock.
-    pub set: unsafe extern "C-unwind" fn(*mut lua_State, lua_Hook, c_int, c_int),
-    /// `lua_gethook`.
-    pub get: unsafe extern "C-unwind" fn(*mut lua_State) -> lua_Hook,
-    /// `lua_gethookmask`.
-    pub mask: unsafe extern "C-unwind" fn(*mut lua_State) -> c_int,
-    /// `lua_gethookcount`.
-    pub count: unsafe extern "C-unwind" fn(*mut lua_State) -> c_int,
-    /// What a bundled Lua has besides.
-    pub outside: Option<Outside>,
-}
-
-/// Functions of a bundled Lua.
-pub struct Outside {
-    /// Sets a count hook from any thread; it runs in finalizers and hooks, too.
-    pub now: unsafe extern "C-unwind" fn(*mut lua_State, lua_Hook, c_int),
-    /// Lets the hook run in finalizers and hooks.
-    pub allow: unsafe extern "C-unwind" fn(*mut lua_State),
-    /// Instructions left until the hook.
-    pub left: unsafe extern "C-unwind" fn(*mut lua_State) -> c_int,
-    /// Where the global state says how much of the system's stack there is.
-    pub room: unsafe extern "C-unwind" fn(*mut lua_State) -> *mut Room,
-    /// Hands hook and count on from one coroutine to another; `None` where all have one (LuaJIT).
-    pub hand_on: Option<unsafe extern "C-unwind" fn(*mut lua_State, *mut lua_State)>,
-}
 
 /// The end of the system's stack, as Lua itself looks at it where its C functions nest: `struct lupa_room`
 /// of `lua-build/c/room.h`.

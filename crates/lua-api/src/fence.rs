@@ -304,10 +304,14 @@ impl<B: LuaBackend> State<'_, B> {
 }
 
 macro_rules! raising {
-    ($($(#[$doc:meta])* $name:ident = $function:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)?;)*) => {
+    ($(
+        $(#[$doc:meta])*
+        $name:ident = $function:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)? $(where $check:ident($checked:expr))?;
+    )*) => {
         $($(#[$doc])*
         #[inline(always)]
         pub fn $name(self, $($arg: $ty),*) $(-> $ret)? {
+            $(debug_assert!(self.$check($checked), concat!(stringify!($name), ": no such value"));)?
             // SAFETY: as for the plain operations; and an error is caught by the protected call
             // that this token stands for.
             unsafe { B::$function(self.raw(), $($arg),*) }
@@ -339,15 +343,15 @@ impl<'f, B: LuaBackend> Raising<'f, B> {
 
     raising! {
         /// Replaces the key on top by `t[k]`, with metamethods.
-        get = get_table(index: c_int);
+        get = get_table(index: c_int) where has(index);
         /// Pushes `t[name]`, with metamethods.
-        get_field = get_field(index: c_int, name: &CStr);
+        get_field = get_field(index: c_int, name: &CStr) where has(index);
         /// Pops a value and a key below it, and sets `t[k] = v`, with metamethods.
-        set = lua_settable(index: c_int);
+        set = lua_settable(index: c_int) where has(index);
         /// The same without metamethods.
-        raw_set = lua_rawset(index: c_int);
+        raw_set = lua_rawset(index: c_int) where has_table(index);
         /// Pops a value and sets `t[n]`, without metamethods.
-        raw_seti = raw_seti(index: c_int, n: i64);
+        raw_seti = raw_seti(index: c_int, n: i64) where has_table(index);
         /// Pushes a new table.
         new_table = lua_createtable(array: c_int, hash: c_int);
         /// Pushes a new userdata.
@@ -438,6 +442,7 @@ impl<'f, B: LuaBackend> Raising<'f, B> {
 
     /// Pops a key and pushes the next key and its value; false (and nothing pushed) at the end.
     pub fn next(self, index: c_int) -> bool {
+        debug_assert!(self.has_table(index), "next: no table");
         // SAFETY: as for `raising!`.
         unsafe { B::lua_next(self.raw(), index) != 0 }
     }

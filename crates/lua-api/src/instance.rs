@@ -187,8 +187,9 @@ pub(crate) unsafe fn thread_instance<'a, B: LuaBackend>() -> Option<&'a Instance
     unsafe { instance.cast::<Instance<B>>().as_ref() }
 }
 
-/// The coroutine that was the current one before [`Instance::enter_again`].
-pub struct Reentered(*mut lua_State);
+/// The coroutine that was the current one before [`Instance::enter_again`], and its instance.
+#[must_use]
+pub struct Reentered(*mut lua_State, *const ());
 
 /// One Lua: its main state, its account of memory and its references.
 #[repr(C)]
@@ -252,10 +253,10 @@ impl<B: LuaBackend> Instance<B> {
         }
         instance.main.store(main, Ordering::Relaxed);
         instance.current.set(main);
-        instance.watch.set_running(main);
         let address = (&raw const *instance).cast_mut();
         // SAFETY: a fresh state; `set_up` gets the address of the boxed, so immovable, instance.
         let status = unsafe {
+            instance.watch.set_running(main);
             B::lua_atpanic(main, Some(raw::panic::<B>));
             B::cpcall(main, Some(raw::set_up::<B>), address.cast())
         };
@@ -340,11 +341,12 @@ impl<B: LuaBackend> Instance<B> {
             }
             self.current.set(running);
         }
-        Some(Reentered(known))
+        Some(Reentered(known, (&raw const *self).cast()))
     }
 
     /// Ends what [`Instance::enter_again`] has begun.
     pub fn leave_again(&self, before: Reentered) {
+        assert!(core::ptr::eq(before.1, (&raw const *self).cast()), "another Lua");
         self.current.set(before.0);
     }
 
@@ -433,8 +435,8 @@ impl<B: LuaBackend> Instance<B> {
             B::lua_settop(main, 0);
             self.memory.detach::<B>(main);
             B::lua_close(main);
+            self.watch.set_running(null_mut());
         }
-        self.watch.set_running(null_mut());
         thread.set_instance(before);
         self.main.store(null_mut(), Ordering::Relaxed);
         self.current.set(null_mut());

@@ -49,11 +49,11 @@ pub use fence::{Raised, Raising};
 pub use installed::check_installed;
 pub use instance::{Entered, Here, Instance, Reentered, Thread};
 pub use libraries::{Library, Opening, Selection};
-pub use raw::{Function, Hook, Hooks, Outside, ReadEntries, warn};
+pub use raw::{Function, Hook, Hooks, Outside, ReadEntries, Room, warn};
 pub use references::Ref;
 pub use state::State;
 pub use warn::Warnings;
-pub use watch::{RUN_NOTHING, Room, WAIT, Watch};
+pub use watch::Watch;
 
 /// Free stack slots that a C function starts with (`LUA_MINSTACK`, 20), less what this crate uses
 /// itself for one operation.

@@ -2,6 +2,7 @@
 //! the C functions that Lua calls for this crate. Each of those makes safe values of what it is given.
 #![allow(non_camel_case_types)]
 
+use core::cell::Cell;
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::marker::PhantomData;
 use core::ptr::null_mut;
@@ -16,7 +17,6 @@ use crate::references::Ref;
 use crate::state::State;
 use crate::traceback;
 use crate::warn::Warnings;
-use crate::watch::{RUN_NOTHING, Room, WAIT};
 
 /// A Lua thread (`lua_State`); only ever seen behind a pointer.
 #[repr(C)]
@@ -219,6 +219,24 @@ pub struct Outside {
     /// Hands hook and count on from one coroutine to another; `None` where all have one (LuaJIT).
     pub hand_on: Option<unsafe extern "C-unwind" fn(*mut lua_State, *mut lua_State)>,
 }
+
+/// The end of the system's stack, as Lua itself looks at it where its C functions nest: `struct lupa_room`
+/// of `lua-build/c/room.h`.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Room {
+    pub(crate) limit: Cell<usize>,
+    pub(crate) soft: Cell<usize>,
+    pub(crate) hard: Cell<usize>,
+    pub(crate) coroutines: Cell<usize>,
+}
+
+/// What a hook is given in the place of the debug information where it may raise, but run no Lua.
+pub const RUN_NOTHING: *mut c_void = core::ptr::without_provenance_mut(1);
+
+/// What a hook is given when its thread may be about to wait for something outside of Lua. There is no
+/// state then, and it does not raise.
+pub const WAIT: *mut c_void = core::ptr::without_provenance_mut(2);
 
 /// The message handler of every protected call: notes a traceback, leaves the error value as it is.
 pub(crate) unsafe extern "C-unwind" fn handle<B: LuaBackend>(l: *mut lua_State) -> c_int {

@@ -38,6 +38,7 @@ impl<B: LuaBackend> Instance<B> {
     /// [`Raised`] (on a full registry and no memory); the value is then replaced by the error.
     #[inline]
     pub fn take_ref(&self, state: State<'_, B>) -> Result<Ref, Raised> {
+        state.expect_of(self);
         let key = self.refs.free.borrow_mut().pop();
         let key = match key {
             Some(key) => key,
@@ -56,6 +57,7 @@ impl<B: LuaBackend> Instance<B> {
     /// Makes a reference stand for the value on top of `state` instead, and pops it.
     #[inline]
     pub fn replace_ref(&self, state: State<'_, B>, reference: Ref) {
+        state.expect_of(self);
         state.set_ref(reference);
     }
 

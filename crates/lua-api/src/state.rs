@@ -151,7 +151,7 @@ impl<'l, B: LuaBackend> State<'l, B> {
     }
 
     /// Whether there is a value at `index`.
-    fn has(self, index: c_int) -> bool {
+    pub(crate) fn has(self, index: c_int) -> bool {
         let top = self.top();
         index <= B::REGISTRY_INDEX || index != 0 && (-top..=top).contains(&index)
     }
@@ -163,7 +163,7 @@ impl<'l, B: LuaBackend> State<'l, B> {
     }
 
     /// Whether there is a table at `index`.
-    fn has_table(self, index: c_int) -> bool {
+    pub(crate) fn has_table(self, index: c_int) -> bool {
         // SAFETY: as for `plain!`.
         self.has(index) && unsafe { B::lua_type(self.raw, index) } == value::TABLE
     }
@@ -273,6 +273,7 @@ impl<'l, B: LuaBackend> State<'l, B> {
     /// Sets the table on top as the metatable of the value at `index` and pops it.
     #[inline(always)]
     pub fn set_metatable(self, index: c_int) {
+        debug_assert!(matches!(self.type_of(-1), value::TABLE | value::NIL), "no metatable");
         // SAFETY: as for `plain!`.
         unsafe { B::lua_setmetatable(self.raw(), index) };
     }

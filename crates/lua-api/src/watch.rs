@@ -16,7 +16,7 @@
 //!
 //! With an installed Lua ([`Hooks::outside`] is `None`) hooks are set by the thread that runs Lua only.
 
-use core::cell::{Cell, UnsafeCell};
+use core::cell::UnsafeCell;
 use core::ffi::{c_int, c_void};
 use core::hint::spin_loop;
 use core::ptr::{null, null_mut};
@@ -25,21 +25,10 @@ use std::sync::Arc;
 use std::thread::yield_now;
 
 use crate::instance::Thread;
-use crate::raw::{Hooks, lua_Hook, lua_State};
+use crate::raw::{Hooks, RUN_NOTHING, Room, WAIT, lua_Hook, lua_State};
 
 /// The mask of a count hook (`LUA_MASKCOUNT`), in every Lua.
 const COUNT: c_int = 8;
-
-/// The end of the system's stack, as Lua itself looks at it where its C functions nest: `struct lupa_room`
-/// of `lua-build/c/room.h`.
-#[repr(C)]
-#[derive(Debug)]
-pub struct Room {
-    limit: Cell<usize>,
-    soft: Cell<usize>,
-    hard: Cell<usize>,
-    coroutines: Cell<usize>,
-}
 
 /// The hook that a coroutine had before ours.
 struct Kept {
@@ -107,9 +96,12 @@ impl Watch {
     }
 
     /// Notes which state runs first, or, with null, that there is none any more.
-    pub(crate) fn set_running(&self, state: *mut lua_State) {
+    ///
+    /// # Safety
+    /// The state is live until then, but for coroutines that Lua frees.
+    pub(crate) unsafe fn set_running(&self, state: *mut lua_State) {
         let room = match &self.hooks.outside {
-            // SAFETY: the state is live; gives the address of a field.
+            // SAFETY: as the caller promises; gives the address of a field.
             Some(outside) if !state.is_null() => unsafe { (outside.room)(state) },
             _ => null_mut(),
         };
@@ -181,8 +173,10 @@ impl Watch {
         if of_each { state } else { null_mut() }
     }
 
-    fn is_ours(&self, state: *mut lua_State) -> bool {
-        // SAFETY: reads a field. The state is there: the lock is held, or this thread runs it.
+    /// # Safety
+    /// The state is there: the lock is held, or this thread runs it.
+    unsafe fn is_ours(&self, state: *mut lua_State) -> bool {
+        // SAFETY: as the caller promises; reads a field.
         let found = unsafe { (self.hooks.get)(state) };
         match (found, self.hook) {
             (Some(found), Some(ours)) => core::ptr::fn_addr_eq(found, ours),
@@ -190,13 +184,16 @@ impl Watch {
         }
     }
 
-    /// Keeps the hook of a coroutine, unless it is ours. The lock is held.
-    fn keep(&self, guarded: &mut Guarded, state: *mut lua_State) {
-        if self.is_ours(state) {
-            return;
-        }
-        // SAFETY: reads fields.
+    /// Keeps the hook of a coroutine, unless it is ours.
+    ///
+    /// # Safety
+    /// The state is there.
+    unsafe fn keep(&self, guarded: &mut Guarded, state: *mut lua_State) {
+        // SAFETY: as the caller promises; reads fields.
         let kept = unsafe {
+            if self.is_ours(state) {
+                return;
+            }
             Kept {
                 state: self.key(state),
                 hook: (self.hooks.get)(state),
@@ -216,13 +213,14 @@ impl Watch {
             if state.is_null() {
                 return;
             }
-            if self.counting.load(Ordering::Relaxed) && self.is_ours(state) {
-                // SAFETY: reads a field.
-                guarded.left.get_or_insert_with(|| unsafe { (outside.left)(state) });
-            }
-            self.keep(guarded, state);
             // SAFETY: the lock is held, so the state is there.
-            unsafe { (outside.now)(state, self.hook, 1) };
+            unsafe {
+                if self.counting.load(Ordering::Relaxed) && self.is_ours(state) {
+                    guarded.left.get_or_insert_with(|| (outside.left)(state));
+                }
+                self.keep(guarded, state);
+                (outside.now)(state, self.hook, 1);
+            }
         });
     }
 
@@ -297,11 +295,13 @@ impl Watch {
     pub(crate) unsafe fn count_from(&self, state: *mut lua_State, instructions: c_int) {
         self.locked(|guarded| {
             guarded.left = None;
-            self.keep(guarded, state);
             self.counting.store(true, Ordering::Relaxed);
             self.hands_on.store(true, Ordering::Relaxed);
             // SAFETY: as the caller promises; the lock is held.
-            unsafe { (self.hooks.set)(state, self.hook, COUNT, instructions) };
+            unsafe {
+                self.keep(guarded, state);
+                (self.hooks.set)(state, self.hook, COUNT, instructions);
+            }
         });
     }
 
@@ -311,14 +311,16 @@ impl Watch {
     /// # Safety
     /// `state` is live, and this thread's.
     pub(crate) unsafe fn left(&self, state: *mut lua_State, in_hook: bool) -> c_int {
-        self.locked(|guarded| match (guarded.left.take(), &self.hooks.outside) {
-            (Some(left), _) => left,
-            (None, Some(outside)) if !in_hook && self.is_ours(state) => {
+        self.locked(|guarded| {
+            // SAFETY: as the caller promises.
+            let is_ours = || unsafe { self.is_ours(state) };
+            match (guarded.left.take(), &self.hooks.outside) {
+                (Some(left), _) => left,
                 // SAFETY: as the caller promises.
-                unsafe { (outside.left)(state) }
+                (None, Some(outside)) if !in_hook && is_ours() => unsafe { (outside.left)(state) },
+                (None, None) if !in_hook => c_int::MAX,
+                _ => 0,
             }
-            (None, None) if !in_hook => c_int::MAX,
-            _ => 0,
         })
     }
 
@@ -365,13 +367,14 @@ extern "C" fn lupa_unlock() {
 #[unsafe(no_mangle)]
 extern "C" fn lupa_closing() {
     if let Some(watch) = of_thread() {
-        watch.set_running(null_mut());
+        // SAFETY: there is none any more.
+        unsafe { watch.set_running(null_mut()) };
     }
 }
 
 /// A coroutine is about to be freed; the lock is held.
 #[unsafe(no_mangle)]
-extern "C" fn lupa_forget(state: *mut lua_State) {
+unsafe extern "C" fn lupa_forget(state: *mut lua_State) {
     if let Some(watch) = of_thread() {
         // SAFETY: Lua holds the lock, by `lupa_lock`.
         let guarded = unsafe { &mut *watch.guarded.get() };
@@ -381,9 +384,15 @@ extern "C" fn lupa_forget(state: *mut lua_State) {
 
 /// A script sets a hook, and Lua holds the lock: 1 if it is kept because ours is set.
 #[unsafe(no_mangle)]
-extern "C" fn lupa_keep(state: *mut lua_State, hook: lua_Hook, mask: c_int, count: c_int) -> c_int {
+unsafe extern "C" fn lupa_keep(
+    state: *mut lua_State,
+    hook: lua_Hook,
+    mask: c_int,
+    count: c_int,
+) -> c_int {
     let Some(watch) = of_thread() else { return 0 };
-    if !watch.is_ours(state) {
+    // SAFETY: the state that sets the hook.
+    if !unsafe { watch.is_ours(state) } {
         return 0;
     }
     // SAFETY: Lua holds the lock, by `lupa_lock`.
@@ -400,26 +409,19 @@ extern "C" fn lupa_watch() -> *const Watch {
 
 /// A coroutine runs after another one, and goes on with its hook if that is ours.
 #[unsafe(no_mangle)]
-extern "C" fn lupa_hand_on(from: *mut lua_State, to: *mut lua_State) {
+unsafe extern "C" fn lupa_hand_on(from: *mut lua_State, to: *mut lua_State) {
     let Some(watch) = of_thread() else { return };
     let hand_on = watch.hooks.outside.as_ref().and_then(|outside| outside.hand_on);
     if let Some(hand_on) = hand_on.filter(|_| from != to && !from.is_null() && !to.is_null()) {
-        watch.locked(|guarded| {
+        // SAFETY: both are live: one has run, the other is about to.
+        watch.locked(|guarded| unsafe {
             if watch.is_ours(from) {
                 watch.keep(guarded, to);
-                // SAFETY: both are live: one has run, the other is about to.
-                unsafe { hand_on(from, to) };
+                hand_on(from, to);
             }
         });
     }
 }
-
-/// What a hook is given in the place of the debug information where it may raise, but run no Lua.
-pub const RUN_NOTHING: *mut c_void = core::ptr::without_provenance_mut(1);
-
-/// What a hook is given when its thread may be about to wait for something outside of Lua. There is no
-/// state then, and it does not raise.
-pub const WAIT: *mut c_void = core::ptr::without_provenance_mut(2);
 
 /// A function of Lua's libraries may be about to wait.
 #[unsafe(no_mangle)]
@@ -441,27 +443,32 @@ pub(crate) extern "C" fn lupa_foreign() {
 
 /// A C function that may take long asks whether it is to stop. The hook may raise.
 #[unsafe(no_mangle)]
-extern "C-unwind" fn lupa_answer(state: *mut lua_State) {
-    call_hook(state, null_mut());
+unsafe extern "C-unwind" fn lupa_answer(state: *mut lua_State) {
+    // SAFETY: as this is called: for the state that runs, or null.
+    unsafe { call_hook(state, null_mut()) };
 }
 
 /// The same, where no Lua may run.
 #[unsafe(no_mangle)]
-extern "C-unwind" fn lupa_stop(state: *mut lua_State) {
-    call_hook(state, RUN_NOTHING);
+unsafe extern "C-unwind" fn lupa_stop(state: *mut lua_State) {
+    // SAFETY: as above.
+    unsafe { call_hook(state, RUN_NOTHING) };
 }
 
 /// Calls the hook if it has been set to be called at once.
-fn call_hook(state: *mut lua_State, given: *mut c_void) {
+///
+/// # Safety
+/// The state runs, in a C function of this thread; or it is null, and another one does.
+unsafe fn call_hook(state: *mut lua_State, given: *mut c_void) {
     let Some(watch) = of_thread() else { return };
     let state = if state.is_null() { watch.running.load(Ordering::Relaxed) } else { state };
-    // A hook that counts instructions does not count here.
-    if state.is_null() || watch.hooks.outside.is_none() || !watch.is_ours(state) {
+    if state.is_null() || watch.hooks.outside.is_none() {
         return;
     }
-    // SAFETY: the state runs, for it is in a C function of this thread; nothing here owns anything.
+    // SAFETY: as the caller promises; nothing here owns anything. A hook that counts instructions does not count here.
     unsafe {
-        if (watch.hooks.count)(state) == 1
+        if watch.is_ours(state)
+            && (watch.hooks.count)(state) == 1
             && let Some(hook) = watch.hook
         {
             hook(state, given);

@@ -8,10 +8,9 @@
 //! (`-` never, `m` on memory, `e` any error, `v` on purpose).
 
 use core::ffi::{CStr, c_char, c_int, c_void};
-use core::marker::PhantomData;
 
 use crate::libraries::Library;
-use crate::raw::{Hooks, ReadEntries, lua_Alloc, lua_CFunction, lua_State};
+use crate::raw::{Frame, Hooks, ReadEntries, lua_Alloc, lua_CFunction, lua_State};
 use crate::warn::Warnings;
 
 /// The result of `lua_type` and the other small numbers that are the same in every Lua.
@@ -66,66 +65,6 @@ pub enum Gc {
     Count = 3,
     /// The rest of [`Gc::Count`], in bytes.
     CountBytes = 4,
-}
-
-/// One level of the call stack, for tracebacks.
-#[derive(Clone, Copy)]
-pub struct Frame<'a> {
-    // `short_src`, zero-terminated.
-    source: [c_char; 60],
-    // Zero-terminated, or null.
-    texts: [*const c_char; 3],
-    lua: PhantomData<&'a [u8]>,
-    /// The current line, or -1.
-    pub line: c_int,
-    /// The line where the function was defined, or -1.
-    pub line_defined: c_int,
-    /// The C function of this level, if it is one.
-    pub c_function: lua_CFunction,
-}
-
-impl<'a> Frame<'a> {
-    /// `texts` are the fields `what`, `name` and `namewhat`; `lines` are those of the call and of the definition.
-    ///
-    /// # Safety
-    /// The texts are zero-terminated, or null, and stay as they are for `'a`.
-    pub unsafe fn new(
-        source: [c_char; 60],
-        texts: [*const c_char; 3],
-        lines: (c_int, c_int),
-        c_function: lua_CFunction,
-    ) -> Self {
-        let (line, line_defined) = lines;
-        Frame { source, texts, lua: PhantomData, line, line_defined, c_function }
-    }
-
-    /// The name of the chunk, shortened.
-    pub fn source(&self) -> &[u8] {
-        let length = self.source.iter().position(|&c| c == 0).unwrap_or(self.source.len());
-        // SAFETY: bytes of the field.
-        unsafe { core::slice::from_raw_parts(self.source.as_ptr().cast(), length) }
-    }
-
-    /// `Lua`, `C`, `main` or (5.1) `tail`.
-    pub fn what(&self) -> &'a [u8] {
-        self.text(0)
-    }
-
-    /// A name for the function, or nothing.
-    pub fn name(&self) -> &'a [u8] {
-        self.text(1)
-    }
-
-    /// What the name is: `global`, `local`, `method`, `field`, `upvalue`, or empty.
-    pub fn name_kind(&self) -> &'a [u8] {
-        self.text(2)
-    }
-
-    fn text(&self, which: usize) -> &'a [u8] {
-        let start = self.texts[which];
-        // SAFETY: as was promised to `new`.
-        if start.is_null() { b"" } else { unsafe { CStr::from_ptr(start) }.to_bytes() }
-    }
 }
 
 /// What a new state is made with.
@@ -418,4 +357,80 @@ macro_rules! stack_frame {
             }
         }
     }};
+}
+
+/// A type that stands for a Lua in examples that do not run: each of its functions panics.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! stub_backend {
+    ($name:ident) => {
+        #[derive(Clone, Copy)]
+        struct $name;
+        const _: () = {
+            use core::ffi::{CStr, c_char, c_int, c_void};
+            use $crate::raw::{lua_Alloc, lua_CFunction, lua_State};
+            $crate::with_common_api!([$crate::stub_backend] {CommonApi $name {}});
+            $crate::stub_backend! {{LuaBackend $name {
+                const NAME: &'static str = "stub";
+                const VERSION: (u8, u8) = (5, 4);
+                const INSTALLED: bool = false;
+                const JIT_VERSION: Option<(u8, u8)> = None;
+                const REGISTRY_INDEX: c_int = -10000;
+                const HAS_INTEGERS: bool = true;
+                const INTEGER_RANGE: (i64, i64) = (0, 0);
+                const POSITION_RANGE: (i64, i64) = (0, 0);
+                const TABLE_HAS_LEN: bool = true;
+                const HAS_FFI: bool = false;
+                const TRACEBACK_NAMES_KIND: bool = true;
+                const TRACEBACK_FOR_NIL: bool = true;
+                const COLLECTS_WHEN_FULL: bool = true;
+                const CHECKSTACK_RAISES: bool = false;
+                const LOAD_RAISES: bool = false;
+                const HOOKS: $crate::Hooks = unimplemented!();
+                const READ_ENTRIES: Option<$crate::ReadEntries> = None;
+                const LOAD_HAS_MODE: bool = true;
+                const LIBRARIES: &'static [$crate::Library] = &[];
+                fn lua_pushnil_address() -> *mut c_void { unimplemented!() }
+                fn upvalue_index(_: c_int) -> c_int { unimplemented!() }
+                unsafe fn new_state(_: &$crate::NewState<'_>) -> *mut lua_State { unimplemented!() }
+                unsafe fn frame<'a>(_: *mut lua_State, _: c_int) -> Option<$crate::Frame<'a>> { None }
+            }}
+                fn open_libs(l: *mut lua_State);
+                fn open_library(l: *mut lua_State, name: &CStr, open: lua_CFunction);
+                fn cpcall(l: *mut lua_State, f: lua_CFunction, ud: *mut c_void) -> c_int;
+                fn checkstack(l: *mut lua_State, n: c_int) -> bool;
+                fn call(l: *mut lua_State, nargs: c_int, nresults: c_int);
+                fn pcall(l: *mut lua_State, nargs: c_int, nresults: c_int, handler: c_int) -> c_int;
+                fn resume(co: *mut lua_State, from: *mut lua_State, nargs: c_int) -> (c_int, c_int);
+                fn load(l: *mut lua_State, code: &[u8], name: &CStr, mode: Option<&CStr>) -> c_int;
+                fn raw_len(l: *mut lua_State, index: c_int) -> usize;
+                fn raw_get(l: *mut lua_State, index: c_int);
+                fn raw_geti(l: *mut lua_State, index: c_int, n: i64);
+                fn raw_get_type(l: *mut lua_State, index: c_int) -> c_int;
+                fn raw_geti_type(l: *mut lua_State, index: c_int, n: i64) -> c_int;
+                fn raw_seti(l: *mut lua_State, index: c_int, n: i64);
+                fn get_table(l: *mut lua_State, index: c_int);
+                fn get_field(l: *mut lua_State, index: c_int, name: &CStr);
+                fn push_globals(l: *mut lua_State);
+                fn push_environment(l: *mut lua_State, function: c_int) -> bool;
+                fn push_bytes(l: *mut lua_State, bytes: *const c_char, len: usize);
+                fn push_integer(l: *mut lua_State, n: i64);
+                fn to_integer(l: *mut lua_State, index: c_int) -> Option<i64>;
+                fn to_number(l: *mut lua_State, index: c_int) -> f64;
+                fn insert(l: *mut lua_State, index: c_int);
+                fn remove(l: *mut lua_State, index: c_int);
+                fn new_userdata(l: *mut lua_State, size: usize) -> *mut c_void;
+                fn gc(l: *mut lua_State, what: $crate::Gc) -> c_int;
+                fn has_frame(l: *mut lua_State, level: c_int) -> bool;
+            }
+        };
+    };
+    ({$trait:ident $name:ident {$($items:tt)*}} $($(#[$doc:meta])* fn $f:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)?;)*) => {
+        // SAFETY: there is no Lua: none of this returns.
+        #[allow(non_snake_case)]
+        unsafe impl $crate::$trait for $name {
+            $($items)*
+            $(unsafe fn $f($(_: $ty),*) $(-> $ret)? { unimplemented!() })*
+        }
+    };
 }

@@ -49,6 +49,66 @@ pub type ReadEntries = unsafe extern "C-unwind" fn(
     entries: *mut TableEntry,
 ) -> c_int;
 
+/// One level of the call stack, for tracebacks.
+#[derive(Clone, Copy)]
+pub struct Frame<'a> {
+    // `short_src`, zero-terminated.
+    source: [c_char; 60],
+    // Zero-terminated, or null.
+    texts: [*const c_char; 3],
+    lua: PhantomData<&'a [u8]>,
+    /// The current line, or -1.
+    pub line: c_int,
+    /// The line where the function was defined, or -1.
+    pub line_defined: c_int,
+    /// The C function of this level, if it is one.
+    pub c_function: lua_CFunction,
+}
+
+impl<'a> Frame<'a> {
+    /// `texts` are the fields `what`, `name` and `namewhat`; `lines` are those of the call and of the definition.
+    ///
+    /// # Safety
+    /// The texts are zero-terminated, or null, and stay as they are for `'a`.
+    pub unsafe fn new(
+        source: [c_char; 60],
+        texts: [*const c_char; 3],
+        lines: (c_int, c_int),
+        c_function: lua_CFunction,
+    ) -> Self {
+        let (line, line_defined) = lines;
+        Frame { source, texts, lua: PhantomData, line, line_defined, c_function }
+    }
+
+    /// The name of the chunk, shortened.
+    pub fn source(&self) -> &[u8] {
+        let length = self.source.iter().position(|&c| c == 0).unwrap_or(self.source.len());
+        // SAFETY: bytes of the field.
+        unsafe { core::slice::from_raw_parts(self.source.as_ptr().cast(), length) }
+    }
+
+    /// `Lua`, `C`, `main` or (5.1) `tail`.
+    pub fn what(&self) -> &'a [u8] {
+        self.text(0)
+    }
+
+    /// A name for the function, or nothing.
+    pub fn name(&self) -> &'a [u8] {
+        self.text(1)
+    }
+
+    /// What the name is: `global`, `local`, `method`, `field`, `upvalue`, or empty.
+    pub fn name_kind(&self) -> &'a [u8] {
+        self.text(2)
+    }
+
+    fn text(&self, which: usize) -> &'a [u8] {
+        let start = self.texts[which];
+        // SAFETY: as was promised to `new`.
+        if start.is_null() { b"" } else { unsafe { CStr::from_ptr(start) }.to_bytes() }
+    }
+}
+
 /// A function for Lua: the layer that is called by Lua and may raise. While it may, its frame owns nothing; what
 /// does is called by it, and has gone before. It does not panic.
 pub trait Function<B: LuaBackend>: 'static {

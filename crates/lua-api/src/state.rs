@@ -3,9 +3,9 @@
 use core::cell::Cell;
 use core::ffi::{CStr, c_char, c_int, c_void};
 
-use crate::backend::{Frame, LuaBackend, OK, YIELD, value};
+use crate::backend::{LuaBackend, OK, YIELD, value};
 use crate::instance::Instance;
-use crate::raw::{lua_CFunction, lua_State};
+use crate::raw::{Frame, lua_CFunction, lua_State};
 use crate::references::Ref;
 
 /// A coroutine's stack and the [`Instance`] that it belongs to; two pointers, freely copied.

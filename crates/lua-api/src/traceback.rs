@@ -8,8 +8,9 @@
 use core::ffi::c_int;
 use std::io::Write;
 
-use crate::backend::{Frame, LuaBackend, value};
+use crate::backend::{LuaBackend, value};
 use crate::fence::is_entry;
+use crate::raw::Frame;
 use crate::state::State;
 
 /// Levels at either end that a long traceback keeps, as Lua's own does.

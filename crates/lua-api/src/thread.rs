@@ -1,6 +1,7 @@
 //! [`Thread`]: what there is once for each thread: the instance that it works on, and the end of its stack.
 
 use core::cell::Cell;
+use core::ops::Deref;
 use core::ptr::{NonNull, null};
 
 use crate::backend::LuaBackend;
@@ -47,10 +48,10 @@ const MOST_TO_COMPILE: usize = 256 << 10;
 const MOST_NESTING: usize = 2 << 20;
 
 impl Thread {
-    /// That of the calling thread; good for as long as the thread lives.
+    /// That of the calling thread.
     #[inline(always)]
-    pub fn this() -> NonNull<Thread> {
-        THREAD.with(|thread| NonNull::from(thread))
+    pub fn this() -> Here {
+        THREAD.with(|thread| Here(NonNull::from(thread)))
     }
 
     /// Whether there is room on the system's stack for one more step of a recursion through Lua and
@@ -90,7 +91,7 @@ impl Thread {
     /// # Safety
     /// The calling thread's, which has that Lua to itself.
     #[inline(always)]
-    pub unsafe fn tell_room(&self, watch: &Watch) {
+    pub(crate) unsafe fn tell_room(&self, watch: &Watch) {
         let here = 0_u8;
         let here = (&raw const here).addr();
         if !watch.knows_room_at(here) {
@@ -148,11 +149,41 @@ impl Thread {
     }
 }
 
+/// The [`Thread`] of the thread that has this: it cannot be sent to another.
+///
+/// ```compile_fail
+/// let here = lua_api::Thread::this();
+/// std::thread::spawn(move || here.has_room());
+/// ```
+#[derive(Clone, Copy)]
+pub struct Here(NonNull<Thread>);
+
+impl Here {
+    /// A number that no other thread has.
+    #[inline(always)]
+    pub fn id(self) -> usize {
+        self.0.as_ptr().addr()
+    }
+}
+
+impl Deref for Here {
+    type Target = Thread;
+
+    #[inline(always)]
+    fn deref(&self) -> &Thread {
+        // SAFETY: a pointer is not `Send`, so this is the thread that it was made in; what that has for itself has no
+        // destructor, and is there until it ends.
+        unsafe { self.0.as_ref() }
+    }
+}
+
 /// The instance that this thread works on.
 ///
 /// # Safety
-/// Called from a C function that Lua runs: so an instance of this backend is being worked on.
+/// Called from a C function that Lua runs: so an instance of this backend is being worked on. `'a` ends with that.
 #[inline(always)]
-pub(crate) unsafe fn thread_instance<B: LuaBackend>() -> Option<NonNull<Instance<B>>> {
-    NonNull::new(THREAD.with(|thread| thread.instance.get()).cast_mut().cast())
+pub(crate) unsafe fn thread_instance<'a, B: LuaBackend>() -> Option<&'a Instance<B>> {
+    let instance = THREAD.with(|thread| thread.instance.get());
+    // SAFETY: as the caller promises; nothing of it is changed but what is in cells.
+    unsafe { instance.cast::<Instance<B>>().as_ref() }
 }

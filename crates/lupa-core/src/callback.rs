@@ -60,21 +60,26 @@ pub(crate) trait Callback<B: LuaBackend>: 'static {
 pub(crate) unsafe extern "C-unwind" fn outer<B: LuaBackend, C: Callback<B>>(
     l: *mut lua_State,
 ) -> i32 {
-    // SAFETY: Lua runs only while an instance is entered, and that is the one whose function this
-    // is; its host is the runtime, which outlives it. This frame holds plain values only.
-    unsafe {
-        let Some(raising) = Raising::<B>::of_thread(l) else { return 0 };
-        let runtime = raising.instance().host().cast::<Runtime<B>>();
-        let count = if Thread::this().as_ref().has_room() {
-            inner::<B, C>(&*runtime, l)
-        } else {
-            inner::<B, TooDeep>(&*runtime, l)
-        };
-        if count >= 0 {
-            return count;
-        }
-        raising.raise()
+    // SAFETY: called by Lua. This frame holds plain values only.
+    match unsafe { Raising::<B>::of_thread(l) } {
+        Some(raising) => run::<B, C>(raising),
+        None => 0,
     }
+}
+
+/// The outer layer, in a function that Lua has called.
+#[inline(always)]
+pub(crate) fn run<B: LuaBackend, C: Callback<B>>(raising: Raising<'_, B>) -> i32 {
+    let Some(runtime) = raising.instance().host::<Runtime<B>>() else { return 0 };
+    let count = if Thread::this().has_room() {
+        inner::<B, C>(runtime, raising.state())
+    } else {
+        inner::<B, TooDeep>(runtime, raising.state())
+    };
+    if count >= 0 {
+        return count;
+    }
+    raising.raise()
 }
 
 /// What is called instead when the system's stack is nearly used up.
@@ -99,20 +104,18 @@ pub(crate) fn too_deep() -> PyErr {
 /// error value to raise is on top of the stack.
 pub(crate) fn call_inner<B: LuaBackend, C: Callback<B>>(
     runtime: &Runtime<B>,
-    l: *mut lua_State,
+    state: State<B>,
 ) -> i32 {
-    inner::<B, C>(runtime, l)
+    inner::<B, C>(runtime, state)
 }
 
 /// Runs the callback; negative when the error value to raise is on top of the stack.
 #[inline(never)]
-fn inner<B: LuaBackend, C: Callback<B>>(runtime: &Runtime<B>, l: *mut lua_State) -> i32 {
+fn inner<B: LuaBackend, C: Callback<B>>(runtime: &Runtime<B>, state: State<B>) -> i32 {
     let before = runtime.attach_in_callback();
     runtime.change();
-    let caller = runtime.instance.set_current(l);
-    let state = runtime.instance.state();
     let limits = if runtime.due.any() { runtime.suspend_limits(state) } else { 0 };
-    let count = {
+    let count = runtime.instance.with_current(state, || {
         // SAFETY: attached just now, or all along.
         let py = unsafe { Python::assume_attached() };
         let entry = runtime.reenter(py, state);
@@ -125,9 +128,8 @@ fn inner<B: LuaBackend, C: Callback<B>>(runtime: &Runtime<B>, l: *mut lua_State)
         };
         runtime.drop_dead();
         count
-    };
-    runtime.instance.set_current(caller);
-    runtime.instance.settle(l);
+    });
+    state.settle();
     if limits != 0 || runtime.due.any() {
         runtime.resume_limits(state, limits);
     }
@@ -188,7 +190,8 @@ fn push_text<B: LuaBackend>(state: State<B>, text: &str) {
 
 /// Pushes a callback as a function; with `upvalues`, so many values from the top become its own.
 pub(crate) fn push_callback<B: LuaBackend, C: Callback<B>>(raising: Raising<'_, B>, upvalues: i32) {
-    raising.push_closure(Some(outer::<B, C>), upvalues);
+    // SAFETY: Lua may call it with anything.
+    unsafe { raising.push_closure(Some(outer::<B, C>), upvalues) };
 }
 
 /// Whether the function at `index` was made by `python.as_function`.

@@ -414,12 +414,9 @@ impl Ahead {
             let state = entry.state();
             if state.push_ref_type(table) == value::TABLE {
                 for place in 1..=stored {
-                    let present = state.raw_geti_type(-1, place) != value::NIL;
-                    state.pop(1);
-                    if present {
-                        state.push_bool(false);
-                        // SAFETY: a table, and a key that is present.
-                        unsafe { state.raw_seti_present(-2, place) };
+                    state.push_bool(false);
+                    if !state.replace(-2, place) {
+                        state.pop(1);
                     }
                 }
             }

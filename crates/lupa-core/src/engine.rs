@@ -22,7 +22,7 @@ use crate::owner::RuntimeObject;
 use crate::runtime::{Options, Runtime};
 use crate::sandbox::Sandbox;
 use crate::scope::Scope;
-use crate::stop::{due, hook};
+use crate::stop::{StopHook, due};
 use crate::{object, os_exit, python_lib, sandbox, setup, table_from};
 
 /// What a new runtime is made with, besides [`Options`].
@@ -151,7 +151,7 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
         options: Options,
         creation: Creation<'py>,
     ) -> Result<Bound<'py, PyAny>> {
-        let instance = Instance::<B>::open(creation.seed, creation.count_memory, Some(hook::<B>))
+        let instance = Instance::<B>::open::<StopHook>(creation.seed, creation.count_memory)
             .map_err(|error| failed(error.to_string()))?;
         let object = RuntimeObject::create(py, Box::new(Runtime::new(instance, options)))?;
         let runtime = handle::<B>(&object);

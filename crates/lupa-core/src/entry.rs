@@ -39,11 +39,10 @@ impl<B: LuaBackend> Runtime<B> {
     ) -> Result<Guard<'a, B>> {
         // The thread is this one for as long as the guard lives: neither can be sent elsewhere.
         let thread = Thread::this();
-        // SAFETY: the calling thread's.
-        if !unsafe { thread.as_ref() }.has_room() {
+        if !thread.has_room() {
             return Err(too_deep().into());
         }
-        let nested = match self.vitals.lock.enter_as(thread.as_ptr() as usize) {
+        let nested = match self.vitals.lock.enter_as(thread.id()) {
             Entered::First => false,
             Entered::Again => true,
             Entered::No => {
@@ -51,18 +50,16 @@ impl<B: LuaBackend> Runtime<B> {
                 false
             }
         };
-        self.instance.set_thread(thread);
-        // SAFETY: the calling thread's, which has the lock.
-        unsafe { thread.as_ref().tell_room(self.instance.watch()) };
+        if !self.instance.is_open() {
+            self.vitals.lock.release();
+            return Err(Error::Closed);
+        }
+        self.instance.enter(thread);
         let entry = Entry { runtime: self, py, state: self.instance.state() };
         let mut guard = Guard { entry, rest: 0 };
-        // SAFETY: the calling thread's.
-        let before = unsafe { thread.as_ref() }.instance();
+        let before = thread.instance();
         if nested || !before.is_null() || greenlets::may_be_there(py) {
             guard.enter_among_others(nested, before)?;
-        }
-        if !self.instance.is_open() {
-            return Err(Error::Closed);
         }
         if self.due.any() {
             guard.begin_due(nested)?;
@@ -86,7 +83,7 @@ impl<B: LuaBackend> Runtime<B> {
     /// An entry for a callback on the coroutine `state`: its thread has the lock already, and works on this
     /// instance.
     #[inline(always)]
-    pub(crate) fn reenter<'a>(&'a self, py: Python<'a>, state: State<B>) -> Entry<'a, B> {
+    pub(crate) fn reenter<'a>(&'a self, py: Python<'a>, state: State<'a, B>) -> Entry<'a, B> {
         debug_assert!(self.vitals.lock.is_owned());
         Entry { runtime: self, py, state }
     }
@@ -97,7 +94,7 @@ impl<B: LuaBackend> Runtime<B> {
 pub(crate) struct Entry<'a, B: LuaBackend> {
     runtime: &'a Runtime<B>,
     pub(crate) py: Python<'a>,
-    state: State<B>,
+    state: State<'a, B>,
 }
 
 impl<B: LuaBackend> Deref for Entry<'_, B> {
@@ -112,7 +109,7 @@ impl<B: LuaBackend> Deref for Entry<'_, B> {
 impl<'a, B: LuaBackend> Entry<'a, B> {
     /// The stack that this works on.
     #[inline(always)]
-    pub(crate) fn state(&self) -> State<B> {
+    pub(crate) fn state(&self) -> State<'a, B> {
         self.state
     }
 
@@ -369,7 +366,7 @@ fn go_back(before: *const ()) {
     }
     // SAFETY: the calling thread's. Without greenlets, who has entered before leaves later; with them, it was found to
     // be there.
-    unsafe { Thread::this().as_ref().go_back_to(before) };
+    unsafe { Thread::this().go_back_to(before) };
 }
 
 impl<'a, B: LuaBackend> Deref for Guard<'a, B> {

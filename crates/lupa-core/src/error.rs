@@ -220,14 +220,12 @@ pub(crate) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
 
 /// Where a function of the call stack is, as Lua says it before a message; empty for C functions.
 pub(crate) fn place<B: LuaBackend>(state: State<B>, level: i32) -> String {
-    match state.frame(level) {
+    state.with_frame(level, |frame| match frame {
         Some(frame) if frame.line > 0 => {
-            // SAFETY: `lua_getinfo` has filled it, zero-terminated.
-            let source = unsafe { std::ffi::CStr::from_ptr(frame.source.as_ptr()) };
-            format!("{}:{}: ", source.to_string_lossy(), frame.line)
+            format!("{}:{}: ", String::from_utf8_lossy(frame.source()), frame.line)
         }
         _ => String::new(),
-    }
+    })
 }
 
 /// What an error was raised by: this decides on the class and on the words before the message.
@@ -270,8 +268,7 @@ pub(crate) fn from_stack<B: LuaBackend>(
     if matches!(origin, Origin::Load | Origin::Compile)
         && status != ERRSYNTAX
         && state.with_bytes(-1, |text| text.is_some_and(|text| text.ends_with(b"stack overflow")))
-        // SAFETY: the calling thread's.
-        && !unsafe { Thread::this().as_ref() }.has_room_to_compile()
+        && !Thread::this().has_room_to_compile()
     {
         state.pop(1);
         return too_deep();

@@ -2,7 +2,6 @@
 
 use std::ptr::null_mut;
 
-use lua_api::raw::lua_State;
 use lua_api::{LuaBackend, State};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -389,19 +388,20 @@ pub(crate) fn push_text<B: LuaBackend>(
 }
 
 /// `__gc`: touches no Python object and never raises, so it needs no inner layer.
-pub(crate) unsafe extern "C-unwind" fn collect<B: LuaBackend>(l: *mut lua_State) -> i32 {
-    // SAFETY: as for `callback::outer`; the thread holds the lock, as always when Lua runs.
-    unsafe {
-        let Some(raising) = lua_api::Raising::<B>::of_thread(l) else { return 0 };
-        let runtime = &*raising.instance().host().cast::<Runtime<B>>();
+pub(crate) struct Collect;
+
+impl<B: LuaBackend> lua_api::Function<B> for Collect {
+    fn call(raising: lua_api::Raising<'_, B>) -> i32 {
+        let Some(runtime) = raising.instance().host::<Runtime<B>>() else { return 0 };
         if let Some(found) = find_box(runtime, raising.state(), 1) {
-            let weight = runtime.boxes.bury(found);
+            // SAFETY: a genuine box; the thread holds the lock, as always when Lua runs.
+            let weight = unsafe { runtime.boxes.bury(found) };
             if weight != 0 {
                 crate::sandbox::lift(runtime, weight);
             }
         }
+        0
     }
-    0
 }
 
 /// Pushes an object in protected code; see [`push`].

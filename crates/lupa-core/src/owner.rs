@@ -29,8 +29,10 @@ impl<B: LuaBackend> RuntimeObject<B> {
             let object = ffi::PyType_GenericAlloc(types::get().runtime, 0);
             let object = Bound::from_owned_ptr_or_err(py, object)?;
             runtime.owner.set(object.as_ptr());
-            runtime.instance.set_host((&raw const *runtime).cast());
-            (*object.as_ptr().cast::<Self>()).runtime = Box::into_raw(runtime);
+            let runtime = Box::into_raw(runtime);
+            // It has the instance, and stays where it is.
+            (*runtime).instance.set_host(&*runtime);
+            (*object.as_ptr().cast::<Self>()).runtime = runtime;
             Ok(object)
         }
     }

@@ -278,7 +278,7 @@ impl<B: LuaBackend> Plain<'_, '_, B> {
             if cfg!(any(Py_GIL_DISABLED, PyPy, GraalPy))
                 || !(is_dict || is_sequence)
                 || ffi::Py_REFCNT(pointer) != 2
-                || !Thread::this().as_ref().has_room()
+                || !Thread::this().has_room()
             {
                 return false;
             }

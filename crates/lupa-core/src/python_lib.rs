@@ -1,7 +1,6 @@
 //! The functions of Lua's `python` table.
 
-use lua_api::raw::lua_State;
-use lua_api::{LuaBackend, Raising, State, value};
+use lua_api::{Function, LuaBackend, Raising, State, value};
 use pyo3::exceptions::{PyStopIteration, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -10,7 +9,7 @@ use pyo3::types::PyTuple;
 use crate::alive::Alive;
 use crate::arguments::{self, PyArguments};
 use crate::boxes::View;
-use crate::callback::{Callback, Failure, Outcome, outer, push_callback};
+use crate::callback::{Callback, Failure, Outcome, push_callback, run};
 use crate::cursor::Cursor;
 use crate::entry::Entry;
 use crate::error::{Error, raised};
@@ -186,20 +185,20 @@ fn push_iterator<B: LuaBackend>(
 /// The iterator function of the three above: (iterator, control) gives the next values.
 ///
 /// This is its outer layer: what was read ahead is given without attaching to Python.
-pub(crate) unsafe extern "C-unwind" fn next<B: LuaBackend>(l: *mut lua_State) -> i32 {
-    // SAFETY: as for `callback::outer`.
-    unsafe {
-        let Some(raising) = Raising::<B>::of_thread(l) else { return 0 };
-        let runtime = &*raising.instance().host().cast::<Runtime<B>>();
+pub(crate) struct NextFunction;
+
+impl<B: LuaBackend> Function<B> for NextFunction {
+    #[inline(always)]
+    fn call(raising: Raising<'_, B>) -> i32 {
+        let Some(runtime) = raising.instance().host::<Runtime<B>>() else { return 0 };
         let state = raising.state();
         let home = state.to_userdata(1);
         let number = || next_number(state);
         if let Some(count) = runtime.ahead.push_next(runtime, state, home, number) {
             return count;
         }
+        run::<B, Next>(raising)
     }
-    // SAFETY: as it is called.
-    unsafe { outer::<B, Next>(l) }
 }
 
 /// What the control variable of `python.enumerate` is next.

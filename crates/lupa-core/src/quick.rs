@@ -7,7 +7,7 @@
 //! Whoever finds the short way closed (`false`, `None`) has changed nothing, and takes the long one
 //! ([`crate::to_lua`], [`crate::from_lua`]), which knows every type.
 
-use lua_api::{LuaBackend, State, value};
+use lua_api::{LuaBackend, State};
 use pyo3::ffi;
 
 use crate::alive::Alive;
@@ -138,37 +138,27 @@ pub(crate) unsafe fn replace<B: LuaBackend>(
             true
         }
     };
-    // SAFETY: a table, as the caller promises. Only a key that is present is assigned to: it is looked for when
-    // key and value are on the stack, so that nothing runs before the assignment.
-    unsafe {
-        if let Some(position) = position::<B>(key) {
-            if !push_value() {
-                return false;
-            }
-            let present = state.raw_geti_type(-2, position) != value::NIL;
-            state.pop(1);
-            if !present {
-                state.pop(1);
-                return false;
-            }
-            state.raw_seti_present(-2, position);
-            return true;
-        }
-        if !push(entry, state, key, Mode::NotNil) {
-            return false;
-        }
+    // A key is looked for when key and value are on the stack, so that nothing runs before the assignment.
+    if let Some(position) = position::<B>(key) {
         if !push_value() {
+            return false;
+        }
+        if !state.replace(-2, position) {
             state.pop(1);
             return false;
         }
-        state.push_value(-2);
-        let present = state.raw_get_type(-4) != value::NIL;
+        return true;
+    }
+    if !push(entry, state, key, Mode::NotNil) {
+        return false;
+    }
+    if !push_value() {
         state.pop(1);
-        if !present {
-            state.pop(2);
-            return false;
-        }
-        state.raw_set_present(-3);
+        return false;
+    }
+    if !state.replace_key(-3) {
+        state.pop(2);
+        return false;
     }
     true
 }

@@ -342,7 +342,8 @@ impl<B: LuaBackend> Runtime<B> {
         if self.instance.is_open() {
             self.be_watched();
             self.closing.set(true);
-            self.instance.close();
+            // SAFETY: whoever closes has the lock alone, and no state, but for those that finalizers get meanwhile.
+            unsafe { self.instance.close() };
             self.closing.set(false);
         }
         self.strings.clear();

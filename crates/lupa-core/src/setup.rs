@@ -13,10 +13,11 @@ use crate::boxes::View;
 use crate::callback::{Callback, push_callback};
 use crate::entry::Entry;
 use crate::error::{Error, Result, raised};
-use crate::metamethods::{Call, Index, NewIndex, ToString, collect, push_box};
+use crate::metamethods::{Call, Collect, Index, NewIndex, ToString, push_box};
 use crate::os_exit;
 use crate::python_lib::{
-    Args, AsAttrGetter, AsFunction, AsItemGetter, Enumerate, Iter, IterEx, SetOverflowHandler, next,
+    Args, AsAttrGetter, AsFunction, AsItemGetter, Enumerate, Iter, IterEx, NextFunction,
+    SetOverflowHandler,
 };
 use crate::restrict::Equal;
 
@@ -42,7 +43,7 @@ pub(crate) fn fill<B: LuaBackend>(
     places.extend(caches);
     keep(entry, &places, |raising| {
         metatable(raising, restricted, sandboxed);
-        raising.push_closure(Some(next::<B>), 0);
+        raising.push_function::<NextFunction>(0);
         raising.push_bool(false);
         weak_tables(raising, caches.len());
     })?;
@@ -210,7 +211,7 @@ fn metamethods<B: LuaBackend>(raising: Raising<'_, B>, sandboxed: bool) {
         field::<B, NewIndex>(raising, c"__newindex");
         field::<B, ToString>(raising, c"__tostring");
     }
-    raising.push_closure(Some(collect::<B>), 0);
+    raising.push_function::<Collect>(0);
     raising.set_field(-2, c"__gc");
     raising.push_bytes(METATABLE.to_bytes());
     raising.set_field(-2, c"__name");

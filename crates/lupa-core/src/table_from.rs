@@ -408,8 +408,7 @@ fn nested<'py, B: LuaBackend>(
     // Noted at once, so that it is given back whatever happens, and found again in a cycle.
     seen.tables.insert(object.as_ptr() as usize, table);
     seen._objects.push(object.clone());
-    // SAFETY: the calling thread's.
-    if !unsafe { Thread::this().as_ref() }.has_room() {
+    if !Thread::this().has_room() {
         return Err(too_deep().into());
     }
     // SAFETY: attached; paired below.

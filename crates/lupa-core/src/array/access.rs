@@ -11,11 +11,11 @@ use crate::runtime::Runtime;
 
 /// What a C function of Lua works on: as in [`outer`].
 #[inline(always)]
-unsafe fn here<'a, B: LuaBackend>(l: *mut lua_State) -> Option<(&'a Runtime<B>, State<B>)> {
+unsafe fn here<'a, B: LuaBackend>(l: *mut lua_State) -> Option<(&'a Runtime<B>, State<'a, B>)> {
     // SAFETY: called by Lua, which runs only while an instance is entered; its host is the runtime.
     unsafe {
         let raising = Raising::<B>::of_thread(l)?;
-        Some((&*raising.instance().host().cast::<Runtime<B>>(), raising.state()))
+        Some((raising.instance().host()?, raising.state()))
     }
 }
 

@@ -171,8 +171,11 @@ fn metatable<B: LuaBackend>(raising: Raising<'_, B>) {
     callback::<B, Transpose>(raising, c"transpose");
     function(raising, c"get", Some(access::get::<B, Get>));
     function(raising, c"set", Some(access::set::<B, Set>));
-    raising.push_closure(Some(access::step::<B, Index>), 0);
-    raising.push_closure(Some(access::each::<B>), 1);
+    // SAFETY: Lua may call them with anything.
+    unsafe {
+        raising.push_closure(Some(access::step::<B, Index>), 0);
+        raising.push_closure(Some(access::each::<B>), 1);
+    }
     for (table, name) in [(-3, c"each"), (-4, c"__pairs"), (-4, c"__ipairs")] {
         raising.push_value(-1);
         // The table is one deeper for the copy just pushed, which `set_field` pops.
@@ -181,7 +184,8 @@ fn metatable<B: LuaBackend>(raising: Raising<'_, B>) {
     raising.pop(1);
     raising.push_value(-1);
     raising.set_field(-3, c"methods");
-    raising.push_closure(Some(access::index::<B, Index>), 1);
+    // SAFETY: as above.
+    unsafe { raising.push_closure(Some(access::index::<B, Index>), 1) };
     raising.set_field(-2, c"__index");
     function(raising, c"__newindex", Some(access::new_index::<B, NewIndex>));
     function(raising, c"__len", Some(access::length::<B>));
@@ -196,7 +200,8 @@ fn metatable<B: LuaBackend>(raising: Raising<'_, B>) {
 }
 
 fn function<B: LuaBackend>(raising: Raising<'_, B>, name: &CStr, function: lua_CFunction) {
-    raising.push_closure(function, 0);
+    // SAFETY: as above; all of them are in `access` and `callback`.
+    unsafe { raising.push_closure(function, 0) };
     raising.set_field(-2, name);
 }
 

@@ -3,6 +3,7 @@
 //! Who enters while others are inside works on top of them, on the stack of the coroutine that has called out of Lua; if
 //! they are other greenlets, on a stack of its own ([`crate::greenlets`]). What there was before is put back in the end,
 //! in whatever order they leave.
+#![forbid(unsafe_code)]
 
 use std::ops::Deref;
 use std::ptr::null;
@@ -18,7 +19,7 @@ use crate::fallible;
 use crate::greenlets;
 use crate::limits::{Active, Deadline, Seconds};
 use crate::lock::Entered;
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, go_back};
 use crate::scope;
 use crate::stop::due;
 use crate::waiting;
@@ -357,16 +358,6 @@ impl<B: LuaBackend> Guard<'_, B> {
         runtime.instance.leave_again(below.current);
         runtime.vitals.gil.put_back(below.saved);
     }
-}
-
-/// What this thread worked on before may go on; with greenlets it may also have ended.
-fn go_back(before: *const ()) {
-    if greenlets::are_there() && !waiting::is_inside(before.addr()) {
-        return;
-    }
-    // SAFETY: the calling thread's. Without greenlets, who has entered before leaves later; with them, it was found to
-    // be there.
-    unsafe { Thread::this().go_back_to(before) };
 }
 
 impl<'a, B: LuaBackend> Deref for Guard<'a, B> {

@@ -5,7 +5,7 @@ use std::ptr::null_mut;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use lua_api::{Gc, Instance, LuaBackend, Ref};
+use lua_api::{Gc, Instance, LuaBackend, Ref, Thread};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
@@ -17,7 +17,7 @@ use crate::encoding::Encoding;
 use crate::entry::Rest;
 use crate::error::{Error, Result};
 use crate::gil::Before;
-use crate::greenlets::Greenlet;
+use crate::greenlets::{self, Greenlet};
 use crate::monitor::{self, NEVER, Vitals, now};
 use crate::restrict::Restrictions;
 use crate::sandbox::Sandbox;
@@ -353,6 +353,16 @@ impl<B: LuaBackend> Runtime<B> {
             unsafe { drop_object(object) };
         }
     }
+}
+
+/// What this thread worked on before may go on; with greenlets it may also have ended.
+pub(crate) fn go_back(before: *const ()) {
+    if greenlets::are_there() && !waiting::is_inside(before.addr()) {
+        return;
+    }
+    // SAFETY: the calling thread's. Without greenlets, who has entered before leaves later; with them, it was found to
+    // be there.
+    unsafe { Thread::this().go_back_to(before) };
 }
 
 impl<B: LuaBackend> Drop for Runtime<B> {

@@ -92,7 +92,10 @@ CODE: dict[str, tuple[str, Any]] = {
     ),
     "nested": ("function(p) return nested(p) + 1 end", lambda v: 3 * v + 1),
     "other": ("function(p) return other(p) + 1 end", lambda v: 3 * v + 1),
-    "table": ("function(p) local s = 0 for _, x in ipairs(to_table(p)) do s = s + x end return s end", lambda v: 3 * v + 3),
+    "table": (
+        "function(p) local s = 0 for _, x in ipairs(to_table(p)) do s = s + x end return s end",
+        lambda v: 3 * v + 3,
+    ),
     "raises": ("function(p) p() boom(p.x) end", lambda v: Boom),
     "hook": (
         "function(p) local n = 0 debug.sethook(function() n = n + 1 p() end, '', 100)"
@@ -120,7 +123,8 @@ def use(lua, name, value, how):
         if how == "eval":
             return lua.eval(f"({code})(...)", argument)
         if how == "iterator":
-            return list(lua.eval("function(f, p) coroutine.yield(1) coroutine.yield(f(p)) end").coroutine(function, argument))[-1]
+            steps = lua.eval("function(f, p) coroutine.yield(1) coroutine.yield(f(p)) end")
+            return list(steps.coroutine(function, argument))[-1]
         if how == "limits":
             with lua.limits(seconds=600, instructions=10**8):
                 return function(argument)

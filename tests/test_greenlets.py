@@ -250,14 +250,16 @@ def test_gevent(isolated):
         from gevent import monkey
         monkey.patch_all()
         import gevent, time, threading
-        function = lua.eval("function(n, wait) local s = 0 for i = 1, 5 do wait(0.001 * (n % 3)) s = s + n end return s end")
+        function = lua.eval('''
+            function(n, wait) local s = 0 for i = 1, 5 do wait(0.001 * (n % 3)) s = s + n end return s end''')
         jobs = [gevent.spawn(function, n, time.sleep) for n in range(20)]
         gevent.joinall(jobs, raise_error=True)
         assert [job.value for job in jobs] == [5 * n for n in range(20)]
         own = lupa.LuaRuntime()
         results = []
-        threads = [threading.Thread(target=lambda n=n: results.append(own.eval("(...)(...)", lambda f: f and time.sleep(0.001) or n)))
-                   for n in range(5)]
+        def use(n):
+            results.append(own.eval("(...)(...)", lambda f: f and time.sleep(0.001) or n))
+        threads = [threading.Thread(target=use, args=(n,)) for n in range(5)]
         for thread in threads: thread.start()
         for thread in threads: thread.join()
         assert sorted(results) == list(range(5))
@@ -291,5 +293,3 @@ def test_greenlet_spawn_of_sqlalchemy(isolated):
 def test_no_greenlets_no_import(isolated):
     """The package is none of ours: it is not imported for us."""
     isolated("import sys; lua.eval('(...)(1)', lua.eval('print')); assert 'greenlet' not in sys.modules")
-
-

@@ -64,11 +64,24 @@ const MOST_GRACE: (u32, u32) = (100, 2000);
 #[derive(Default)]
 struct Guarded {
     kept: Vec<Kept>,
-    // The instructions that were left of the count when another thread set the hook.
-    left: Option<c_int>,
+    // The instructions that were left of a coroutine's count when another thread set the hook there.
+    left: Vec<(*mut lua_State, c_int)>,
 }
 
 impl Guarded {
+    /// Notes what was left of the count, unless that is known.
+    fn note_left(&mut self, key: *mut lua_State, left: impl FnOnce() -> c_int) {
+        if !self.left.iter().any(|(other, _)| *other == key) {
+            self.left.push((key, left()));
+        }
+    }
+
+    /// Forgets it.
+    fn take_left(&mut self, key: *mut lua_State) -> Option<c_int> {
+        let found = self.left.iter().position(|(other, _)| *other == key)?;
+        Some(self.left.swap_remove(found).1)
+    }
+
     /// Keeps a hook in the place of what was kept of that coroutine; none is kept as nothing.
     fn keep(&mut self, kept: Kept) {
         self.kept.retain(|other| other.state != kept.state);
@@ -262,7 +275,7 @@ impl Watch {
             // SAFETY: the lock is held, so the state is there.
             unsafe {
                 if self.counting.load(Ordering::Relaxed) && self.is_ours(state) {
-                    guarded.left.get_or_insert_with(|| (outside.left)(state));
+                    guarded.note_left(self.key(state), || (outside.left)(state));
                 }
                 self.keep(guarded, state);
                 (outside.now)(state, self.hook, 1);
@@ -369,7 +382,7 @@ impl Watch {
     /// `state` is live, and this thread's.
     pub(crate) unsafe fn count_from(&self, state: *mut lua_State, instructions: c_int) {
         self.locked(|guarded| {
-            guarded.left = None;
+            guarded.take_left(self.key(state));
             self.counting.store(true, Ordering::Relaxed);
             self.hands_on.store(true, Ordering::Relaxed);
             // SAFETY: as the caller promises; the lock is held.
@@ -389,7 +402,7 @@ impl Watch {
         self.locked(|guarded| {
             // SAFETY: as the caller promises.
             let is_ours = || unsafe { self.is_ours(state) };
-            match (guarded.left.take(), &self.hooks.outside) {
+            match (guarded.take_left(self.key(state)), &self.hooks.outside) {
                 (Some(left), _) => left,
                 // SAFETY: as the caller promises.
                 (None, Some(outside)) if !in_hook && is_ours() => unsafe { (outside.left)(state) },
@@ -455,6 +468,7 @@ unsafe extern "C" fn lupa_forget(state: *mut lua_State) {
         // SAFETY: Lua holds the lock, by `lupa_lock`.
         let guarded = unsafe { &mut *watch.guarded.get() };
         guarded.kept.retain(|kept| kept.state != state);
+        guarded.take_left(state);
         let order = (Ordering::Release, Ordering::Relaxed);
         let _ = watch.running.compare_exchange(state, null_mut(), order.0, order.1);
     }
@@ -506,6 +520,9 @@ unsafe extern "C" fn lupa_hand_on(from: *mut lua_State, to: *mut lua_State) {
             if watch.is_ours(from) {
                 watch.keep(guarded, to);
                 hand_on(from, to);
+                if let Some(left) = guarded.take_left(watch.key(from)) {
+                    guarded.note_left(watch.key(to), || left);
+                }
             }
         });
     }

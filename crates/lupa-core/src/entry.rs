@@ -8,6 +8,7 @@
 use std::ops::Deref;
 use std::ptr::null;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use lua_api::{LuaBackend, OwnStack, Reentered, State, Thread};
 use pyo3::ffi;
@@ -137,11 +138,13 @@ pub(crate) struct Rest {
     own: Option<OwnStack>,
     // The limits that held before.
     limits: Option<Active>,
+    // It has a time limit of its own.
+    timed: bool,
 }
 
 impl Default for Rest {
     fn default() -> Self {
-        Rest { before: null(), below: None, own: None, limits: None }
+        Rest { before: null(), below: None, own: None, limits: None, timed: false }
     }
 }
 
@@ -215,6 +218,11 @@ impl<B: LuaBackend> Guard<'_, B> {
     /// [`Error::Memory`].
     pub(crate) fn limit(&mut self, timeout: Seconds) -> Result<()> {
         let runtime = self.entry.runtime;
+        // From now on, whoever enters looks whose limits hold.
+        if !self.note(|rest| std::mem::replace(&mut rest.timed, true))? {
+            runtime.stops.scopes.fetch_add(1, Ordering::Relaxed);
+            runtime.due.set(due::LIMITS);
+        }
         let alone = runtime.is_outermost() || self.has_own_stack();
         {
             let mut limits = runtime.stops.limits.borrow_mut();
@@ -337,6 +345,9 @@ impl<B: LuaBackend> Guard<'_, B> {
     #[inline(never)]
     fn end_with_more(&mut self) {
         let mut rest = self.take_rest().unwrap_or_default();
+        if rest.timed {
+            self.entry.runtime.stops.scopes.fetch_sub(1, Ordering::Relaxed);
+        }
         self.end_due(rest.limits.take());
         self.entry.runtime.instance.leave();
         if let Some(below) = rest.below {

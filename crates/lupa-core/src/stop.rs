@@ -74,7 +74,7 @@ pub(crate) struct Stops {
     pub(crate) limits: RefCell<Limits>,
     // Those of whoever has called out of Lua, until it goes on.
     suspended: RefCell<Vec<Option<Active>>>,
-    /// How many scopes for this runtime have begun, in all contexts.
+    /// How many scopes for this runtime have begun, in all contexts; and how many calls that have a time limit.
     pub(crate) scopes: AtomicUsize,
     // Whether LuaJIT's compiler was on when instructions began to be counted.
     compiled: Cell<bool>,

@@ -271,6 +271,60 @@ unsafe impl GlobalAlloc for Reserve {
 #[global_allocator]
 static RESERVE: Reserve = Reserve::new();
 
+/// The dict of all modules that have been imported.
+pub(crate) fn modules(py: Python<'_>) -> Bound<'_, PyAny> {
+    // SAFETY: attached; gives a borrowed reference, and there is such a dict as long as Python runs.
+    unsafe { Bound::from_borrowed_ptr(py, ffi::PyImport_GetModuleDict()) }
+}
+
+/// The `int` that an object is, by `__index__`.
+pub(crate) fn index<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    // SAFETY: attached; a live object.
+    unsafe { made(object.py(), ffi::PyNumber_Index(object.as_ptr())) }
+}
+
+/// Whether an object has the buffer protocol.
+pub(crate) fn has_buffer(object: &Bound<'_, PyAny>) -> bool {
+    // SAFETY: attached; a live object.
+    unsafe { ffi::PyObject_CheckBuffer(object.as_ptr()) != 0 }
+}
+
+/// A block of memory from the system, of zeros at first.
+pub(crate) struct Zeros {
+    start: *mut u8,
+    layout: Layout,
+}
+
+impl Zeros {
+    /// What a block is aligned to, for the sake of vector instructions.
+    const ALIGNMENT: usize = 64;
+
+    /// A block of so many bytes; `None` if there is no memory for it.
+    pub(crate) fn new(bytes: usize) -> Option<Self> {
+        let layout = Layout::from_size_align(bytes.max(1), Self::ALIGNMENT).ok()?;
+        // SAFETY: the size is not 0.
+        let start = unsafe { std::alloc::alloc_zeroed(layout) };
+        (!start.is_null()).then_some(Zeros { start, layout })
+    }
+
+    /// Where it begins.
+    pub(crate) fn start(&self) -> *mut u8 {
+        self.start
+    }
+
+    /// How much it is.
+    pub(crate) fn size(&self) -> usize {
+        self.layout.size()
+    }
+}
+
+impl Drop for Zeros {
+    fn drop(&mut self) {
+        // SAFETY: allocated with this layout, and not freed before.
+        unsafe { std::alloc::dealloc(self.start, self.layout) };
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

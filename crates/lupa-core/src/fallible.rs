@@ -215,12 +215,13 @@ pub(crate) fn exception_class<'py>(
     doc: &std::ffi::CStr,
     base: &Bound<'_, PyAny>,
 ) -> PyResult<Bound<'py, PyType>> {
-    // SAFETY: attached; zero-terminated; a live object. Python refuses what is no class, and gives one.
-    unsafe {
-        let (name, doc) = (name.as_ptr(), doc.as_ptr());
-        let made_class = ffi::PyErr_NewExceptionWithDoc(name, doc, base.as_ptr(), null_mut());
-        made(py, made_class)
-    }
+    let (name, doc) = (name.as_ptr(), doc.as_ptr());
+    // SAFETY: attached; zero-terminated; a live object. Python refuses what is no class.
+    let class = unsafe {
+        let class = ffi::PyErr_NewExceptionWithDoc(name, doc, base.as_ptr(), null_mut());
+        Bound::from_owned_ptr_or_err(py, class)?
+    };
+    Ok(class.cast_into::<PyType>()?)
 }
 
 /// `MemoryError`, for which Python needs no memory.

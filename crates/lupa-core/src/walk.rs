@@ -54,33 +54,24 @@ impl Noted {
     }
 }
 
-/// Entries that have been read. What is no number is on the stack, above `base`.
-pub(crate) struct Batch {
-    entries: [TableEntry; MOST],
-    count: usize,
+/// Entries that have been read. What is no number is on the stack.
+pub(crate) struct Batch<'a> {
+    entries: &'a [TableEntry],
     taken: usize,
     // Where the next one on the stack is.
     at: i32,
 }
 
-impl Batch {
-    pub(crate) const fn new() -> Self {
-        Batch { entries: [TableEntry::EMPTY; MOST], count: 0, taken: 0, at: 0 }
-    }
-
+impl Batch<'_> {
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
-        self.count
-    }
-
-    fn entries(&self) -> &[TableEntry] {
-        &self.entries[..self.count]
+        self.entries.len()
     }
 
     /// The next entry; `None` after the last one.
     #[inline(always)]
     pub(crate) fn next(&mut self) -> Option<(At, At)> {
-        let read = self.entries().get(self.taken)?;
+        let read = self.entries.get(self.taken)?;
         let key = At { item: read.key, index: self.at };
         let value = At { item: read.value, index: key.above() };
         self.at = value.above();
@@ -122,27 +113,25 @@ impl At {
 }
 
 impl Walk {
-    /// Reads up to `most` entries: those after the first `given` of the last time, or from the start.
+    /// Reads as many entries as there is room for, up to [`MOST`]: those after the first `given` of the last time, or
+    /// from the start.
     ///
     /// What is no number is on the stack then, above its top of before, which the caller is to restore.
     ///
     /// # Errors
     /// What Lua raises; nothing is on the stack then.
-    pub(crate) fn read<B: LuaBackend>(
+    pub(crate) fn read<'a, B: LuaBackend>(
         &mut self,
         entry: &Entry<'_, B>,
         table: Ref,
         given: usize,
-        most: usize,
         wanted: Wanted,
-        batch: &mut Batch,
-    ) -> Result<()> {
+        room: &'a mut [TableEntry],
+    ) -> Result<Batch<'a>> {
         /// Of the table, and of the table of kept keys.
         const FIXED: i32 = 2;
         let state = entry.state();
         let base = state.top();
-        let most = most.min(MOST);
-        (batch.count, batch.taken, batch.at) = (0, 0, base + FIXED + 1);
         let last = given.checked_sub(1).and_then(|last| self.noted.get(last).copied());
         let mut place = match last {
             None => Place::default(),
@@ -153,7 +142,8 @@ impl Walk {
         }
         let kept = self.kept;
         let mut outcome = Outcome { count: 0, lost: self.lost && last.is_some() };
-        let entries = &mut batch.entries[..most];
+        let most = room.len().min(MOST);
+        let entries = &mut room[..most];
         let (place_at, outcome_at) = (&mut place, &mut outcome);
         let read = state.protect_above(|raising| {
             raising.push_ref(table);
@@ -177,12 +167,12 @@ impl Walk {
             state.set_top(base);
             return Err(error);
         }
-        batch.count = outcome.count;
+        let entries = &room[..outcome.count];
         self.lost = outcome.lost;
         self.place = place;
         self.noted.clear();
         // There is room, so this takes no memory.
-        self.noted.extend(batch.entries().iter().map(Noted::of));
+        self.noted.extend(entries.iter().map(Noted::of));
         if self.kept.is_none() && state.type_of(base + FIXED) == value::TABLE {
             state.push_value(base + FIXED);
             match entry.instance.take_ref(state) {
@@ -193,7 +183,7 @@ impl Walk {
                 }
             }
         }
-        Ok(())
+        Ok(Batch { entries, taken: 0, at: base + FIXED + 1 })
     }
 
     /// Gives back what the walk holds in Lua. Never waits.

@@ -33,9 +33,6 @@ impl Item {
     /// What is on the stack.
     pub const PUSHED: Item = Item { kind: 0, bits: 0 };
 
-    /// Of an entry that has not been read.
-    const UNWANTED: Item = Item { kind: 3, bits: 0 };
-
     /// An integer.
     pub const fn integer(number: i64) -> Self {
         Item { kind: 1, bits: number as u64 }
@@ -71,9 +68,8 @@ pub struct TableEntry {
 }
 
 impl TableEntry {
-    /// Room for an entry.
-    pub const EMPTY: TableEntry =
-        TableEntry { key: Item::UNWANTED, value: Item::UNWANTED, next: 0 };
+    /// Room for an entry: all zeros, which costs least to write.
+    pub const EMPTY: TableEntry = TableEntry { key: Item::PUSHED, value: Item::PUSHED, next: 0 };
 }
 
 /// A place in a table.

@@ -414,18 +414,11 @@ fn method_type(py: Python<'_>) -> Option<*mut ffi::PyTypeObject> {
 ///
 /// Without a GIL the number of references may be outdated. That is not worth more: it costs a method
 /// that somebody else has as well its identity, and an equal one is as good.
-///
-/// # Safety
-/// A live object; the results are borrowed from it.
 #[inline(always)]
-pub(crate) unsafe fn fresh_method(object: *mut ffi::PyObject) -> Option<(usize, usize)> {
-    // SAFETY: as the caller promises.
-    unsafe {
-        if ffi::Py_REFCNT(object) != 1 {
-            return None;
-        }
-        method_identity(object)
-    }
+pub(crate) fn fresh_method(object: &Bound<'_, PyAny>) -> Option<(usize, usize)> {
+    let object = object.as_ptr();
+    // SAFETY: attached; a live object.
+    unsafe { if ffi::Py_REFCNT(object) == 1 { method_identity(object) } else { None } }
 }
 
 /// What two equal methods have in common: the function and the instance, as addresses.
@@ -464,4 +457,10 @@ pub(crate) fn method_code(object: &Bound<'_, PyAny>) -> Option<usize> {
 pub(crate) fn exact_str<'py>(text: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     // SAFETY: attached; a live object. Anything but a `str` is a `TypeError`.
     unsafe { Bound::from_owned_ptr_or_err(text.py(), ffi::PyUnicode_FromObject(text.as_ptr())) }
+}
+
+/// The number of the interpreter that the thread is attached to.
+pub(crate) fn interpreter(_: Python<'_>) -> i64 {
+    // SAFETY: attached.
+    unsafe { ffi::PyInterpreterState_GetID(ffi::PyInterpreterState_Get()) }
 }

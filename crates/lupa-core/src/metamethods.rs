@@ -300,8 +300,7 @@ impl<B: LuaBackend> Callback<B> for Index {
                 Bound::from_owned_ptr_or_err(entry.py, value)?
             }
         };
-        // SAFETY: a live object.
-        if let Some(method) = unsafe { compat::fresh_method(value.as_ptr()) } {
+        if let Some(method) = compat::fresh_method(&value) {
             push_method(entry, state, &value, View::ATTRIBUTES, method)?;
             return Ok(1);
         }

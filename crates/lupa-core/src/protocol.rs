@@ -1,4 +1,5 @@
 //! `as_attrgetter`, `as_itemgetter` and `lua_type`: the module's functions on objects.
+#![forbid(unsafe_code)]
 
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -62,10 +63,6 @@ pub(crate) fn as_itemgetter(obj: Py<PyAny>) -> ProtocolWrapper {
 /// ('table', 'function', None)
 #[pyfunction]
 pub(crate) fn lua_type<'py>(obj: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyString>>> {
-    // SAFETY: a live object.
-    if !unsafe { crate::object::is_lua_object(obj.as_ptr()) } {
-        return Ok(None);
-    }
     let name = crate::engine::get().type_name(obj)?;
-    Ok(Some(fallible::string(obj.py(), name)?))
+    name.map(|name| fallible::string(obj.py(), name)).transpose()
 }

@@ -1,8 +1,7 @@
 //! The functions of Lua's `python` table.
+#![forbid(unsafe_code)]
 
 use lua_api::{Function, LuaBackend, Raising, State, value};
-use pyo3::exceptions::{PyStopIteration, PyTypeError};
-use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
@@ -223,22 +222,7 @@ impl<B: LuaBackend> Callback<B> for Next {
                 return Ok(count);
             }
         }
-        // SAFETY: attached; `PyIter_Next` needs an iterator, so that is checked first.
-        let item = unsafe {
-            if ffi::PyIter_Check(iterator.as_ptr()) == 0 {
-                let kind = iterator.get_type().name()?;
-                let message = format!("'{kind}' object is not an iterator");
-                return Err(fallible::error::<PyTypeError>(message).into());
-            }
-            let item = ffi::PyIter_Next(iterator.as_ptr());
-            Bound::from_owned_ptr_or_opt(entry.py, item)
-        };
-        let Some(item) = item else {
-            if let Some(error) = PyErr::take(entry.py)
-                && !error.is_instance_of::<PyStopIteration>(entry.py)
-            {
-                return Err(error.into());
-            }
+        let Some(item) = fallible::next(&iterator)? else {
             state.push_nil();
             return Ok(1);
         };

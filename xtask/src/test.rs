@@ -83,7 +83,7 @@ fn environment(python: &str, system: Option<&str>, build: bool) -> Result<Venv> 
         venv.set(&[("LUPA_SYSTEM", "1".to_owned()), ("LUPA_BACKENDS", backends.to_owned())]);
     }
     if build {
-        venv.install(&["pytest>=8", "numpy", "greenlet"])?;
+        venv.install(&["pytest>=8", "numpy", "greenlet", "gevent", "sqlalchemy"])?;
         venv.install_project()?;
     }
     installed(&venv)?;

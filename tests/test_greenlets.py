@@ -190,6 +190,24 @@ def test_time_limits_are_each_ones_own(lupa, lua):
     assert lua.eval("1 + 1") == 2
 
 
+def test_limits_reach_who_runs_alone_again(isolated):
+    isolated("""
+        import greenlet
+        if not lupa._INSTALLED_LUA:
+            hub = greenlet.getcurrent()
+            function = lua.eval("function(switch) switch() return 1 end")
+            tasks = [greenlet.greenlet(lambda: function(hub.switch)) for _ in range(2)]
+            for task in tasks: task.switch()
+            # The last one to leave has a stack of its own.
+            for task in tasks: task.switch()
+            assert all(task.dead for task in tasks)
+            try:
+                lua.eval("(function() while true do end end)()", timeout=0.05)
+            except lupa.LuaTimeoutError:
+                print("stopped")
+    """)
+
+
 def test_interruption_reaches_who_runs(lupa, lua):
     hub = greenlet.getcurrent()
     waits = greenlet.greenlet(lambda: lua.eval("(...)()", hub.switch))

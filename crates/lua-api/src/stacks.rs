@@ -50,6 +50,8 @@ impl<B: LuaBackend> Instance<B> {
     pub fn end_mixed(&self) {
         self.stacks.mixed.set(false);
         self.reset_current();
+        // Who has run last may have been on another stack; who enters next does not say where he runs.
+        self.watch().note_running(self.main());
     }
 
     /// Sees to it that the first who needs a stack of his own finds one. `main` is the main coroutine outside of any

@@ -310,10 +310,11 @@ impl<B: LuaBackend> Guard<'_, B> {
         if runtime.closing.get() {
             return Err(Error::Switched);
         }
+        self.note(|_| ())?;
         let (own, state) = instance.take_stack().ok_or(Error::Switched)?;
+        runtime.due.set(due::MIXED);
         self.entry.state = state;
         self.note(|rest| rest.own = Some(own))?;
-        runtime.due.set(due::MIXED);
         runtime.change();
         if let Err(failure) = instance.refill_stacks(state) {
             return Err(raised(&self.entry, state, failure));

@@ -190,6 +190,24 @@ def test_time_limits_are_each_ones_own(lupa, lua):
     assert lua.eval("1 + 1") == 2
 
 
+def test_limits_reach_who_runs_alone_again(isolated):
+    isolated("""
+        import greenlet
+        if not lupa._INSTALLED_LUA:
+            hub = greenlet.getcurrent()
+            function = lua.eval("function(switch) switch() return 1 end")
+            tasks = [greenlet.greenlet(lambda: function(hub.switch)) for _ in range(2)]
+            for task in tasks: task.switch()
+            # The last one to leave has a stack of its own.
+            for task in tasks: task.switch()
+            assert all(task.dead for task in tasks)
+            try:
+                lua.eval("(function() while true do end end)()", timeout=0.05)
+            except lupa.LuaTimeoutError:
+                print("stopped")
+    """)
+
+
 def test_interruption_reaches_who_runs(lupa, lua):
     hub = greenlet.getcurrent()
     waits = greenlet.greenlet(lambda: lua.eval("(...)()", hub.switch))
@@ -250,14 +268,16 @@ def test_gevent(isolated):
         from gevent import monkey
         monkey.patch_all()
         import gevent, time, threading
-        function = lua.eval("function(n, wait) local s = 0 for i = 1, 5 do wait(0.001 * (n % 3)) s = s + n end return s end")
+        function = lua.eval('''
+            function(n, wait) local s = 0 for i = 1, 5 do wait(0.001 * (n % 3)) s = s + n end return s end''')
         jobs = [gevent.spawn(function, n, time.sleep) for n in range(20)]
         gevent.joinall(jobs, raise_error=True)
         assert [job.value for job in jobs] == [5 * n for n in range(20)]
         own = lupa.LuaRuntime()
         results = []
-        threads = [threading.Thread(target=lambda n=n: results.append(own.eval("(...)(...)", lambda f: f and time.sleep(0.001) or n)))
-                   for n in range(5)]
+        def use(n):
+            results.append(own.eval("(...)(...)", lambda f: f and time.sleep(0.001) or n))
+        threads = [threading.Thread(target=use, args=(n,)) for n in range(5)]
         for thread in threads: thread.start()
         for thread in threads: thread.join()
         assert sorted(results) == list(range(5))
@@ -291,5 +311,3 @@ def test_greenlet_spawn_of_sqlalchemy(isolated):
 def test_no_greenlets_no_import(isolated):
     """The package is none of ours: it is not imported for us."""
     isolated("import sys; lua.eval('(...)(1)', lua.eval('print')); assert 'greenlet' not in sys.modules")
-
-

@@ -238,7 +238,8 @@ def test_overflow_handlers_let_others_run(isolated):
         import threading
         seen = threading.Event()
         lua.globals().is_set = seen.is_set
-        lua.set_overflow_handler(lua.eval("function() for i = 1, 1e9 do if i % 1e6 == 0 and is_set() then return 7 end end end"))
+        lua.set_overflow_handler(lua.eval(
+            "function() for i = 1, 1e9 do if i % 1e6 == 0 and is_set() then return 7 end end end"))
         threading.Timer(0.05, seen.set).start()
         assert lua.eval("...", 2**70) == 7
     """)

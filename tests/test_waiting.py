@@ -76,7 +76,9 @@ def test_interrupting_a_runtime_around(lupa, held):
 def test_interrupt(lupa, isolated):
     if lupa._INSTALLED_LUA:
         pytest.skip("only what has a time limit can be stopped")
-    isolated(INSIDE + f"""
+    isolated(
+        INSIDE
+        + f"""
 threading.Timer({SOON}, lua.interrupt).start()
 try:
     lua.eval("1")
@@ -87,12 +89,15 @@ else:
 go.set()
 holder.join()
 assert lua.eval("1 + 1") == 2
-""")
+"""
+    )
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are of Unix")
 def test_ctrl_c(isolated):
-    isolated(INSIDE + f"""
+    isolated(
+        INSIDE
+        + f"""
 import os, signal
 threading.Timer({SOON}, os.kill, (os.getpid(), signal.SIGINT)).start()
 try:
@@ -104,7 +109,8 @@ else:
 signal.signal(signal.SIGINT, lambda *_: go.set())
 threading.Timer({SOON}, os.kill, (os.getpid(), signal.SIGINT)).start()
 assert lua.eval("1 + 1") == 2
-""")
+"""
+    )
 
 
 @pytest.mark.parametrize("count", [2, 3, 5])
@@ -154,7 +160,10 @@ def test_waiting_in_line_is_no_ring(lupa):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_fork_while_another_thread_is_inside(isolated):
-    isolated("table = lua.table(1, 2); function = lua.eval('print'); free = lupa.LuaRuntime()\n" + INSIDE + """
+    isolated(
+        "table = lua.table(1, 2); function = lua.eval('print'); free = lupa.LuaRuntime()\n"
+        + INSIDE
+        + """
 import os, sys, warnings
 warnings.simplefilter("ignore")
 pid = os.fork()
@@ -181,7 +190,8 @@ if pid == 0:
 assert os.waitpid(pid, 0)[1] == 0
 go.set(); holder.join()
 assert lua.eval("1 + 1") == 2
-""")
+"""
+    )
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
@@ -203,7 +213,9 @@ def test_fork_inside(isolated):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_fork_while_threads_wait(isolated):
-    isolated(INSIDE + """
+    isolated(
+        INSIDE
+        + """
 import os, time
 waiting = [threading.Thread(target=lua.eval, args=("1",), daemon=True) for _ in range(3)]
 for thread in waiting: thread.start()
@@ -217,7 +229,8 @@ for _ in range(5):
     assert os.waitpid(pid, 0)[1] == 0
 go.set(); holder.join()
 for thread in waiting: thread.join()
-""")
+"""
+    )
 
 
 def test_the_lock_class(lupa):

@@ -48,7 +48,7 @@ pub(crate) fn run(mut arguments: Arguments) -> Result {
     if !no_build {
         build(&venv, &folder, guided)?;
         if tests {
-            venv.install(&["pytest>=8", "numpy"])?;
+            venv.install(&["pytest>=8", "numpy", "greenlet"])?;
         }
         if guided {
             venv.install(&[ATHERIS])?;

@@ -4,10 +4,15 @@ use crate::arguments::Arguments;
 use crate::tools::{self, Result, root};
 use crate::venv::Venv;
 
-/// The tests that go through points: where an allocation fails, where a finalizer runs, where a hook raises, and
-/// where the stack ends.
-const SWEEPS: [&str; 4] =
-    ["test_finalizer_sweep.py", "test_memerr_sweep.py", "test_hooks.py", "test_c_stack.py"];
+/// The tests that go through points: where an allocation fails, where a finalizer runs, where a hook raises, where the
+/// stack ends, and where greenlets switch.
+const SWEEPS: [&str; 5] = [
+    "test_finalizer_sweep.py",
+    "test_memerr_sweep.py",
+    "test_hooks.py",
+    "test_c_stack.py",
+    "test_greenlets.py",
+];
 
 /// Runs the task.
 pub(crate) fn run(mut arguments: Arguments) -> Result {
@@ -15,7 +20,7 @@ pub(crate) fn run(mut arguments: Arguments) -> Result {
     let no_build = arguments.flag("--no-build");
     let venv = Venv::new("test-venv", &python)?;
     if !no_build {
-        venv.install(&["pytest>=8", "numpy"])?;
+        venv.install(&["pytest>=8", "numpy", "greenlet"])?;
         venv.install_project()?;
     }
     let mut pytest = venv.python();

@@ -83,7 +83,7 @@ fn environment(python: &str, system: Option<&str>, build: bool) -> Result<Venv> 
         venv.set(&[("LUPA_SYSTEM", "1".to_owned()), ("LUPA_BACKENDS", backends.to_owned())]);
     }
     if build {
-        venv.install(&["pytest>=8", "numpy"])?;
+        venv.install(&["pytest>=8", "numpy", "greenlet", "gevent", "sqlalchemy", "pytest-xdist"])?;
         venv.install_project()?;
     }
     installed(&venv)?;
@@ -110,7 +110,7 @@ fn pytest(venv: &Venv) -> Result {
     if let Some(fixtures) = fixture::build()? {
         pytest.env("LUPA_FIXTURE_DIR", fixtures);
     }
-    pytest.args(["-m", "pytest", "-o"]);
+    pytest.args(["-m", "pytest", "-n", "auto", "-o"]);
     pytest.arg(format!("cache_dir={}", target("pytest-cache").display()));
     tools::run(pytest.arg(root().join("tests")))
 }

@@ -9,11 +9,9 @@
 
 use core::ffi::{CStr, c_char, c_int, c_void};
 
-use crate::entries::ReadEntries;
 use crate::libraries::Library;
-use crate::raw::{lua_Alloc, lua_CFunction, lua_State};
+use crate::raw::{Frame, Hooks, ReadEntries, lua_Alloc, lua_CFunction, lua_State};
 use crate::warn::Warnings;
-use crate::watch::Hooks;
 
 /// The result of `lua_type` and the other small numbers that are the same in every Lua.
 pub mod value {
@@ -67,25 +65,6 @@ pub enum Gc {
     Count = 3,
     /// The rest of [`Gc::Count`], in bytes.
     CountBytes = 4,
-}
-
-/// One level of the call stack, for tracebacks. The pointers are good until Lua runs again.
-#[derive(Clone, Copy)]
-pub struct Frame {
-    /// `short_src`, zero-terminated.
-    pub source: [c_char; 60],
-    /// The current line, or -1.
-    pub line: c_int,
-    /// The line where the function was defined, or -1.
-    pub line_defined: c_int,
-    /// A name for the function, or null.
-    pub name: *const c_char,
-    /// What `name` is: `global`, `local`, `method`, `field`, `upvalue`, or empty.
-    pub name_what: *const c_char,
-    /// `Lua`, `C`, `main` or (5.1) `tail`.
-    pub what: *const c_char,
-    /// The C function of this level, if it is one.
-    pub c_function: lua_CFunction,
 }
 
 /// What a new state is made with.
@@ -347,7 +326,8 @@ pub unsafe trait LuaBackend: CommonApi + Copy + 'static {
     /// `[-0, +0, -]` Whether the call stack has a frame at `level`.
     unsafe fn has_frame(l: *mut lua_State, level: c_int) -> bool;
     /// `[-0, +0, -]` The frame at `level` (0 is the running function), or `None` above the base.
-    unsafe fn frame(l: *mut lua_State, level: c_int) -> Option<Frame>;
+    /// Its texts are there until Lua runs again.
+    unsafe fn frame<'a>(l: *mut lua_State, level: c_int) -> Option<Frame<'a>>;
 }
 
 /// Fills a [`Frame`] from a version's own `lua_Debug`: the fields are the same, their places not.
@@ -357,7 +337,8 @@ macro_rules! stack_frame {
         let l: *mut $crate::raw::lua_State = $l;
         let mut debug: core::mem::MaybeUninit<$bindings::lua_Debug> =
             core::mem::MaybeUninit::zeroed();
-        // SAFETY: the caller gives a live state; `lua_getstack` and `lua_getinfo` with these
+        // SAFETY: the caller gives a live state, and does with the frame what it says of it; `lua_getstack`
+        // and `lua_getinfo` with these
         // letters fill the fields that are read, and leave one function on the stack, popped here.
         unsafe {
             if $bindings::lua_getstack(l, $level, debug.as_mut_ptr()) == 0 {
@@ -367,16 +348,89 @@ macro_rules! stack_frame {
                 let c_function = $bindings::lua_tocfunction(l, -1);
                 $bindings::lua_settop(l, -2);
                 let debug = debug.assume_init();
-                Some($crate::Frame {
-                    source: debug.short_src,
-                    line: debug.currentline,
-                    line_defined: debug.linedefined,
-                    name: debug.name,
-                    name_what: debug.namewhat,
-                    what: debug.what,
+                Some($crate::Frame::new(
+                    debug.short_src,
+                    [debug.what, debug.name, debug.namewhat],
+                    (debug.currentline, debug.linedefined),
                     c_function,
-                })
+                ))
             }
         }
     }};
+}
+
+/// A type that stands for a Lua in examples that do not run: each of its functions panics.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! stub_backend {
+    ($name:ident) => {
+        #[derive(Clone, Copy)]
+        struct $name;
+        const _: () = {
+            use core::ffi::{CStr, c_char, c_int, c_void};
+            use $crate::raw::{lua_Alloc, lua_CFunction, lua_State};
+            $crate::with_common_api!([$crate::stub_backend] {CommonApi $name {}});
+            $crate::stub_backend! {{LuaBackend $name {
+                const NAME: &'static str = "stub";
+                const VERSION: (u8, u8) = (5, 4);
+                const INSTALLED: bool = false;
+                const JIT_VERSION: Option<(u8, u8)> = None;
+                const REGISTRY_INDEX: c_int = -10000;
+                const HAS_INTEGERS: bool = true;
+                const INTEGER_RANGE: (i64, i64) = (0, 0);
+                const POSITION_RANGE: (i64, i64) = (0, 0);
+                const TABLE_HAS_LEN: bool = true;
+                const HAS_FFI: bool = false;
+                const TRACEBACK_NAMES_KIND: bool = true;
+                const TRACEBACK_FOR_NIL: bool = true;
+                const COLLECTS_WHEN_FULL: bool = true;
+                const CHECKSTACK_RAISES: bool = false;
+                const LOAD_RAISES: bool = false;
+                const HOOKS: $crate::Hooks = unimplemented!();
+                const READ_ENTRIES: Option<$crate::ReadEntries> = None;
+                const LOAD_HAS_MODE: bool = true;
+                const LIBRARIES: &'static [$crate::Library] = &[];
+                fn lua_pushnil_address() -> *mut c_void { unimplemented!() }
+                fn upvalue_index(_: c_int) -> c_int { unimplemented!() }
+                unsafe fn new_state(_: &$crate::NewState<'_>) -> *mut lua_State { unimplemented!() }
+                unsafe fn frame<'a>(_: *mut lua_State, _: c_int) -> Option<$crate::Frame<'a>> { None }
+            }}
+                fn open_libs(l: *mut lua_State);
+                fn open_library(l: *mut lua_State, name: &CStr, open: lua_CFunction);
+                fn cpcall(l: *mut lua_State, f: lua_CFunction, ud: *mut c_void) -> c_int;
+                fn checkstack(l: *mut lua_State, n: c_int) -> bool;
+                fn call(l: *mut lua_State, nargs: c_int, nresults: c_int);
+                fn pcall(l: *mut lua_State, nargs: c_int, nresults: c_int, handler: c_int) -> c_int;
+                fn resume(co: *mut lua_State, from: *mut lua_State, nargs: c_int) -> (c_int, c_int);
+                fn load(l: *mut lua_State, code: &[u8], name: &CStr, mode: Option<&CStr>) -> c_int;
+                fn raw_len(l: *mut lua_State, index: c_int) -> usize;
+                fn raw_get(l: *mut lua_State, index: c_int);
+                fn raw_geti(l: *mut lua_State, index: c_int, n: i64);
+                fn raw_get_type(l: *mut lua_State, index: c_int) -> c_int;
+                fn raw_geti_type(l: *mut lua_State, index: c_int, n: i64) -> c_int;
+                fn raw_seti(l: *mut lua_State, index: c_int, n: i64);
+                fn get_table(l: *mut lua_State, index: c_int);
+                fn get_field(l: *mut lua_State, index: c_int, name: &CStr);
+                fn push_globals(l: *mut lua_State);
+                fn push_environment(l: *mut lua_State, function: c_int) -> bool;
+                fn push_bytes(l: *mut lua_State, bytes: *const c_char, len: usize);
+                fn push_integer(l: *mut lua_State, n: i64);
+                fn to_integer(l: *mut lua_State, index: c_int) -> Option<i64>;
+                fn to_number(l: *mut lua_State, index: c_int) -> f64;
+                fn insert(l: *mut lua_State, index: c_int);
+                fn remove(l: *mut lua_State, index: c_int);
+                fn new_userdata(l: *mut lua_State, size: usize) -> *mut c_void;
+                fn gc(l: *mut lua_State, what: $crate::Gc) -> c_int;
+                fn has_frame(l: *mut lua_State, level: c_int) -> bool;
+            }
+        };
+    };
+    ({$trait:ident $name:ident {$($items:tt)*}} $($(#[$doc:meta])* fn $f:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)?;)*) => {
+        // SAFETY: there is no Lua: none of this returns.
+        #[allow(non_snake_case)]
+        unsafe impl $crate::$trait for $name {
+            $($items)*
+            $(unsafe fn $f($(_: $ty),*) $(-> $ret)? { unimplemented!() })*
+        }
+    };
 }

@@ -1,11 +1,11 @@
-//! [`ReadEntries`]: the entries of a table, many at a time, as a bundled Lua reads them.
+//! [`TableEntry`]: the entries of a table, many at a time, as a bundled Lua reads them
+//! ([`crate::Raising::read_entries`]).
 //!
 //! The C half is `lua-build/c/entries.h`, where the details are.
+#![forbid(unsafe_code)]
 
 use core::ffi::{c_int, c_void};
 use core::ptr::null;
-
-use crate::raw::lua_State;
 
 /// A key or a value.
 #[derive(Clone, Copy)]
@@ -67,6 +67,11 @@ pub struct TableEntry {
     pub next: usize,
 }
 
+impl TableEntry {
+    /// Room for an entry: all zeros, which costs least to write.
+    pub const EMPTY: TableEntry = TableEntry { key: Item::PUSHED, value: Item::PUSHED, next: 0 };
+}
+
 /// A place in a table.
 #[derive(Clone, Copy)]
 #[repr(C)]
@@ -97,18 +102,3 @@ impl Place {
 pub const WANTS_KEYS: c_int = 1;
 /// Values are wanted.
 pub const WANTS_VALUES: c_int = 2;
-
-/// Reads up to so many entries of the table at index 1 from a place on, and moves that. Gives their number, or
-/// a negative one when the table has been rebuilt since: then the place means nothing any more.
-///
-/// Keys and values that are wanted and are no numbers are pushed, in turn. Keys that are no numbers are
-/// put into a table at index 2, too, by the number of their entry from 1; it is made if there is nil.
-///
-/// Raises when there is no memory for that. Twice as many values as entries, and one more, must fit on the stack.
-pub type ReadEntries = unsafe extern "C-unwind" fn(
-    l: *mut lua_State,
-    place: *mut Place,
-    wanted: c_int,
-    most: c_int,
-    entries: *mut TableEntry,
-) -> c_int;

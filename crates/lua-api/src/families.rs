@@ -1,6 +1,22 @@
 //! What versions have in common beyond the common functions: method bodies that the crates of a
 //! family of versions share. Each is used inside `unsafe impl LuaBackend for ...`.
 
+/// Methods that are one function of the bindings each: `name(arguments) -> type = function(values);`.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! forward_to {
+    ($bindings:ident; $($name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ident)? = $function:ident($($value:expr),*);)*) => {
+        $(#[inline(always)]
+        unsafe fn $name(l: *mut lua_State $(, $arg: $ty)*) $(-> $ret)? {
+            // SAFETY: the caller keeps the manual's rules for this function; references and positions fit.
+            $crate::forward_to!([$($ret)?] unsafe { $bindings::$function(l $(, $value)*) })
+        })*
+    };
+    ([] $call:expr) => { { $call; } };
+    ([bool] $call:expr) => { $call != 0 };
+    ([$ret:ident] $call:expr) => { $call };
+}
+
 /// The methods whose bodies are the same in all versions.
 #[macro_export]
 macro_rules! shared_methods {
@@ -9,66 +25,63 @@ macro_rules! shared_methods {
             $bindings::lua_pushnil as *mut c_void
         }
 
-        #[inline(always)]
-        unsafe fn raw_get(l: *mut lua_State, index: c_int) {
-            // SAFETY: the caller keeps the manual's rules for this function.
-            unsafe { $bindings::lua_rawget(l, index) };
-        }
-
-        #[inline(always)]
-        unsafe fn raw_geti(l: *mut lua_State, index: c_int, n: i64) {
-            // SAFETY: as above; references and positions fit.
-            unsafe { $bindings::lua_rawgeti(l, index, n as _) };
-        }
-
-        #[inline(always)]
-        unsafe fn raw_seti(l: *mut lua_State, index: c_int, n: i64) {
-            // SAFETY: as above.
-            unsafe { $bindings::lua_rawseti(l, index, n as _) };
-        }
-
-        #[inline(always)]
-        unsafe fn get_table(l: *mut lua_State, index: c_int) {
-            // SAFETY: as above.
-            unsafe { $bindings::lua_gettable(l, index) };
-        }
-
-        #[inline(always)]
-        unsafe fn get_field(l: *mut lua_State, index: c_int, name: &CStr) {
-            // SAFETY: as above.
-            unsafe { $bindings::lua_getfield(l, index, name.as_ptr()) };
-        }
-
-        #[inline(always)]
-        unsafe fn push_bytes(l: *mut lua_State, bytes: *const c_char, len: usize) {
-            // SAFETY: as above.
-            unsafe { $bindings::lua_pushlstring(l, bytes, len) };
-        }
-
-        #[inline(always)]
-        unsafe fn push_integer(l: *mut lua_State, n: i64) {
-            // SAFETY: as above; `INTEGER_RANGE` is what fits.
-            unsafe { $bindings::lua_pushinteger(l, n as _) };
+        $crate::forward_to! { $bindings;
+            raw_get(index: c_int) = lua_rawget(index);
+            raw_geti(index: c_int, n: i64) = lua_rawgeti(index, n as _);
+            raw_seti(index: c_int, n: i64) = lua_rawseti(index, n as _);
+            get_table(index: c_int) = lua_gettable(index);
+            get_field(index: c_int, name: &CStr) = lua_getfield(index, name.as_ptr());
+            push_bytes(bytes: *const c_char, len: usize) = lua_pushlstring(bytes, len);
+            push_integer(n: i64) = lua_pushinteger(n as _);
+            checkstack(n: c_int) -> bool = lua_checkstack(n);
         }
 
         unsafe fn has_frame(l: *mut lua_State, level: c_int) -> bool {
             let mut debug: core::mem::MaybeUninit<$bindings::lua_Debug> =
                 core::mem::MaybeUninit::uninit();
-            // SAFETY: as above; only filled, not read.
+            // SAFETY: the caller keeps the manual's rules; only filled, not read.
             unsafe { $bindings::lua_getstack(l, level, debug.as_mut_ptr()) != 0 }
         }
 
-        unsafe fn frame(l: *mut lua_State, level: c_int) -> Option<$crate::Frame> {
+        unsafe fn frame<'a>(l: *mut lua_State, level: c_int) -> Option<$crate::Frame<'a>> {
             $crate::stack_frame!($bindings, l, level)
         }
     };
 }
 
-/// Lua before 5.3: `lua_rawgeti` takes an `int` and gives no type.
+/// Lua before 5.4, LuaJIT included.
+#[doc(hidden)]
 #[macro_export]
-macro_rules! untyped_get_methods {
+macro_rules! methods_before_54 {
+    ($bindings:ident) => {
+        $crate::forward_to! { $bindings;
+            gc(what: $crate::Gc) -> c_int = lua_gc(what as c_int, 0);
+        }
+
+        #[inline(always)]
+        unsafe fn new_userdata(l: *mut lua_State, size: usize) -> *mut c_void {
+            // SAFETY: the caller keeps the manual's rules for this function.
+            unsafe { $bindings::lua_newuserdata(l, size) }
+        }
+    };
+}
+
+/// Lua before 5.3, LuaJIT included: there are no integers, and `lua_rawgeti` takes an `int` and gives no type;
+/// `lua_insert` and `lua_remove` are functions.
+#[macro_export]
+macro_rules! methods_before_53 {
     ($bindings:ident) => {
         const POSITION_RANGE: (i64, i64) = (c_int::MIN as i64, c_int::MAX as i64);
+
+        $crate::forward_to! { $bindings;
+            insert(index: c_int) = lua_insert(index);
+            remove(index: c_int) = lua_remove(index);
+        }
+
+        #[inline(always)]
+        unsafe fn to_integer(_l: *mut lua_State, _index: c_int) -> Option<i64> {
+            None
+        }
 
         #[inline(always)]
         unsafe fn raw_get_type(l: *mut lua_State, index: c_int) -> c_int {
@@ -81,7 +94,7 @@ macro_rules! untyped_get_methods {
 
         #[inline(always)]
         unsafe fn raw_geti_type(l: *mut lua_State, index: c_int, n: i64) -> c_int {
-            // SAFETY: as above; references and positions fit.
+            // SAFETY: the caller keeps the manual's rules; references and positions fit.
             unsafe {
                 $bindings::lua_rawgeti(l, index, n as _);
                 $bindings::lua_type(l, -1)
@@ -95,20 +108,16 @@ macro_rules! untyped_get_methods {
 macro_rules! classic_methods {
     ($bindings:ident) => {
         $crate::shared_methods!($bindings);
-        $crate::untyped_get_methods!($bindings);
+        $crate::methods_before_53!($bindings);
+        $crate::methods_before_54!($bindings);
 
         #[inline(always)]
         fn upvalue_index(n: c_int) -> c_int {
             $bindings::LUA_GLOBALSINDEX - n
         }
 
-        unsafe fn open_libs(l: *mut lua_State) {
-            // SAFETY: the caller keeps the manual's rules for this function.
-            unsafe { $bindings::luaL_openlibs(l) };
-        }
-
         unsafe fn open_library(l: *mut lua_State, name: &CStr, open: lua_CFunction) {
-            // SAFETY: as above; these functions make globals of the libraries themselves.
+            // SAFETY: the caller keeps the manual's rules; these functions make globals of the libraries themselves.
             unsafe {
                 $bindings::lua_pushcclosure(l, open, 0);
                 $bindings::lua_pushstring(l, name.as_ptr());
@@ -116,27 +125,14 @@ macro_rules! classic_methods {
             }
         }
 
-        unsafe fn cpcall(l: *mut lua_State, f: lua_CFunction, ud: *mut c_void) -> c_int {
-            // SAFETY: as above.
-            unsafe { $bindings::lua_cpcall(l, f, ud) }
-        }
-
-        #[inline(always)]
-        unsafe fn checkstack(l: *mut lua_State, n: c_int) -> bool {
-            // SAFETY: as above.
-            unsafe { $bindings::lua_checkstack(l, n) != 0 }
-        }
-
-        #[inline(always)]
-        unsafe fn call(l: *mut lua_State, nargs: c_int, nresults: c_int) {
-            // SAFETY: as above.
-            unsafe { $bindings::lua_call(l, nargs, nresults) };
-        }
-
-        #[inline(always)]
-        unsafe fn pcall(l: *mut lua_State, nargs: c_int, nresults: c_int, handler: c_int) -> c_int {
-            // SAFETY: as above.
-            unsafe { $bindings::lua_pcall(l, nargs, nresults, handler) }
+        $crate::forward_to! { $bindings;
+            open_libs() = luaL_openlibs();
+            cpcall(f: lua_CFunction, ud: *mut c_void) -> c_int = lua_cpcall(f, ud);
+            call(nargs: c_int, nresults: c_int) = lua_call(nargs, nresults);
+            pcall(nargs: c_int, nresults: c_int, handler: c_int) -> c_int = lua_pcall(nargs, nresults, handler);
+            raw_len(index: c_int) -> usize = lua_objlen(index);
+            push_globals() = lua_pushvalue($bindings::LUA_GLOBALSINDEX);
+            to_number(index: c_int) -> f64 = lua_tonumber(index);
         }
 
         unsafe fn resume(
@@ -144,7 +140,7 @@ macro_rules! classic_methods {
             _from: *mut lua_State,
             nargs: c_int,
         ) -> (c_int, c_int) {
-            // SAFETY: as above. What a coroutine gives is all that is on its stack.
+            // SAFETY: the caller keeps the manual's rules. What a coroutine gives is all that is on its stack.
             unsafe {
                 let status = $bindings::lua_resume(co, nargs);
                 (status, $bindings::lua_gettop(co))
@@ -152,56 +148,10 @@ macro_rules! classic_methods {
         }
 
         #[inline(always)]
-        unsafe fn raw_len(l: *mut lua_State, index: c_int) -> usize {
-            // SAFETY: as above.
-            unsafe { $bindings::lua_objlen(l, index) }
-        }
-
-        #[inline(always)]
-        unsafe fn push_globals(l: *mut lua_State) {
-            // SAFETY: as above.
-            unsafe { $bindings::lua_pushvalue(l, $bindings::LUA_GLOBALSINDEX) };
-        }
-
-        #[inline(always)]
         unsafe fn push_environment(l: *mut lua_State, function: c_int) -> bool {
-            // SAFETY: as above.
+            // SAFETY: the caller keeps the manual's rules.
             unsafe { $bindings::lua_getfenv(l, function) };
             true
-        }
-
-        #[inline(always)]
-        unsafe fn to_integer(_l: *mut lua_State, _index: c_int) -> Option<i64> {
-            None
-        }
-
-        #[inline(always)]
-        unsafe fn to_number(l: *mut lua_State, index: c_int) -> f64 {
-            // SAFETY: as above.
-            unsafe { $bindings::lua_tonumber(l, index) }
-        }
-
-        #[inline(always)]
-        unsafe fn insert(l: *mut lua_State, index: c_int) {
-            // SAFETY: as above.
-            unsafe { $bindings::lua_insert(l, index) };
-        }
-
-        #[inline(always)]
-        unsafe fn remove(l: *mut lua_State, index: c_int) {
-            // SAFETY: as above.
-            unsafe { $bindings::lua_remove(l, index) };
-        }
-
-        #[inline(always)]
-        unsafe fn new_userdata(l: *mut lua_State, size: usize) -> *mut c_void {
-            // SAFETY: as above.
-            unsafe { $bindings::lua_newuserdata(l, size) }
-        }
-
-        unsafe fn gc(l: *mut lua_State, what: $crate::Gc) -> c_int {
-            // SAFETY: as above.
-            unsafe { $bindings::lua_gc(l, what as c_int, 0) }
         }
     };
 }
@@ -234,40 +184,29 @@ macro_rules! later_methods {
             }
         }
 
-        #[inline(always)]
-        unsafe fn checkstack(l: *mut lua_State, n: c_int) -> bool {
-            // SAFETY: as above.
-            unsafe { $bindings::lua_checkstack(l, n) != 0 }
-        }
-
-        #[inline(always)]
-        unsafe fn call(l: *mut lua_State, nargs: c_int, nresults: c_int) {
-            // SAFETY: as above.
-            unsafe { $bindings::lua_callk(l, nargs, nresults, 0, None) };
-        }
-
-        #[inline(always)]
-        unsafe fn pcall(l: *mut lua_State, nargs: c_int, nresults: c_int, handler: c_int) -> c_int {
-            // SAFETY: as above.
-            unsafe { $bindings::lua_pcallk(l, nargs, nresults, handler, 0, None) }
+        $crate::forward_to! { $bindings;
+            call(nargs: c_int, nresults: c_int) = lua_callk(nargs, nresults, 0, None);
+            pcall(nargs: c_int, nresults: c_int, handler: c_int) -> c_int
+                = lua_pcallk(nargs, nresults, handler, 0, None);
+            to_number(index: c_int) -> f64 = lua_tonumberx(index, core::ptr::null_mut());
         }
 
         unsafe fn load(l: *mut lua_State, code: &[u8], name: &CStr, mode: Option<&CStr>) -> c_int {
             let mode = mode.map_or(core::ptr::null(), CStr::as_ptr);
             let start = code.as_ptr().cast::<c_char>();
-            // SAFETY: as above.
+            // SAFETY: the caller keeps the manual's rules.
             unsafe { $bindings::luaL_loadbufferx(l, start, code.len(), name.as_ptr(), mode) }
         }
 
         #[inline(always)]
         unsafe fn raw_len(l: *mut lua_State, index: c_int) -> usize {
-            // SAFETY: as above.
+            // SAFETY: the caller keeps the manual's rules.
             unsafe { usize::try_from($bindings::lua_rawlen(l, index)) }.unwrap_or(usize::MAX)
         }
 
         #[inline(always)]
         unsafe fn push_globals(l: *mut lua_State) {
-            // SAFETY: as above.
+            // SAFETY: the caller keeps the manual's rules.
             unsafe {
                 let globals = $bindings::LUA_RIDX_GLOBALS as _;
                 $bindings::lua_rawgeti(l, Self::REGISTRY_INDEX, globals);
@@ -276,14 +215,8 @@ macro_rules! later_methods {
 
         #[inline(always)]
         unsafe fn push_environment(l: *mut lua_State, function: c_int) -> bool {
-            // SAFETY: as above. It is the first upvalue, `_ENV`.
+            // SAFETY: the caller keeps the manual's rules. It is the first upvalue, `_ENV`.
             unsafe { !$bindings::lua_getupvalue(l, function, 1).is_null() }
-        }
-
-        #[inline(always)]
-        unsafe fn to_number(l: *mut lua_State, index: c_int) -> f64 {
-            // SAFETY: as above.
-            unsafe { $bindings::lua_tonumberx(l, index, core::ptr::null_mut()) }
         }
     };
 }
@@ -296,16 +229,10 @@ macro_rules! modern_methods {
 
         const POSITION_RANGE: (i64, i64) = (i64::MIN, i64::MAX);
 
-        #[inline(always)]
-        unsafe fn raw_get_type(l: *mut lua_State, index: c_int) -> c_int {
-            // SAFETY: the caller keeps the manual's rules for this function.
-            unsafe { $bindings::lua_rawget(l, index) }
-        }
-
-        #[inline(always)]
-        unsafe fn raw_geti_type(l: *mut lua_State, index: c_int, n: i64) -> c_int {
-            // SAFETY: as above.
-            unsafe { $bindings::lua_rawgeti(l, index, n) }
+        $crate::forward_to! { $bindings;
+            raw_get_type(index: c_int) -> c_int = lua_rawget(index);
+            raw_geti_type(index: c_int, n: i64) -> c_int = lua_rawgeti(index, n);
+            insert(index: c_int) = lua_rotate(index, 1);
         }
 
         #[inline(always)]
@@ -318,14 +245,8 @@ macro_rules! modern_methods {
         }
 
         #[inline(always)]
-        unsafe fn insert(l: *mut lua_State, index: c_int) {
-            // SAFETY: as above.
-            unsafe { $bindings::lua_rotate(l, index, 1) };
-        }
-
-        #[inline(always)]
         unsafe fn remove(l: *mut lua_State, index: c_int) {
-            // SAFETY: as above.
+            // SAFETY: the caller keeps the manual's rules.
             unsafe {
                 $bindings::lua_rotate(l, index, -1);
                 $bindings::lua_settop(l, -2);
@@ -420,7 +341,7 @@ macro_rules! hooks {
                 }
             }
             unsafe extern "C-unwind" fn get(l: *mut lua_State) -> lua_Hook {
-                // SAFETY: as above.
+                // SAFETY: the caller keeps the manual's rules.
                 unsafe { core::mem::transmute($bindings::lua_gethook(l)) }
             }
             $crate::Hooks {
@@ -524,6 +445,7 @@ macro_rules! later_libraries {
 #[macro_export]
 macro_rules! middle_methods {
     ($bindings:ident) => {
+        $crate::methods_before_54!($bindings);
         $crate::later_libraries!($bindings, luaL_openlibs());
 
         unsafe fn resume(co: *mut lua_State, from: *mut lua_State, nargs: c_int) -> (c_int, c_int) {
@@ -532,40 +454,6 @@ macro_rules! middle_methods {
                 let status = $bindings::lua_resume(co, from, nargs);
                 (status, $bindings::lua_gettop(co))
             }
-        }
-
-        #[inline(always)]
-        unsafe fn new_userdata(l: *mut lua_State, size: usize) -> *mut c_void {
-            // SAFETY: the caller keeps the manual's rules.
-            unsafe { $bindings::lua_newuserdata(l, size) }
-        }
-
-        unsafe fn gc(l: *mut lua_State, what: $crate::Gc) -> c_int {
-            // SAFETY: the caller keeps the manual's rules.
-            unsafe { $bindings::lua_gc(l, what as c_int, 0) }
-        }
-    };
-}
-
-/// 5.2 alone: `lua_insert` and `lua_remove` are functions, and there are no integers.
-#[macro_export]
-macro_rules! methods_of_52 {
-    ($bindings:ident) => {
-        #[inline(always)]
-        unsafe fn to_integer(_l: *mut lua_State, _index: c_int) -> Option<i64> {
-            None
-        }
-
-        #[inline(always)]
-        unsafe fn insert(l: *mut lua_State, index: c_int) {
-            // SAFETY: the caller keeps the manual's rules.
-            unsafe { $bindings::lua_insert(l, index) };
-        }
-
-        #[inline(always)]
-        unsafe fn remove(l: *mut lua_State, index: c_int) {
-            // SAFETY: the caller keeps the manual's rules.
-            unsafe { $bindings::lua_remove(l, index) };
         }
     };
 }
@@ -581,15 +469,14 @@ macro_rules! latest_methods {
             (status, results)
         }
 
+        $crate::forward_to! { $bindings;
+            gc(what: $crate::Gc) -> c_int = lua_gc(what as c_int);
+        }
+
         #[inline(always)]
         unsafe fn new_userdata(l: *mut lua_State, size: usize) -> *mut c_void {
             // SAFETY: the caller keeps the manual's rules.
             unsafe { $bindings::lua_newuserdatauv(l, size, 0) }
-        }
-
-        unsafe fn gc(l: *mut lua_State, what: $crate::Gc) -> c_int {
-            // SAFETY: the caller keeps the manual's rules; these commands have no further arguments.
-            unsafe { $bindings::lua_gc(l, what as c_int) }
         }
     };
 }

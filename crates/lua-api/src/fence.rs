@@ -5,12 +5,14 @@ use core::ffi::{CStr, c_char, c_int, c_void};
 use core::marker::PhantomData;
 use core::mem::{MaybeUninit, needs_drop};
 use core::ops::Deref;
-use core::ptr::{NonNull, null_mut};
+use core::ptr::null_mut;
 
 use crate::backend::{Gc, LuaBackend, MULTRET, OK};
-use crate::instance::{Instance, Ref, thread_instance};
+use crate::instance::Instance;
 use crate::raw::{lua_CFunction, lua_State};
+use crate::references::Ref;
 use crate::state::State;
+use crate::thread::thread_instance;
 
 /// What a protected call ended with instead of results: a status other than [`OK`]. The error
 /// value is on top of the stack, and the caller's to pop.
@@ -22,7 +24,7 @@ pub struct Raised(pub c_int);
 /// A method of this type does not return when it raises; the frames up to the protected call are
 /// left without running destructors. So nothing that owns may be alive around it.
 pub struct Raising<'f, B: LuaBackend> {
-    state: State<B>,
+    state: State<'f, B>,
     scope: PhantomData<fn(&'f ()) -> &'f ()>,
 }
 
@@ -34,11 +36,11 @@ impl<B: LuaBackend> Clone for Raising<'_, B> {
 
 impl<B: LuaBackend> Copy for Raising<'_, B> {}
 
-impl<B: LuaBackend> Deref for Raising<'_, B> {
-    type Target = State<B>;
+impl<'f, B: LuaBackend> Deref for Raising<'f, B> {
+    type Target = State<'f, B>;
 
     #[inline(always)]
-    fn deref(&self) -> &State<B> {
+    fn deref(&self) -> &State<'f, B> {
         &self.state
     }
 }
@@ -128,7 +130,6 @@ pub(crate) unsafe extern "C-unwind" fn enter<B: LuaBackend>(l: *mut lua_State) -
     unsafe {
         let Some(instance) = thread_instance::<B>() else { return 0 };
         let raising = Raising::in_callback(l, instance);
-        let instance = instance.as_ref();
         instance.memory().set_lenient(false);
         let job = instance.jobs.take(raising.to_number(1) as u64, l);
         raising.set_top(0);
@@ -138,6 +139,12 @@ pub(crate) unsafe extern "C-unwind" fn enter<B: LuaBackend>(l: *mut lua_State) -
         }
         ((*job).run)(job, raising)
     }
+}
+
+/// Whether a function of a traceback is the one that protected calls enter by.
+pub(crate) fn is_entry<B: LuaBackend>(function: lua_CFunction) -> bool {
+    let entry: unsafe extern "C-unwind" fn(*mut lua_State) -> c_int = enter::<B>;
+    function.is_some_and(|function| core::ptr::fn_addr_eq(function, entry))
 }
 
 unsafe fn run_job<B, F, R>(job: *mut JobHead<B>, raising: Raising<'_, B>) -> c_int
@@ -160,7 +167,7 @@ where
 /// takes the place of its frame.
 const FEW: c_int = 6;
 
-impl<B: LuaBackend> State<B> {
+impl<B: LuaBackend> State<'_, B> {
     /// Runs `work` in a protected call, in a stack frame of its own.
     ///
     /// # Errors
@@ -236,7 +243,7 @@ impl<B: LuaBackend> State<B> {
     /// [`Raised`], and the error value is on top of the stack.
     #[inline(always)]
     pub fn end_call(self, base: c_int, nargs: c_int) -> Result<c_int, Raised> {
-        self.instance().settle(self.raw());
+        self.settle();
         // SAFETY: handler, function and arguments are on the stack; an error ends in the status.
         let status = unsafe { B::pcall(self.raw(), nargs, MULTRET, base + 1) };
         if status != OK {
@@ -275,8 +282,7 @@ impl<B: LuaBackend> State<B> {
         self.push_ref(handler);
         self.push_ref(entry);
         // A script can put something else there, with `debug.getregistry`.
-        let enter: unsafe extern "C-unwind" fn(*mut lua_State) -> c_int = enter::<B>;
-        if !self.to_c_function(-1).is_some_and(|found| core::ptr::fn_addr_eq(found, enter)) {
+        if !is_entry::<B>(self.to_c_function(-1)) {
             self.set_top(base + 1);
             self.push_nil();
             return Err(Raised(crate::ERRRUN));
@@ -297,7 +303,7 @@ impl<B: LuaBackend> State<B> {
         // A frame for the entry function is not refused, or nothing could be deleted any more once
         // a limit is reached; the limit is back before the work begins.
         instance.memory().set_lenient(true);
-        instance.settle(self.raw());
+        self.settle();
         // SAFETY: the three values just pushed are the handler, the entry function, which takes the
         // job, and its argument; an error ends in the status.
         let status = unsafe { B::pcall(self.raw(), 1, results, base + 1) };
@@ -311,10 +317,14 @@ impl<B: LuaBackend> State<B> {
 }
 
 macro_rules! raising {
-    ($($(#[$doc:meta])* $name:ident = $function:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)?;)*) => {
+    ($(
+        $(#[$doc:meta])*
+        $name:ident = $function:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)? $(where $check:ident($checked:expr))?;
+    )*) => {
         $($(#[$doc])*
         #[inline(always)]
         pub fn $name(self, $($arg: $ty),*) $(-> $ret)? {
+            $(debug_assert!(self.$check($checked), concat!(stringify!($name), ": no such value"));)?
             // SAFETY: as for the plain operations; and an error is caught by the protected call
             // that this token stands for.
             unsafe { B::$function(self.raw(), $($arg),*) }
@@ -329,7 +339,7 @@ impl<'f, B: LuaBackend> Raising<'f, B> {
     /// As for [`State::new`]; and the calling frame is one that a Lua error may leave: it and the
     /// frames up to Lua's own hold nothing with a destructor.
     #[inline(always)]
-    pub unsafe fn in_callback(l: *mut lua_State, instance: NonNull<Instance<B>>) -> Self {
+    pub(crate) unsafe fn in_callback(l: *mut lua_State, instance: &'f Instance<B>) -> Self {
         // SAFETY: the caller's promise.
         Raising { state: unsafe { State::new(l, instance) }, scope: PhantomData }
     }
@@ -346,21 +356,19 @@ impl<'f, B: LuaBackend> Raising<'f, B> {
 
     raising! {
         /// Replaces the key on top by `t[k]`, with metamethods.
-        get = get_table(index: c_int);
+        get = get_table(index: c_int) where has(index);
         /// Pushes `t[name]`, with metamethods.
-        get_field = get_field(index: c_int, name: &CStr);
+        get_field = get_field(index: c_int, name: &CStr) where has(index);
         /// Pops a value and a key below it, and sets `t[k] = v`, with metamethods.
-        set = lua_settable(index: c_int);
+        set = lua_settable(index: c_int) where has(index);
         /// The same without metamethods.
-        raw_set = lua_rawset(index: c_int);
+        raw_set = lua_rawset(index: c_int) where has_table(index);
         /// Pops a value and sets `t[n]`, without metamethods.
-        raw_seti = raw_seti(index: c_int, n: i64);
+        raw_seti = raw_seti(index: c_int, n: i64) where has_table(index);
         /// Pushes a new table.
         new_table = lua_createtable(array: c_int, hash: c_int);
         /// Pushes a new userdata.
         new_userdata = new_userdata(size: usize) -> *mut c_void;
-        /// Pushes a C function with `n` upvalues.
-        push_closure = lua_pushcclosure(f: lua_CFunction, n: c_int);
         /// Calls the function below its arguments.
         call = call(nargs: c_int, nresults: c_int);
         /// Pushes a new coroutine.
@@ -369,6 +377,29 @@ impl<'f, B: LuaBackend> Raising<'f, B> {
         gc = gc(what: Gc) -> c_int;
         /// Switches LuaJIT's compiler; says whether it was on.
         compiler = compiler(on: bool) -> bool;
+    }
+
+    /// Opens all standard libraries.
+    pub(crate) fn open_all(self) {
+        // SAFETY: as for `raising!`.
+        unsafe { B::open_libs(self.raw()) };
+    }
+
+    /// Opens a library, by its place in [`LuaBackend::LIBRARIES`], as a global and a loaded module.
+    pub(crate) fn open_library(self, library: usize) {
+        if let Some((name, open)) = B::LIBRARIES[library].opening.function() {
+            // SAFETY: as for `raising!`; a function of this Lua, as the backend promises.
+            unsafe { B::open_library(self.raw(), name, open) };
+        }
+    }
+
+    /// Pushes the function that opens a library, by its place in [`LuaBackend::LIBRARIES`], or nil if none does.
+    pub(crate) fn push_opener(self, library: usize) {
+        match B::LIBRARIES[library].opening.function() {
+            // SAFETY: as above.
+            Some((_, open)) => unsafe { B::lua_pushcclosure(self.raw(), open, 0) },
+            None => self.push_nil(),
+        }
     }
 
     /// Makes room for `n` more values.
@@ -381,7 +412,7 @@ impl<'f, B: LuaBackend> Raising<'f, B> {
     }
 
     /// Makes room for `n` more values on another coroutine, without an error of its own.
-    pub fn reserve_on(self, other: State<B>, n: c_int) {
+    pub fn reserve_on(self, other: State<'_, B>, n: c_int) {
         let memory = self.instance().memory();
         // An error on a coroutine that does not run would have nobody to catch it, so on the Luas
         // that raise here the limit is not looked at for this one allocation.
@@ -424,6 +455,7 @@ impl<'f, B: LuaBackend> Raising<'f, B> {
 
     /// Pops a key and pushes the next key and its value; false (and nothing pushed) at the end.
     pub fn next(self, index: c_int) -> bool {
+        debug_assert!(self.has_table(index), "next: no table");
         // SAFETY: as for `raising!`.
         unsafe { B::lua_next(self.raw(), index) != 0 }
     }
@@ -443,7 +475,7 @@ impl<'f, B: LuaBackend> Raising<'f, B> {
 
     /// The state, for what never raises.
     #[inline(always)]
-    pub fn state(self) -> State<B> {
+    pub fn state(self) -> State<'f, B> {
         self.state
     }
 }

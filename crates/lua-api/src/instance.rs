@@ -1,175 +1,26 @@
 //! [`Instance`]: one Lua with all its coroutines, and the references that Rust holds into it.
 
+use core::any::TypeId;
 use core::cell::{Cell, RefCell};
-use core::ffi::c_int;
 use core::marker::PhantomData;
 use core::ptr::{NonNull, null, null_mut};
 use core::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::Arc;
 
 use crate::alloc::Memory;
-use crate::backend::{Gc, LuaBackend, NewState, OK, value};
-use crate::fence::{Jobs, Raised, Raising, enter};
-use crate::raw::{lua_Hook, lua_State};
+use crate::backend::{Gc, LuaBackend, NewState, OK};
+use crate::fence::Jobs;
+use crate::raw::{self, Hook, lua_State};
+use crate::references::{Ref, References};
 use crate::stacks::Stacks;
 use crate::state::State;
-use crate::traceback;
+use crate::thread::{Here, Thread};
 use crate::warn::Warnings;
 use crate::watch::Watch;
 
-/// A reference to a Lua value: a key of the registry. The value lives until the reference is
-/// given back to [`Instance::release`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(transparent)]
-pub struct Ref(pub c_int);
-
-/// What there is once for each thread. Its address tells threads apart.
-///
-/// C functions find their instance here. An upvalue would be simpler, but scripts can change
-/// upvalues (`debug.setupvalue`).
-pub struct Thread {
-    instance: Cell<*const ()>,
-    // Below this address the stack is for what does not recurse; 0 until it is asked for.
-    stack_limit: Cell<usize>,
-    // Its last address.
-    stack_end: Cell<usize>,
-    // Whether this is the main thread of Python.
-    main: Cell<Option<bool>>,
-}
-
-thread_local! {
-    static THREAD: Thread =
-        const {
-            Thread {
-                instance: Cell::new(null()),
-                stack_limit: Cell::new(0),
-                stack_end: Cell::new(0),
-                main: Cell::new(None),
-            }
-        };
-}
-
-/// How much of a thread's stack is left to whatever does not ask for it, in bytes: at most.
-const STACK_MARGIN: usize = 192 << 10;
-
-/// What that is at least: most of it is for buffers of 8 KiB, of which a function of Lua's libraries may have two.
-const LEAST_MARGIN: usize = 32 << 10;
-
-/// What the compiler takes at most, for 200 levels.
-const MOST_TO_COMPILE: usize = 256 << 10;
-
-/// How much of a stack Lua takes in one go, callbacks not counted; coroutines of LuaJIT take half. On a large stack these
-/// would nest so deep that an error, to which each adds its place, takes minutes to come out.
-const MOST_NESTING: usize = 2 << 20;
-
-impl Thread {
-    /// That of the calling thread; good for as long as the thread lives.
-    #[inline(always)]
-    pub fn this() -> NonNull<Thread> {
-        THREAD.with(|thread| NonNull::from(thread))
-    }
-
-    /// Whether there is room on the system's stack for one more step of a recursion through Lua and
-    /// whatever called it.
-    #[inline(always)]
-    pub fn has_room(&self) -> bool {
-        let here = 0_u8;
-        let here = (&raw const here).addr();
-        let limit = self.stack_limit.get();
-        if limit == 0 {
-            return self.find_limit(here);
-        }
-        here > limit
-    }
-
-    /// Whether there is room for code that is as deep as Lua allows, so that not to compile it is the code's fault.
-    pub fn has_room_to_compile(&self) -> bool {
-        let here = 0_u8;
-        self.has_room() && (&raw const here).addr() - self.stack_limit.get() > MOST_TO_COMPILE
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn find_limit(&self, here: usize) -> bool {
-        // Where the system does not tell, there is no limit.
-        let left = stacker::remaining_stack().unwrap_or(here);
-        let end = here.saturating_sub(left);
-        let margin = (left / 4).clamp(LEAST_MARGIN, STACK_MARGIN);
-        self.stack_end.set(end);
-        self.stack_limit.set(end.saturating_add(margin).max(1));
-        here > self.stack_limit.get()
-    }
-
-    /// Tells a Lua, which is about to run, how far it may go down this thread's stack. It raises errors where
-    /// [`Thread::has_room`] says no, or before, and has half of what is below that for handling them.
-    ///
-    /// # Safety
-    /// The calling thread's, which has that Lua to itself.
-    #[inline(always)]
-    pub unsafe fn tell_room(&self, watch: &Watch) {
-        let here = 0_u8;
-        let limit = self.stack_limit.get();
-        let here = (&raw const here).addr();
-        let soft = limit.max(here.saturating_sub(MOST_NESTING));
-        let coroutines = limit.max(here.saturating_sub(MOST_NESTING / 2));
-        let reserve = limit.saturating_sub(self.stack_end.get()) / 2;
-        // SAFETY: as the caller promises.
-        unsafe { watch.set_room(soft, soft.saturating_sub(reserve), coroutines) };
-    }
-
-    /// Whether this is the thread that handles signals, if that is known: [`Thread::set_main`].
-    pub fn is_main(&self) -> Option<bool> {
-        self.main.get()
-    }
-
-    /// Notes whether this is the thread that handles signals.
-    pub fn set_main(&self, main: bool) {
-        self.main.set(Some(main));
-    }
-
-    /// The address of the instance that this thread works on, or null.
-    #[inline(always)]
-    pub fn instance(&self) -> *const () {
-        self.instance.get()
-    }
-
-    /// What this thread has worked on before, and may go on with: below, or by C code that calls functions of Lua.
-    ///
-    /// # Safety
-    /// The address of an instance that this thread is inside of.
-    pub unsafe fn go_back_to(&self, instance: *const ()) {
-        self.instance.set(instance);
-    }
-
-    /// This thread works on no instance, until Lua runs again.
-    #[inline(always)]
-    pub fn leave(&self) {
-        self.instance.set(null());
-    }
-
-    /// Makes an instance the one that this thread works on; gives the one before, to be put back.
-    #[inline(always)]
-    pub(crate) fn set_instance(&self, instance: *const ()) -> *const () {
-        self.instance.replace(instance)
-    }
-}
-
-/// The instance that this thread works on.
-///
-/// # Safety
-/// Called from a C function that Lua runs: so an instance of this backend is being worked on.
-#[inline(always)]
-pub(crate) unsafe fn thread_instance<B: LuaBackend>() -> Option<NonNull<Instance<B>>> {
-    NonNull::new(THREAD.with(|thread| thread.instance.get()).cast_mut().cast())
-}
-
-/// The coroutine that was the current one before [`Instance::enter_again`].
-pub struct Reentered(*mut lua_State);
-
-/// How many references are reserved at a time; and at first, when most runtimes need few: the registry
-/// of an idle one stays small.
-const BATCH: usize = 32;
-const FIRST_BATCH: usize = 8;
+/// The coroutine that was the current one before [`Instance::enter_again`], and its instance.
+#[must_use]
+pub struct Reentered(*mut lua_State, *const ());
 
 /// One Lua: its main state, its account of memory and its references.
 #[repr(C)]
@@ -180,19 +31,16 @@ pub struct Instance<B: LuaBackend> {
     main: AtomicPtr<lua_State>,
     current: Cell<*mut lua_State>,
     // That of the thread which works on this.
-    thread: Cell<*const Thread>,
+    thread: Cell<Option<Here>>,
     pub(crate) stacks: Stacks,
-    handler: Cell<c_int>,
-    entry: Cell<c_int>,
+    // The message handler and the function that protected calls enter by.
+    entry_refs: Cell<(Ref, Ref)>,
     pub(crate) jobs: Jobs<B>,
-    debug_names: Cell<(c_int, c_int)>,
-    host: Cell<*const ()>,
+    debug_names: Cell<(Ref, Ref)>,
+    host: Cell<Option<(TypeId, NonNull<()>)>>,
     memory: Memory,
     warnings: Warnings,
-    // Keys of the registry that are reserved and free. Each is present there with the value
-    // `false`: assigning a present key never allocates, so taking a reference never raises.
-    free: RefCell<Vec<c_int>>,
-    reserved: Cell<usize>,
+    pub(crate) refs: References,
     traceback: RefCell<Vec<u8>>,
     backend: PhantomData<B>,
 }
@@ -210,31 +58,25 @@ impl core::fmt::Display for OpenError {
 impl core::error::Error for OpenError {}
 
 impl<B: LuaBackend> Instance<B> {
-    /// Opens a Lua without libraries. `seed` is for the hash of strings (5.5); `hook` runs when a
+    /// Opens a Lua without libraries. `seed` is for the hash of strings (5.5); `H` runs when a
     /// [`Watch`] wants Lua to stop.
     ///
     /// # Errors
     /// [`OpenError`] when there is no memory for it.
-    pub fn open(
-        seed: Option<u32>,
-        count_memory: bool,
-        hook: lua_Hook,
-    ) -> Result<Box<Self>, OpenError> {
+    pub fn open<H: Hook<B>>(seed: Option<u32>, count_memory: bool) -> Result<Box<Self>, OpenError> {
         let instance = Box::new(Instance::<B> {
-            watch: Arc::new(Watch::new(&B::HOOKS, hook)),
+            watch: Arc::new(Watch::new(&B::HOOKS, Some(raw::hook::<B, H>))),
             main: AtomicPtr::default(),
             current: Cell::new(null_mut()),
-            thread: Cell::new(null()),
+            thread: Cell::new(None),
             stacks: Stacks::default(),
-            handler: Cell::new(0),
-            entry: Cell::new(0),
+            entry_refs: Cell::new((Ref(0), Ref(0))),
             jobs: Jobs::default(),
-            debug_names: Cell::new((0, 0)),
-            host: Cell::new(null()),
+            debug_names: Cell::new((Ref(0), Ref(0))),
+            host: Cell::new(None),
             memory: Memory::default(),
             warnings: Warnings::default(),
-            free: RefCell::new(Vec::new()),
-            reserved: Cell::new(0),
+            refs: References::default(),
             traceback: RefCell::new(Vec::new()),
             backend: PhantomData,
         });
@@ -247,12 +89,12 @@ impl<B: LuaBackend> Instance<B> {
         }
         instance.main.store(main, Ordering::Relaxed);
         instance.current.set(main);
-        instance.watch.set_running(main);
         let address = (&raw const *instance).cast_mut();
         // SAFETY: a fresh state; `set_up` gets the address of the boxed, so immovable, instance.
         let status = unsafe {
-            B::lua_atpanic(main, Some(panic::<B>));
-            B::cpcall(main, Some(set_up::<B>), address.cast())
+            instance.watch.set_running(main);
+            B::lua_atpanic(main, Some(raw::panic::<B>));
+            B::cpcall(main, Some(raw::set_up::<B>), address.cast())
         };
         // SAFETY: a status other than OK leaves one error value.
         unsafe { B::lua_settop(main, 0) };
@@ -282,59 +124,86 @@ impl<B: LuaBackend> Instance<B> {
 
     /// The coroutine that called out of Lua last, or the main one: what comes back to Lua works on this, unless
     /// [`Instance::is_mixed`].
+    ///
+    /// # Panics
+    /// When this is closed.
     #[inline(always)]
-    pub fn state(&self) -> State<B> {
+    pub fn state(&self) -> State<'_, B> {
+        let current = self.current.get();
+        assert!(!current.is_null(), "the Lua is closed");
         // SAFETY: the current coroutine of this instance, alive because it runs; the thread has
         // the instance to itself (crate docs, 5).
-        unsafe { State::new(self.current.get(), NonNull::from(self)) }
+        unsafe { State::new(current, self) }
     }
 
-    /// The main coroutine, for what is asked of any. The Lua is open.
-    pub fn main_state(&self) -> State<B> {
+    /// The main coroutine, for what is asked of any.
+    ///
+    /// # Panics
+    /// When this is closed.
+    pub fn main_state(&self) -> State<'_, B> {
+        assert!(self.is_open(), "the Lua is closed");
         // SAFETY: a live coroutine of this instance; the thread has it to itself.
-        unsafe { State::new(self.main(), NonNull::from(self)) }
+        unsafe { State::new(self.main(), self) }
     }
 
     /// A coroutine that never runs, so that its stack is as one expects: for what needs one anywhere.
     #[inline(always)]
-    fn resting(&self) -> State<B> {
+    pub(crate) fn resting(&self) -> State<'_, B> {
         if self.stacks.is_mixed() {
             // SAFETY: alive as long as this Lua is: see `Stacks`.
-            return unsafe { State::new(self.stacks.shelf(), NonNull::from(self)) };
+            return unsafe { State::new(self.stacks.shelf(), self) };
         }
         self.state()
     }
 
-    /// Notes the thread that works on this from now on.
+    /// The calling thread works on this, until it leaves; Lua is told how much of a stack it has.
     #[inline(always)]
-    pub fn set_thread(&self, thread: NonNull<Thread>) {
-        self.thread.set(thread.as_ptr());
+    pub fn enter(&self, thread: Here) {
+        self.thread.set(Some(thread));
+        // SAFETY: this thread has the Lua to itself, for an instance is not `Sync`.
+        unsafe { thread.tell_room(&self.watch) };
     }
 
-    /// Lua is about to run on the coroutine `l`, or to go on with it after a callback.
+    /// Lua is about to run on a coroutine, or to go on with it after a callback: the calling thread works on this.
     #[inline(always)]
-    pub fn settle(&self, l: *mut lua_State) {
-        // SAFETY: null, or the calling thread's, which has entered.
-        if let Some(thread) = unsafe { self.thread.get().as_ref() } {
+    pub(crate) fn settle(&self, state: State<'_, B>) {
+        if let Some(thread) = self.thread.get() {
             thread.set_instance((&raw const *self).cast());
             if self.stacks.is_mixed() {
-                self.settle_mixed(thread, l);
+                self.settle_mixed(thread, state);
             }
         }
     }
 
     /// Others have run on other coroutines meanwhile, and not ended.
     #[cold]
-    fn settle_mixed(&self, thread: &Thread, l: *mut lua_State) {
-        self.watch.note_running(l);
+    fn settle_mixed(&self, thread: Here, state: State<'_, B>) {
+        self.watch.note_running(state.raw());
         // SAFETY: the calling thread's, which has this Lua to itself.
         unsafe { thread.tell_room(&self.watch) };
     }
 
-    /// Makes `l` the current coroutine and gives the one before: for the time of a call out of Lua.
+    /// Whoever has entered leaves.
     #[inline(always)]
-    pub fn set_current(&self, l: *mut lua_State) -> *mut lua_State {
-        self.current.replace(l)
+    pub fn leave(&self) {
+        if let Some(thread) = self.thread.get() {
+            thread.leave();
+        }
+    }
+
+    /// Makes a coroutine the current one while Lua calls out.
+    #[inline(always)]
+    pub fn with_current<R>(&self, state: State<'_, B>, work: impl FnOnce() -> R) -> R {
+        struct Restore<'a>(&'a Cell<*mut lua_State>, *mut lua_State);
+        impl Drop for Restore<'_> {
+            #[inline(always)]
+            fn drop(&mut self) {
+                self.0.set(self.1);
+            }
+        }
+        state.expect_of(self);
+        let _restore = Restore(&self.current, self.current.replace(state.raw()));
+        work()
     }
 
     /// The main coroutine is the current one.
@@ -363,11 +232,12 @@ impl<B: LuaBackend> Instance<B> {
             }
             self.current.set(running);
         }
-        Some(Reentered(known))
+        Some(Reentered(known, (&raw const *self).cast()))
     }
 
     /// Ends what [`Instance::enter_again`] has begun.
     pub fn leave_again(&self, before: Reentered) {
+        assert!(core::ptr::eq(before.1, (&raw const *self).cast()), "another Lua");
         self.current.set(before.0);
     }
 
@@ -384,14 +254,19 @@ impl<B: LuaBackend> Instance<B> {
     }
 
     /// Notes what this instance is part of, for [`Instance::host`].
-    pub fn set_host(&self, host: *const ()) {
-        self.host.set(host);
+    ///
+    /// # Safety
+    /// It is there, at its address, as long as this instance is.
+    pub unsafe fn set_host<T: 'static>(&self, host: &T) {
+        self.host.set(Some((TypeId::of::<T>(), NonNull::from(host).cast())));
     }
 
-    /// What this instance is part of.
+    /// What this instance is part of, if that was noted and is a `T`.
     #[inline(always)]
-    pub fn host(&self) -> *const () {
-        self.host.get()
+    pub fn host<T: 'static>(&self) -> Option<&T> {
+        let (kind, host) = self.host.get()?;
+        // SAFETY: a `T`, which is there as long as this is.
+        (kind == TypeId::of::<T>()).then(|| unsafe { host.cast().as_ref() })
     }
 
     /// How it is stopped.
@@ -407,85 +282,18 @@ impl<B: LuaBackend> Instance<B> {
 
     #[inline(always)]
     pub(crate) fn entry_refs(&self) -> (Ref, Ref) {
-        (Ref(self.handler.get()), Ref(self.entry.get()))
+        self.entry_refs.get()
     }
 
-    /// Takes a reference to the value on top of `state`, and pops it.
-    ///
-    /// # Errors
-    /// [`Raised`] (on a full registry and no memory); the value is then replaced by the error.
-    #[inline]
-    pub fn take_ref(&self, state: State<B>) -> Result<Ref, Raised> {
-        let key = self.free.borrow_mut().pop();
-        let key = match key {
-            Some(key) => key,
-            None => match self.reserve(state) {
-                Ok(key) => key,
-                Err(raised) => {
-                    state.remove(-2);
-                    return Err(raised);
-                }
-            },
-        };
-        // SAFETY: the key is reserved, so present.
-        unsafe { state.raw_seti_present(B::REGISTRY_INDEX, i64::from(key)) };
-        Ok(Ref(key))
+    /// The references to `debug` and `traceback`, the names.
+    pub(crate) fn debug_names(&self) -> (Ref, Ref) {
+        self.debug_names.get()
     }
 
-    /// Makes a reference stand for the value on top of `state` instead, and pops it.
-    #[inline]
-    pub fn replace_ref(&self, state: State<B>, reference: Ref) {
-        // SAFETY: the reference was given out by `take_ref`, so its key is present.
-        unsafe { state.raw_seti_present(B::REGISTRY_INDEX, i64::from(reference.0)) };
-    }
-
-    #[cold]
-    fn reserve(&self, state: State<B>) -> Result<c_int, Raised> {
-        // Room for every key ever reserved, so that `release` never allocates.
-        let batch = if self.reserved.get() == 0 { FIRST_BATCH } else { BATCH };
-        let total = self.reserved.get() + batch;
-        if self.free.borrow_mut().try_reserve(total).is_err() {
-            state.push_nil();
-            return Err(Raised(crate::ERRMEM));
-        }
-        let keys = Cell::new([0; BATCH]);
-        let made = Cell::new(0_usize);
-        let result = state.protect(|raising| {
-            let slots = keys.as_ptr();
-            while made.get() < batch {
-                raising.push_bool(false);
-                // SAFETY: takes the value just pushed; `slots` outlives the protected call.
-                unsafe {
-                    (*slots)[made.get()] = B::luaL_ref(raising.raw(), B::REGISTRY_INDEX);
-                }
-                made.set(made.get() + 1);
-            }
-        });
-        self.reserved.set(self.reserved.get() + made.get());
-        let mut free = self.free.borrow_mut();
-        free.extend(keys.get()[..made.get()].iter().rev());
-        match (free.pop(), result) {
-            (Some(key), Ok(())) => Ok(key),
-            (Some(key), Err(_)) => {
-                state.pop(1);
-                Ok(key)
-            }
-            (None, Err(raised)) => Err(raised),
-            (None, Ok(())) => Err(Raised(crate::ERRMEM)),
-        }
-    }
-
-    /// Gives a reference back.
-    #[inline]
-    pub fn release(&self, reference: Ref) {
-        if !self.is_open() {
-            return;
-        }
-        let state = self.resting();
-        state.push_bool(false);
-        // SAFETY: the reference was given out by `take_ref`, so its key is present.
-        unsafe { state.raw_seti_present(B::REGISTRY_INDEX, i64::from(reference.0)) };
-        self.free.borrow_mut().push(reference.0);
+    /// Notes what was made when the Lua was.
+    pub(crate) fn set_up(&self, entry: (Ref, Ref), debug_names: (Ref, Ref)) {
+        self.entry_refs.set(entry);
+        self.debug_names.set(debug_names);
     }
 
     pub(crate) fn set_traceback(&self, text: Vec<u8>) {
@@ -497,27 +305,6 @@ impl<B: LuaBackend> Instance<B> {
         self.traceback.take()
     }
 
-    /// Whether the globals have `debug.traceback`: a script that removes it wants no traceback.
-    pub(crate) fn has_traceback_function(&self, state: State<B>) -> bool {
-        let base = state.top();
-        let (debug, traceback) = self.debug_names.get();
-        state.push_globals();
-        let is_table = state.type_of(-1) == value::TABLE;
-        // What a script can reach with `debug.getregistry` is not trusted.
-        let found = is_table
-            && {
-                state.push_ref(Ref(debug));
-                state.raw_get_type(-2) == value::TABLE
-            }
-            && {
-                state.push_ref(Ref(traceback));
-                state.raw_get(-2);
-                state.type_of(-1) == value::FUNCTION
-            };
-        state.set_top(base);
-        found
-    }
-
     /// Gives the Lua up as it is, since nobody can go on with what it is in the middle of: it counts as closed,
     /// and its memory is not freed.
     pub fn abandon(&self) {
@@ -527,14 +314,16 @@ impl<B: LuaBackend> Instance<B> {
     }
 
     /// Closes the Lua: runs all finalizers and frees everything. Does nothing the second time.
-    pub fn close(&self) {
+    ///
+    /// # Safety
+    /// Who has a [`State`] of this does not use it any more.
+    pub unsafe fn close(&self) {
         let main = self.main();
         if main.is_null() {
             return;
         }
         self.current.set(main);
-        // SAFETY: the calling thread's.
-        let thread = unsafe { Thread::this().as_ref() };
+        let thread = Thread::this();
         let before = thread.set_instance((&raw const *self).cast());
         thread.has_room();
         // SAFETY: the calling thread's, and nobody else uses what is closed.
@@ -545,8 +334,8 @@ impl<B: LuaBackend> Instance<B> {
             B::lua_settop(main, 0);
             self.memory.detach::<B>(main);
             B::lua_close(main);
+            self.watch.set_running(null_mut());
         }
-        self.watch.set_running(null_mut());
         self.forget_stacks();
         thread.set_instance(before);
         self.main.store(null_mut(), Ordering::Relaxed);
@@ -556,36 +345,12 @@ impl<B: LuaBackend> Instance<B> {
 
 impl<B: LuaBackend> Drop for Instance<B> {
     fn drop(&mut self) {
-        self.close();
+        // SAFETY: they have borrowed this.
+        unsafe { self.close() };
+        // Whoever has forgotten to leave.
+        let thread = Thread::this();
+        if thread.instance() == (&raw const *self).cast() {
+            thread.set_instance(null());
+        }
     }
-}
-
-/// Runs once in a fresh state, protected: makes what later protected calls are made with.
-unsafe extern "C-unwind" fn set_up<B: LuaBackend>(l: *mut lua_State) -> c_int {
-    // SAFETY: called by `Instance::open` with the instance as the one argument; the frame owns
-    // nothing while it raises.
-    unsafe {
-        let address = B::lua_touserdata(l, 1).cast::<Instance<B>>();
-        let instance = NonNull::new_unchecked(address);
-        let raising = Raising::<B>::in_callback(l, instance);
-        let instance = instance.as_ref();
-        raising.push_closure(Some(traceback::handle::<B>), 0);
-        instance.handler.set(B::luaL_ref(l, B::REGISTRY_INDEX));
-        raising.push_closure(Some(enter::<B>), 0);
-        instance.entry.set(B::luaL_ref(l, B::REGISTRY_INDEX));
-        raising.push_bytes(b"debug");
-        let debug = B::luaL_ref(l, B::REGISTRY_INDEX);
-        raising.push_bytes(b"traceback");
-        instance.debug_names.set((debug, B::luaL_ref(l, B::REGISTRY_INDEX)));
-    }
-    0
-}
-
-/// The last resort, never to be reached: says what happened before Lua ends the process.
-unsafe extern "C-unwind" fn panic<B: LuaBackend>(_: *mut lua_State) -> c_int {
-    eprintln!(
-        "lupa.{}: an error of Lua reached a place where nothing can catch it; this is a bug in lupa",
-        B::NAME
-    );
-    0
 }

@@ -4,20 +4,83 @@
 //! Rust's frames, and what everything above this crate relies on:
 //!
 //! 1. **Two kinds of operation.** [`State`] has those that never raise. Those that may raise are
-//!    methods of [`Raising`], a token that exists inside [`State::protect`] and in C functions that
+//!    methods of [`Raising`], a token that exists inside [`State::protect`] and in a [`Function`] that
 //!    Lua called, and nowhere else.
 //! 2. **Frames under a `Raising` own nothing.** What a protected closure captures must not need
-//!    dropping (checked when compiling); the same is asked of its locals while it raises.
+//!    dropping (checked when compiling); the same is asked of its locals while it raises, and that it does not panic.
 //! 3. **A C function has two layers.** The inner one is ordinary Rust, returns an outcome and is
 //!    gone before the outer one, which has only plain values, pushes results or raises.
 //! 4. **Room.** Whoever holds a [`State`] has at least [`MIN_ROOM`] free stack slots, and leaves the
 //!    stack as high as it was.
 //! 5. **One thread at a time.** An [`Instance`] and all its states belong to the thread that holds
-//!    the lock of the layer above, and that has said so ([`Thread::set_instance`]).
+//!    the lock of the layer above, and that has said so ([`Instance::enter`]). Neither is `Sync`.
+//!
+//! # What types say
+//!
+//! A [`State`] borrows its [`Instance`], which is open (its end is [`Instance::close`], which is unsafe, or that it is
+//! dropped). It stands for a coroutine that is alive as long as the borrow lasts: the one that runs, or one on whose stack a closure works
+//! ([`State::with_coroutine`]). States of another Lua are refused where two meet.
+//!
+//! ```compile_fail,E0505
+//! # fn f<B: lua_api::LuaBackend>(instance: Box<lua_api::Instance<B>>) {
+//! let state = instance.state();
+//! drop(instance);
+//! state.push_nil();
+//! # }
+//! ```
+//!
+//! A [`Raising`] does not leave the call that catches its errors, nor does a state that it gives:
+//!
+//! ```compile_fail
+//! # fn f<B: lua_api::LuaBackend>(state: lua_api::State<B>) {
+//! let mut kept = None;
+//! let _ = state.protect(|raising| kept = Some(raising));
+//! # }
+//! ```
+//!
+//! ```compile_fail
+//! # fn f<B: lua_api::LuaBackend>(state: lua_api::State<B>) {
+//! let kept = core::cell::Cell::new(None);
+//! let _ = state.protect(|raising| kept.set(Some(raising.state())));
+//! # }
+//! ```
+//!
+//! A protected closure owns nothing, as an error would leave it behind. It may borrow:
+//!
+//! ```no_run
+//! # lua_api::stub_backend!(Lua);
+//! # fn f(state: lua_api::State<Lua>) {
+//! let text = String::from("text");
+//! let bytes = text.as_bytes();
+//! let _ = state.protect(|raising| raising.push_bytes(bytes));
+//! # }
+//! # let _ = f as fn(lua_api::State<'_, Lua>);
+//! ```
+//!
+//! ```compile_fail,E0080
+//! # lua_api::stub_backend!(Lua);
+//! # fn f(state: lua_api::State<Lua>) {
+//! let text = String::from("text");
+//! let _ = state.protect(move |raising| raising.push_bytes(text.as_bytes()));
+//! # }
+//! # let _ = f as fn(lua_api::State<'_, Lua>);
+//! ```
+//!
+//! What is Lua's own is lent to a closure: the bytes of a string ([`State::with_bytes`]), the names in a frame
+//! ([`State::with_frame`]), another coroutine's stack. A [`Ref`] is a key of the registry that is present, so that to
+//! assign to it never allocates; [`State::replace`] looks for a key before it assigns. The calling thread is a value that
+//! cannot be sent to another ([`Here`]). The host of an instance has its type ([`Instance::host`]); to say what it is is
+//! unsafe, for it must stay where it is.
+//!
+//! # What they do not say
+//!
+//! - **The stack**: what is at an index, that there is room, and that what was lent stays there while it is used. Builds with debug
+//!   assertions look whether indices are in use and tables are tables; Lua itself looks at more (`LUA_USE_APICHECK`).
+//! - **Locals under a `Raising`** (2).
+//! - **Scripts with `debug`**, and bytecode, can make anything of a Lua.
 //!
 //! Rust is compiled with `panic = "unwind"` and all of Lua's functions are `C-unwind`: with `abort`
 //! or plain `C`, an error in LuaJIT would end the process.
-#![allow(clippy::not_unsafe_ptr_arg_deref)]
 
 #[cfg(panic = "abort")]
 compile_error!("lupa needs panic = \"unwind\": LuaJIT raises errors by unwinding");
@@ -33,26 +96,30 @@ mod instance;
 mod libraries;
 mod pool;
 pub mod raw;
+mod references;
 mod stacks;
 mod state;
+mod thread;
 mod traceback;
 mod warn;
 mod watch;
 
 pub use alloc::Memory;
 pub use backend::{
-    CommonApi, ERRMEM, ERRRUN, ERRSYNTAX, Frame, Gc, LuaBackend, MULTRET, NewState, OK, YIELD,
-    value,
+    CommonApi, ERRMEM, ERRRUN, ERRSYNTAX, Gc, LuaBackend, MULTRET, NewState, OK, YIELD, value,
 };
-pub use entries::{Item, Place, Read, ReadEntries, TableEntry, WANTS_KEYS, WANTS_VALUES};
+pub use entries::{Item, Place, Read, TableEntry, WANTS_KEYS, WANTS_VALUES};
 pub use fence::{Raised, Raising};
 pub use installed::check_installed;
-pub use instance::{Instance, Reentered, Ref, Thread};
+pub use instance::{Instance, Reentered};
 pub use libraries::{Library, Opening, Selection};
+pub use raw::{Frame, Function, Hook, Hooks, Outside, ReadEntries, Room, warn};
+pub use references::Ref;
 pub use stacks::OwnStack;
 pub use state::State;
-pub use warn::{Warnings, warn};
-pub use watch::{Hooks, Outside, RUN_NOTHING, Room, WAIT, Watch};
+pub use thread::{Here, Thread};
+pub use warn::Warnings;
+pub use watch::Watch;
 
 /// Free stack slots that a C function starts with (`LUA_MINSTACK`, 20), less what this crate uses
 /// itself for one operation.

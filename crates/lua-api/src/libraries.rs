@@ -1,4 +1,5 @@
 //! The standard libraries of a Lua, and how some of them are opened instead of all.
+#![forbid(unsafe_code)]
 
 use core::ffi::CStr;
 
@@ -34,6 +35,18 @@ impl Library {
     /// A library with a function of its own.
     pub const fn new(name: &'static str, global: &'static CStr, open: lua_CFunction) -> Self {
         Library { name, opening: Opening::Function(global, open), needs: &[] }
+    }
+}
+
+impl Opening {
+    /// The function that opens the library, and the name that it is given.
+    pub(crate) fn function(self) -> Option<(&'static CStr, lua_CFunction)> {
+        match self {
+            Opening::Function(name, open)
+            | Opening::Preload(name, open)
+            | Opening::Always(name, open) => Some((name, open)),
+            Opening::Part => None,
+        }
     }
 }
 
@@ -87,26 +100,25 @@ impl<B: LuaBackend> Raising<'_, B> {
     /// Opens the selected libraries; [`Raising::hide_libraries`] has to follow.
     pub fn open_libraries(self, selection: Selection) {
         if selection == Selection::ALL {
-            // SAFETY: as for the other methods.
-            unsafe { B::open_libs(self.raw()) };
+            self.open_all();
             return;
         }
         // The libraries expect the tables that the first of them would make.
         self.registry_table(c"_LOADED");
         self.pop(1);
         let coroutine_is_part = Self::is_part("coroutine") && selection.has::<B>("coroutine");
-        for library in B::LIBRARIES {
+        for (index, library) in B::LIBRARIES.iter().enumerate() {
             let wanted = selection.has::<B>(library.name);
             match library.opening {
-                Opening::Function(name, open) if wanted => self.open_library(name, open),
-                Opening::Function(name, open) if library.name == "base" && coroutine_is_part => {
-                    self.open_library(name, open);
+                Opening::Function(..) if wanted => self.open_library(index),
+                Opening::Function(..) if library.name == "base" && coroutine_is_part => {
+                    self.open_library(index);
                     self.keep_only_coroutine();
                 }
-                Opening::Always(name, open) => self.open_library(name, open),
-                Opening::Preload(name, open) if wanted => {
+                Opening::Always(..) => self.open_library(index),
+                Opening::Preload(name, _) if wanted => {
                     self.registry_table(c"_PRELOAD");
-                    self.push_closure(open, 0);
+                    self.push_opener(index);
                     self.set_field(-2, name);
                     self.pop(1);
                 }
@@ -137,9 +149,11 @@ impl<B: LuaBackend> Raising<'_, B> {
         // that once: so it is done here, and the entry goes before any script comes. LuaJIT 2.0 counts
         // on the library to keep the table of its finalizers, so it stays where only `debug` finds it.
         let preload = |opening: &Opening| matches!(opening, Opening::Preload(..));
-        for library in B::LIBRARIES.iter().filter(|library| hidden(library.name, preload)) {
-            if let Opening::Preload(name, open) = library.opening {
-                self.push_closure(open, 0);
+        for (index, library) in B::LIBRARIES.iter().enumerate() {
+            if let Opening::Preload(name, _) = library.opening
+                && hidden(library.name, preload)
+            {
+                self.push_opener(index);
                 self.call(0, 1);
                 self.set_field(B::REGISTRY_INDEX, HIDDEN_FFI);
                 self.forget_modules(&[name]);
@@ -150,11 +164,10 @@ impl<B: LuaBackend> Raising<'_, B> {
     /// Pushes a function of a library as it is when the library is opened; nothing (and false) if this
     /// Lua has no such library. A global of the library's name is what it was before.
     pub fn push_original(self, library: &str, function: &CStr) -> bool {
-        let found = B::LIBRARIES.iter().find(|candidate| candidate.name == library);
-        let Some(Opening::Function(name, open)) = found.map(|library| library.opening) else {
-            return false;
-        };
-        self.push_closure(open, 0);
+        let found = B::LIBRARIES.iter().position(|candidate| candidate.name == library);
+        let Some(index) = found else { return false };
+        let Opening::Function(name, _) = B::LIBRARIES[index].opening else { return false };
+        self.push_opener(index);
         self.push_bytes(name.to_bytes());
         self.call(1, 1);
         self.get_field(-1, function);
@@ -165,11 +178,6 @@ impl<B: LuaBackend> Raising<'_, B> {
         B::LIBRARIES
             .iter()
             .any(|library| library.name == name && matches!(library.opening, Opening::Part))
-    }
-
-    fn open_library(self, name: &'static CStr, open: lua_CFunction) {
-        // SAFETY: as for the other methods.
-        unsafe { B::open_library(self.raw(), name, open) };
     }
 
     /// Pushes a table of the registry, which is made if it is not there.

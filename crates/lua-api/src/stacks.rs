@@ -6,7 +6,7 @@
 //! others on its stack.
 
 use core::cell::{Cell, RefCell};
-use core::ptr::{NonNull, null_mut};
+use core::ptr::null_mut;
 
 use crate::backend::{LuaBackend, OK};
 use crate::fence::Raised;
@@ -50,6 +50,8 @@ impl<B: LuaBackend> Instance<B> {
     pub fn end_mixed(&self) {
         self.stacks.mixed.set(false);
         self.reset_current();
+        // Who has run last may have been on another stack; who enters next does not say where he runs.
+        self.watch().note_running(self.main());
     }
 
     /// Sees to it that the first who needs a stack of his own finds one. `main` is the main coroutine outside of any
@@ -86,7 +88,7 @@ impl<B: LuaBackend> Instance<B> {
             return Err(Raised(crate::ERRMEM));
         }
         // SAFETY: alive as long as this Lua is, and used by no one else.
-        let shelf = unsafe { State::new(stacks.shelf.get(), NonNull::from(self)) };
+        let shelf = unsafe { State::new(stacks.shelf.get(), self) };
         let made = state.protect(|raising| {
             let raw = raising.new_thread();
             raising.reserve_on(shelf, crate::MIN_ROOM);
@@ -100,12 +102,12 @@ impl<B: LuaBackend> Instance<B> {
     }
 
     /// A stack for somebody who enters while others are inside; `None` if there is none, or no memory for it.
-    pub fn take_stack(&self) -> Option<(OwnStack, State<B>)> {
+    pub fn take_stack(&self) -> Option<(OwnStack, State<'_, B>)> {
         let own = self.stacks.free.borrow_mut().pop()?;
         // SAFETY: the shelf keeps it, so it is alive; nobody else uses it. The account is lenient, so that the stack can
         // grow without an error, but for the system's.
         unsafe {
-            let state = State::new(own, NonNull::from(self));
+            let state = State::new(own, self);
             // A script that has run on it may have closed it since.
             let usable = state.status() == OK && !state.has_frame(0);
             let lenient = self.memory().set_lenient(true);
@@ -127,7 +129,7 @@ impl<B: LuaBackend> Instance<B> {
     pub fn give_back(&self, stack: OwnStack) {
         if self.is_open() {
             // SAFETY: as for `take_stack`.
-            let state: State<B> = unsafe { State::new(stack.0, NonNull::from(self)) };
+            let state: State<B> = unsafe { State::new(stack.0, self) };
             state.set_top(0);
             self.stacks.free.borrow_mut().push(stack.0);
         }

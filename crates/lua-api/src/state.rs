@@ -2,49 +2,68 @@
 
 use core::cell::Cell;
 use core::ffi::{CStr, c_char, c_int, c_void};
-use core::ptr::NonNull;
 
-use crate::backend::{LuaBackend, OK, value};
-use crate::instance::{Instance, Ref};
-use crate::raw::{lua_CFunction, lua_State};
+use crate::backend::{LuaBackend, OK, YIELD, value};
+use crate::instance::Instance;
+use crate::raw::{Frame, lua_CFunction, lua_State};
+use crate::references::Ref;
 
 /// A coroutine's stack and the [`Instance`] that it belongs to; two pointers, freely copied.
 ///
 /// Indices are as in the Lua manual, and as there, one that is out of range is a bug of the caller
 /// (builds with `LUA_USE_APICHECK` stop at it).
-pub struct State<B: LuaBackend> {
+pub struct State<'l, B: LuaBackend> {
     raw: *mut lua_State,
-    instance: NonNull<Instance<B>>,
+    instance: &'l Instance<B>,
 }
 
-impl<B: LuaBackend> Clone for State<B> {
+impl<B: LuaBackend> Clone for State<'_, B> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<B: LuaBackend> Copy for State<B> {}
+impl<B: LuaBackend> Copy for State<'_, B> {}
 
-macro_rules! plain {
+/// Operations of the [`crate::Watch`] of a Lua, on a coroutine of it.
+macro_rules! watched {
     ($($(#[$doc:meta])* $name:ident = $function:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)?;)*) => {
         $($(#[$doc])*
         #[inline(always)]
         pub fn $name(self, $($arg: $ty),*) $(-> $ret)? {
-            // SAFETY: the state is live and this thread's (`State::new`); this function of Lua
-            // never raises, and room and indices are the caller's contract (crate docs, 4).
-            unsafe { B::$function(self.raw, $($arg),*) }
+            // SAFETY: a live coroutine, this thread's, of the Lua that this watch is for.
+            unsafe { self.instance.watch().$function(self.raw, $($arg),*) }
         })*
     };
 }
 
-impl<B: LuaBackend> State<B> {
+/// What debug builds take for the room of a frame.
+const ROOM: c_int = 256;
+
+macro_rules! plain {
+    ($(
+        $(#[$doc:meta])*
+        $name:ident = $function:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)? $(where $check:ident($checked:expr))?;
+    )*) => {
+        $($(#[$doc])*
+        #[inline(always)]
+        pub fn $name(self, $($arg: $ty),*) $(-> $ret)? {
+            $(debug_assert!(self.$check($checked), concat!(stringify!($name), ": no such value"));)?
+            // SAFETY: the state is live and this thread's (`State::new`); this function of Lua
+            // never raises, and room and indices are the caller's contract (crate docs, 4).
+            unsafe { B::$function(self.raw(), $($arg),*) }
+        })*
+    };
+}
+
+impl<'l, B: LuaBackend> State<'l, B> {
     /// A view of `raw`.
     ///
     /// # Safety
-    /// `raw` is a live coroutine of `instance`, used by this thread only while the view is, and has
+    /// `raw` is a live coroutine of `instance` as long as the view is used, which is by this thread only, and has
     /// [`crate::MIN_ROOM`] free slots.
     #[inline(always)]
-    pub unsafe fn new(raw: *mut lua_State, instance: NonNull<Instance<B>>) -> Self {
+    pub unsafe fn new(raw: *mut lua_State, instance: &'l Instance<B>) -> Self {
         State { raw, instance }
     }
 
@@ -56,14 +75,7 @@ impl<B: LuaBackend> State<B> {
 
     /// The instance that this coroutine belongs to.
     #[inline(always)]
-    pub fn instance(&self) -> &Instance<B> {
-        // SAFETY: an instance outlives the views of its states (`State::new`).
-        unsafe { self.instance.as_ref() }
-    }
-
-    /// The address of the instance.
-    #[inline(always)]
-    pub fn instance_ptr(self) -> NonNull<Instance<B>> {
+    pub fn instance(self) -> &'l Instance<B> {
         self.instance
     }
 
@@ -71,11 +83,11 @@ impl<B: LuaBackend> State<B> {
         /// The number of values in the frame.
         top = lua_gettop() -> c_int;
         /// Cuts the frame to `index` values, or fills it up with `nil`.
-        set_top = lua_settop(index: c_int);
+        set_top = lua_settop(index: c_int) where can_cut(index);
         /// Pushes a copy of a value.
-        push_value = lua_pushvalue(index: c_int);
+        push_value = lua_pushvalue(index: c_int) where has(index);
         /// The type of a value, one of [`value`].
-        type_of = lua_type(index: c_int) -> c_int;
+        type_of = lua_type(index: c_int) -> c_int where accepts(index);
         /// Pushes `nil`.
         push_nil = lua_pushnil();
         /// Pushes a float.
@@ -83,45 +95,126 @@ impl<B: LuaBackend> State<B> {
         /// Pushes an integer, or a float where there is no such subtype.
         push_integer = push_integer(n: i64);
         /// The address of a userdata, or null.
-        to_userdata = lua_touserdata(index: c_int) -> *mut c_void;
+        to_userdata = lua_touserdata(index: c_int) -> *mut c_void where accepts(index);
         /// The coroutine at `index`, or null.
-        to_thread = lua_tothread(index: c_int) -> *mut lua_State;
+        to_thread = lua_tothread(index: c_int) -> *mut lua_State where accepts(index);
         /// An address that tells objects apart.
-        to_pointer = lua_topointer(index: c_int) -> *const c_void;
+        to_pointer = lua_topointer(index: c_int) -> *const c_void where accepts(index);
         /// The C function at `index`, or `None`.
-        to_c_function = lua_tocfunction(index: c_int) -> lua_CFunction;
+        to_c_function = lua_tocfunction(index: c_int) -> lua_CFunction where accepts(index);
         /// The integer at `index`, if it is of that subtype.
-        to_integer = to_integer(index: c_int) -> Option<i64>;
+        to_integer = to_integer(index: c_int) -> Option<i64> where accepts(index);
         /// The number at `index`, or 0.
-        to_number = to_number(index: c_int) -> f64;
+        to_number = to_number(index: c_int) -> f64 where accepts(index);
         /// Length without metamethods.
-        raw_len = raw_len(index: c_int) -> usize;
+        raw_len = raw_len(index: c_int) -> usize where accepts(index);
         /// Replaces the key on top by `t[k]`, without metamethods.
-        raw_get = raw_get(index: c_int);
+        raw_get = raw_get(index: c_int) where has_table(index);
         /// Pushes `t[n]`, without metamethods.
-        raw_geti = raw_geti(index: c_int, n: i64);
+        raw_geti = raw_geti(index: c_int, n: i64) where has_table(index);
         /// As [`State::raw_get`]; gives the type of what it has pushed.
-        raw_get_type = raw_get_type(index: c_int) -> c_int;
+        raw_get_type = raw_get_type(index: c_int) -> c_int where has_table(index);
         /// As [`State::raw_geti`]; gives the type of what it has pushed.
-        raw_geti_type = raw_geti_type(index: c_int, n: i64) -> c_int;
+        raw_geti_type = raw_geti_type(index: c_int, n: i64) -> c_int where has_table(index);
         /// Moves the top value to `index`.
-        insert = insert(index: c_int);
+        insert = insert(index: c_int) where has(index);
         /// Removes the value at `index`.
-        remove = remove(index: c_int);
+        remove = remove(index: c_int) where has(index);
         /// Pushes the table of globals.
         push_globals = push_globals();
         /// `OK`, `YIELD`, or the error that killed the coroutine.
         status = lua_status() -> c_int;
         /// Whether the call stack has a frame at this level.
         has_frame = has_frame(level: c_int) -> bool;
-        /// The frame at a level of the call stack.
-        frame = frame(level: c_int) -> Option<crate::Frame>;
+    }
+
+    watched! {
+        /// Has the hook called at each instruction of this coroutine, and of those that run from now on.
+        /// That of a script is put back when that has ended, unless it is what has to stop, or was set by that.
+        call_hook_always = call_always();
+        /// In the hook that has been called: puts back the hook that there was before.
+        put_back_hook = put_back();
+        /// In the hook, when Lua is to be stopped: true if a hook of a script runs, which may go on for a while first.
+        puts_stop_off = puts_off() -> bool;
+        /// Has the hook called after so many instructions, by the thread that runs Lua.
+        count_instructions = count_from(instructions: c_int);
+        /// How many of the instructions of [`State::count_instructions`] are left; 0 in the hook that has been
+        /// called because there were none. Where that cannot be told: all.
+        instructions_left = left(in_hook: bool) -> c_int;
+        /// Ends counting.
+        end_count = end_count();
+    }
+
+    // What debug builds look at. Pseudo-indices are those of upvalues, too.
+
+    /// Whether there is a value at `index`, or could be in the room that there is.
+    fn accepts(self, index: c_int) -> bool {
+        if index > 0 { index <= self.top() + ROOM } else { self.has(index) }
+    }
+
+    /// Whether there is a value at `index`.
+    pub(crate) fn has(self, index: c_int) -> bool {
+        let top = self.top();
+        index <= B::REGISTRY_INDEX || index != 0 && (-top..=top).contains(&index)
+    }
+
+    /// Whether the frame can be cut, or filled up, to `index`.
+    fn can_cut(self, index: c_int) -> bool {
+        let top = self.top();
+        (-top - 1..=top + ROOM).contains(&index)
+    }
+
+    /// Whether there is a table at `index`.
+    pub(crate) fn has_table(self, index: c_int) -> bool {
+        // SAFETY: as for `plain!`.
+        self.has(index) && unsafe { B::lua_type(self.raw, index) } == value::TABLE
     }
 
     /// The index of a value when there is one more on top.
     #[inline(always)]
     fn below(self, index: c_int) -> c_int {
         if (B::REGISTRY_INDEX + 1..0).contains(&index) { index - 1 } else { index }
+    }
+
+    /// Gives `work` the stack of the coroutine at `index`, or `None` if it is none. It leaves the coroutine where it is.
+    ///
+    /// ```compile_fail
+    /// # fn f<B: lua_api::LuaBackend>(state: lua_api::State<B>) {
+    /// let kept = state.with_coroutine(1, |coroutine| coroutine);
+    /// # }
+    /// ```
+    #[inline(always)]
+    pub fn with_coroutine<R>(
+        self,
+        index: c_int,
+        work: impl for<'c> FnOnce(Option<State<'c, B>>) -> R,
+    ) -> R {
+        let raw = self.to_thread(index);
+        // SAFETY: a coroutine of this instance, which is on the stack as long as `work` runs.
+        work((!raw.is_null()).then(|| unsafe { self.with_raw(raw) }))
+    }
+
+    /// Lua goes on with this coroutine after a callback: the calling thread works on its instance.
+    #[inline(always)]
+    pub fn settle(self) {
+        self.instance.settle(self);
+    }
+
+    /// Resumes this coroutine with the arguments on top of its stack, from the one that runs. Gives its status, and how
+    /// many results are on top of its stack; an error is one. One that cannot be resumed gives an error, too.
+    #[inline(always)]
+    pub fn resume(self, from: State<'_, B>, arguments: c_int) -> (c_int, c_int) {
+        from.expect_of(self.instance);
+        from.settle();
+        // SAFETY: as for `plain!`; errors end in the status.
+        let (status, results) = unsafe { B::resume(self.raw, from.raw, arguments) };
+        (status, if matches!(status, OK | YIELD) { results } else { 1 })
+    }
+
+    /// Panics unless this is a coroutine of that instance.
+    #[inline(always)]
+    pub(crate) fn expect_of(self, instance: &Instance<B>) {
+        assert!(core::ptr::eq(self.instance, instance), "a coroutine of another Lua");
     }
 
     /// Pops `n` values.
@@ -134,42 +227,42 @@ impl<B: LuaBackend> State<B> {
     #[inline(always)]
     pub fn push_bool(self, b: bool) {
         // SAFETY: as for `plain!`.
-        unsafe { B::lua_pushboolean(self.raw, c_int::from(b)) }
+        unsafe { B::lua_pushboolean(self.raw(), c_int::from(b)) }
     }
 
     /// Whether the value is anything but `nil` and `false`.
     #[inline(always)]
     pub fn to_bool(self, index: c_int) -> bool {
         // SAFETY: as for `plain!`.
-        unsafe { B::lua_toboolean(self.raw, index) != 0 }
+        unsafe { B::lua_toboolean(self.raw(), index) != 0 }
     }
 
     /// Whether the value is a C function.
     #[inline(always)]
     pub fn is_c_function(self, index: c_int) -> bool {
         // SAFETY: as for `plain!`.
-        unsafe { B::lua_iscfunction(self.raw, index) != 0 }
+        unsafe { B::lua_iscfunction(self.raw(), index) != 0 }
     }
 
     /// Primitive equality of two values.
     #[inline(always)]
     pub fn raw_equal(self, a: c_int, b: c_int) -> bool {
         // SAFETY: as for `plain!`.
-        unsafe { B::lua_rawequal(self.raw, a, b) != 0 }
+        unsafe { B::lua_rawequal(self.raw(), a, b) != 0 }
     }
 
     /// Pushes the metatable of a value, if it has one.
     #[inline(always)]
     pub fn push_metatable(self, index: c_int) -> bool {
         // SAFETY: as for `plain!`.
-        unsafe { B::lua_getmetatable(self.raw, index) != 0 }
+        unsafe { B::lua_getmetatable(self.raw(), index) != 0 }
     }
 
     /// Pushes upvalue `n` of the function at `index`, if it has that many.
     #[inline(always)]
     pub fn push_upvalue(self, index: c_int, n: c_int) -> bool {
         // SAFETY: as for `plain!`.
-        unsafe { !B::lua_getupvalue(self.raw, index, n).is_null() }
+        unsafe { !B::lua_getupvalue(self.raw(), index, n).is_null() }
     }
 
     /// Whether the function at `index`, a chunk that was loaded from source, has Lua's globals for its
@@ -177,7 +270,7 @@ impl<B: LuaBackend> State<B> {
     #[inline(always)]
     pub fn has_globals(self, index: c_int) -> bool {
         // SAFETY: as for `plain!`.
-        if !unsafe { B::push_environment(self.raw, index) } {
+        if !unsafe { B::push_environment(self.raw(), index) } {
             return false;
         }
         self.push_globals();
@@ -189,8 +282,9 @@ impl<B: LuaBackend> State<B> {
     /// Sets the table on top as the metatable of the value at `index` and pops it.
     #[inline(always)]
     pub fn set_metatable(self, index: c_int) {
+        debug_assert!(matches!(self.type_of(-1), value::TABLE | value::NIL), "no metatable");
         // SAFETY: as for `plain!`.
-        unsafe { B::lua_setmetatable(self.raw, index) };
+        unsafe { B::lua_setmetatable(self.raw(), index) };
     }
 
     /// Stores the top value as `t[n]` and pops it.
@@ -200,7 +294,7 @@ impl<B: LuaBackend> State<B> {
     #[inline(always)]
     pub unsafe fn raw_seti_present(self, index: c_int, n: i64) {
         // SAFETY: a key that is present is assigned in place.
-        unsafe { B::raw_seti(self.raw, index, n) }
+        unsafe { B::raw_seti(self.raw(), index, n) }
     }
 
     /// Stores the top value as `t[k]`, `k` below it, and pops both.
@@ -210,7 +304,7 @@ impl<B: LuaBackend> State<B> {
     #[inline(always)]
     pub unsafe fn raw_set_present(self, index: c_int) {
         // SAFETY: a key that is present is assigned in place.
-        unsafe { B::lua_rawset(self.raw, index) }
+        unsafe { B::lua_rawset(self.raw(), index) }
     }
 
     /// Stores the top value as `t[n]`, without metamethods, and pops it, if the key is in the table already; else nothing
@@ -242,9 +336,10 @@ impl<B: LuaBackend> State<B> {
 
     /// Moves the top `n` values to `to`, which must have room.
     #[inline(always)]
-    pub fn move_to(self, to: State<B>, n: c_int) {
+    pub fn move_to(self, to: State<'_, B>, n: c_int) {
+        to.expect_of(self.instance);
         // SAFETY: as for `plain!`; both are coroutines of one instance.
-        unsafe { B::lua_xmove(self.raw, to.raw, n) }
+        unsafe { B::lua_xmove(self.raw(), to.raw(), n) }
     }
 
     /// Pushes what a reference stands for.
@@ -349,15 +444,38 @@ impl<B: LuaBackend> State<B> {
         // SAFETY: for a string this neither converts nor allocates; Lua gives its own bytes and
         // their number, which are there as long as the string is on the stack.
         work(unsafe {
-            let start = B::lua_tolstring(self.raw, index, &mut len);
+            let start = B::lua_tolstring(self.raw(), index, &mut len);
             core::slice::from_raw_parts(start.cast::<u8>(), len)
         })
+    }
+
+    /// Gives `work` the frame at a level of the call stack. It runs no Lua: names of the frame are Lua's own.
+    ///
+    /// ```compile_fail
+    /// # fn f<B: lua_api::LuaBackend>(state: lua_api::State<B>) {
+    /// let kept = state.with_frame(0, |frame| frame.map(|frame| frame.name()));
+    /// # }
+    /// ```
+    pub fn with_frame<R>(
+        self,
+        level: c_int,
+        work: impl for<'b> FnOnce(Option<Frame<'b>>) -> R,
+    ) -> R {
+        // SAFETY: as for `plain!`; its texts are there until Lua runs again.
+        work(unsafe { B::frame(self.raw(), level) })
+    }
+
+    /// Makes a reference stand for the value on top, and pops it.
+    #[inline(always)]
+    pub(crate) fn set_ref(self, reference: Ref) {
+        // SAFETY: its key is present, as a reference says.
+        unsafe { self.raw_seti_present(B::REGISTRY_INDEX, i64::from(reference.0)) };
     }
 
     /// Loads a chunk and pushes it as a function; on another status than `OK` pushes the error.
     /// `mode` is `b`, `t` or both (manual, `load`).
     pub fn load(self, code: &[u8], name: &CStr, mode: Option<&CStr>) -> c_int {
-        self.instance().settle(self.raw());
+        self.settle();
         if !B::LOAD_HAS_MODE {
             let (kind, letter) =
                 if code.starts_with(b"\x1b") { ("binary", b'b') } else { ("text", b't') };
@@ -383,14 +501,14 @@ impl<B: LuaBackend> State<B> {
             return loaded.map_or_else(|raised| raised.0, |_| status.get());
         }
         // SAFETY: as for `plain!`: loading is protected by itself.
-        unsafe { B::load(self.raw, code, name, mode) }
+        unsafe { B::load(self.raw(), code, name, mode) }
     }
 
     /// The name of the type of a value, as Lua's `type` gives it.
     pub fn type_name(self, index: c_int) -> &'static str {
         // SAFETY: `lua_typename` gives a static, zero-terminated ASCII string.
         unsafe {
-            let name: *const c_char = B::lua_typename(self.raw, B::lua_type(self.raw, index));
+            let name: *const c_char = B::lua_typename(self.raw(), B::lua_type(self.raw(), index));
             CStr::from_ptr(name).to_str().unwrap_or("?")
         }
     }

@@ -1,16 +1,16 @@
-//! The message handler of protected calls: notes a traceback, leaves the error value as it is.
+//! What the message handler of protected calls notes: a traceback. The error value stays as it is.
 //!
 //! The text is made in Rust memory from the call stack, so that it works when Lua's memory is
 //! full, and needs no look at the loaded modules for names, which costs more than the rest of an
 //! error. The most recent call is last, as in Python (lupa turns Lua's order around, too).
+#![forbid(unsafe_code)]
 
-use core::ffi::{CStr, c_char, c_int};
+use core::ffi::c_int;
 use std::io::Write;
 
-use crate::backend::{Frame, LuaBackend, value};
-use crate::fence::enter;
-use crate::instance::thread_instance;
-use crate::raw::lua_State;
+use crate::backend::{LuaBackend, value};
+use crate::fence::is_entry;
+use crate::raw::Frame;
 use crate::state::State;
 
 /// Levels at either end that a long traceback keeps, as Lua's own does.
@@ -20,26 +20,14 @@ const LAST: c_int = 11;
 /// Room for the text of a few levels, in bytes.
 const LIKELY_SIZE: usize = 256;
 
-/// The message handler of every protected call.
-pub(crate) unsafe extern "C-unwind" fn handle<B: LuaBackend>(l: *mut lua_State) -> c_int {
-    // SAFETY: Lua runs this in a protected call of ours; the frame owns nothing when it returns, and
-    // nothing in it raises.
-    unsafe {
-        let Some(instance) = thread_instance::<B>() else { return 1 };
-        let state = State::new(l, instance);
-        state.set_top(1);
-        note(state);
-    }
-    1
-}
-
-fn note<B: LuaBackend>(state: State<B>) {
+/// Notes the traceback of the error at index 1, if it is to have one.
+pub(crate) fn note<B: LuaBackend>(state: State<'_, B>) {
     let wanted = match state.type_of(1) {
         value::STRING | value::NUMBER => true,
         value::NIL => B::TRACEBACK_FOR_NIL,
         _ => false,
     };
-    let text = if wanted && state.instance().has_traceback_function(state) {
+    let text = if wanted && has_traceback_function(state) {
         // No memory for the text only costs the traceback.
         traceback(state, 1).unwrap_or_default()
     } else {
@@ -48,9 +36,29 @@ fn note<B: LuaBackend>(state: State<B>) {
     state.instance().set_traceback(text);
 }
 
+/// Whether the globals have `debug.traceback`: a script that removes it wants no traceback.
+fn has_traceback_function<B: LuaBackend>(state: State<'_, B>) -> bool {
+    let base = state.top();
+    let (debug, traceback) = state.instance().debug_names();
+    state.push_globals();
+    let is_table = state.type_of(-1) == value::TABLE;
+    // What a script can reach with `debug.getregistry` is not trusted.
+    let found = is_table
+        && {
+            state.push_ref(debug);
+            state.raw_get_type(-2) == value::TABLE
+        }
+        && {
+            state.push_ref(traceback);
+            state.raw_get_type(-2) == value::FUNCTION
+        };
+    state.set_top(base);
+    found
+}
+
 /// `stack traceback:` and a line for each level from `first` on, the outermost first; empty when
 /// there is no level, `None` without memory for it.
-pub(crate) fn traceback<B: LuaBackend>(state: State<B>, first: c_int) -> Option<Vec<u8>> {
+pub(crate) fn traceback<B: LuaBackend>(state: State<'_, B>, first: c_int) -> Option<Vec<u8>> {
     let last = last_level(state, first);
     let mut text = Vec::new();
     let mut level = last;
@@ -60,16 +68,17 @@ pub(crate) fn traceback<B: LuaBackend>(state: State<B>, first: c_int) -> Option<
             add(&mut text, b"\n\t...")?;
             level = first + FIRST - 1;
         }
-        if let Some(frame) = state.frame(level)
-            && !is_entry::<B>(&frame)
-        {
-            if text.is_empty() {
-                text.try_reserve(LIKELY_SIZE).ok()?;
-                add(&mut text, b"stack traceback:")?;
+        state.with_frame(level, |frame| match frame {
+            Some(frame) if !is_entry::<B>(frame.c_function) => {
+                if text.is_empty() {
+                    text.try_reserve(LIKELY_SIZE).ok()?;
+                    add(&mut text, b"stack traceback:")?;
+                }
+                add(&mut text, b"\n\t")?;
+                describe::<B>(&frame, &mut text)
             }
-            add(&mut text, b"\n\t")?;
-            describe::<B>(&frame, &mut text)?;
-        }
+            _ => Some(()),
+        })?;
         level -= 1;
     }
     Some(text)
@@ -93,12 +102,8 @@ fn add_number(text: &mut Vec<u8>, number: c_int) -> Option<()> {
     add(text, &digits[..length])
 }
 
-fn is_entry<B: LuaBackend>(frame: &Frame) -> bool {
-    frame.c_function.is_some_and(|f| f as usize == enter::<B> as *const () as usize)
-}
-
 /// Finds the outermost level without walking all of a deep stack for each.
-fn last_level<B: LuaBackend>(state: State<B>, first: c_int) -> c_int {
+fn last_level<B: LuaBackend>(state: State<'_, B>, first: c_int) -> c_int {
     let mut low = first;
     let mut high = first;
     while state.has_frame(high) {
@@ -120,11 +125,9 @@ fn last_level<B: LuaBackend>(state: State<B>, first: c_int) -> c_int {
     high - 1
 }
 
-fn describe<B: LuaBackend>(frame: &Frame, line: &mut Vec<u8>) -> Option<()> {
-    let source = text(frame.source.as_ptr());
-    let what = text(frame.what);
-    let name = text(frame.name);
-    let kind = text(frame.name_what);
+fn describe<B: LuaBackend>(frame: &Frame<'_>, line: &mut Vec<u8>) -> Option<()> {
+    let (source, what) = (frame.source(), frame.what());
+    let (name, kind) = (frame.name(), frame.name_kind());
     add(line, source)?;
     add(line, b":")?;
     if frame.line > 0 {
@@ -149,13 +152,4 @@ fn describe<B: LuaBackend>(frame: &Frame, line: &mut Vec<u8>) -> Option<()> {
     } else {
         add(line, b"?")
     }
-}
-
-fn text<'a>(start: *const c_char) -> &'a [u8] {
-    if start.is_null() {
-        return b"";
-    }
-    // SAFETY: a field of `lua_Debug` that `lua_getinfo` has filled is zero-terminated, and good
-    // until Lua runs again, which it does not while a traceback is made.
-    unsafe { CStr::from_ptr(start) }.to_bytes()
 }

@@ -24,50 +24,16 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::sync::Arc;
 use std::thread::yield_now;
 
-use crate::instance::Thread;
-use crate::raw::{lua_Hook, lua_State};
+use crate::raw::{Hooks, RUN_NOTHING, Room, WAIT, lua_Hook, lua_State};
+use crate::thread::Thread;
 
 /// The mask of a count hook (`LUA_MASKCOUNT`), in every Lua.
 const COUNT: c_int = 8;
 
-/// Functions of a Lua that set hooks.
-pub struct Hooks {
-    /// `lua_sethook`, in a bundled Lua without the lock.
-    pub set: unsafe extern "C-unwind" fn(*mut lua_State, lua_Hook, c_int, c_int),
-    /// `lua_gethook`.
-    pub get: unsafe extern "C-unwind" fn(*mut lua_State) -> lua_Hook,
-    /// `lua_gethookmask`.
-    pub mask: unsafe extern "C-unwind" fn(*mut lua_State) -> c_int,
-    /// `lua_gethookcount`.
-    pub count: unsafe extern "C-unwind" fn(*mut lua_State) -> c_int,
-    /// What a bundled Lua has besides.
-    pub outside: Option<Outside>,
-}
+/// How far from where it was told the room need not be told again, in bytes.
+const NEARBY: usize = 8 << 10;
 
-/// Functions of a bundled Lua.
-pub struct Outside {
-    /// Sets a count hook from any thread; it runs in finalizers and hooks, too.
-    pub now: unsafe extern "C-unwind" fn(*mut lua_State, lua_Hook, c_int),
-    /// Lets the hook run in finalizers and hooks.
-    pub allow: unsafe extern "C-unwind" fn(*mut lua_State),
-    /// Instructions left until the hook.
-    pub left: unsafe extern "C-unwind" fn(*mut lua_State) -> c_int,
-    /// Where the global state says how much of the system's stack there is.
-    pub room: unsafe extern "C-unwind" fn(*mut lua_State) -> *mut Room,
-    /// Hands hook and count on from one coroutine to another; `None` where all have one (LuaJIT).
-    pub hand_on: Option<unsafe extern "C-unwind" fn(*mut lua_State, *mut lua_State)>,
-}
-
-/// The end of the system's stack, as Lua itself looks at it where its C functions nest: `struct lupa_room`
-/// of `lua-build/c/room.h`.
-#[repr(C)]
-#[derive(Debug)]
-pub struct Room {
-    limit: Cell<usize>,
-    soft: Cell<usize>,
-    hard: Cell<usize>,
-    coroutines: Cell<usize>,
-}
+const _: () = assert!(2 * NEARBY < crate::thread::LEAST_MARGIN);
 
 /// The hook that a coroutine had before ours.
 struct Kept {
@@ -98,11 +64,24 @@ const MOST_GRACE: (u32, u32) = (100, 2000);
 #[derive(Default)]
 struct Guarded {
     kept: Vec<Kept>,
-    // The instructions that were left of the count when another thread set the hook.
-    left: Option<c_int>,
+    // The instructions that were left of a coroutine's count when another thread set the hook there.
+    left: Vec<(*mut lua_State, c_int)>,
 }
 
 impl Guarded {
+    /// Notes what was left of the count, unless that is known.
+    fn note_left(&mut self, key: *mut lua_State, left: impl FnOnce() -> c_int) {
+        if !self.left.iter().any(|(other, _)| *other == key) {
+            self.left.push((key, left()));
+        }
+    }
+
+    /// Forgets it.
+    fn take_left(&mut self, key: *mut lua_State) -> Option<c_int> {
+        let found = self.left.iter().position(|(other, _)| *other == key)?;
+        Some(self.left.swap_remove(found).1)
+    }
+
     /// Keeps a hook in the place of what was kept of that coroutine; none is kept as nothing.
     fn keep(&mut self, kept: Kept) {
         self.kept.retain(|other| other.state != kept.state);
@@ -123,6 +102,8 @@ pub struct Watch {
     hooks: &'static Hooks,
     hook: lua_Hook,
     room: AtomicPtr<Room>,
+    // Where on its stack the thread that runs Lua was when it said how much room there is.
+    told_at: Cell<usize>,
     held: AtomicBool,
     guarded: UnsafeCell<Guarded>,
     counting: AtomicBool,
@@ -149,6 +130,7 @@ impl Watch {
             hooks,
             hook,
             room: AtomicPtr::new(null_mut()),
+            told_at: Cell::new(0),
             held: AtomicBool::new(false),
             guarded: UnsafeCell::default(),
             counting: AtomicBool::new(false),
@@ -160,9 +142,12 @@ impl Watch {
     }
 
     /// Notes which state runs first, or, with null, that there is none any more.
-    pub(crate) fn set_running(&self, state: *mut lua_State) {
+    ///
+    /// # Safety
+    /// The state is live until then, but for coroutines that Lua frees.
+    pub(crate) unsafe fn set_running(&self, state: *mut lua_State) {
         let room = match &self.hooks.outside {
-            // SAFETY: the state is live; gives the address of a field.
+            // SAFETY: as the caller promises; gives the address of a field.
             Some(outside) if !state.is_null() => unsafe { (outside.room)(state) },
             _ => null_mut(),
         };
@@ -183,13 +168,20 @@ impl Watch {
         }
     }
 
+    /// Whether what Lua was told is true of this place: it was told at one nearby. That is on the same stack, since at
+    /// the end of each there is more than that which is used by nobody who enters.
+    #[inline(always)]
+    pub(crate) fn knows_room_at(&self, here: usize) -> bool {
+        here.wrapping_sub(self.told_at.get()).wrapping_add(NEARBY) < 2 * NEARBY
+    }
+
     /// Tells Lua where the stack of this thread ends: `soft` is where it raises an error, `hard` until where
     /// it may handle that; below `coroutines`, LuaJIT resumes no coroutine.
     ///
     /// # Safety
     /// This thread has the Lua to itself.
-    #[inline(always)]
-    pub(crate) unsafe fn set_room(&self, soft: usize, hard: usize, coroutines: usize) {
+    pub(crate) unsafe fn set_room(&self, at: usize, soft: usize, hard: usize, coroutines: usize) {
+        self.told_at.set(at);
         // SAFETY: null, or a field of the global state, which is there until `set_running` forgets it; no other
         // thread runs Lua.
         if let Some(room) = unsafe { self.room.load(Ordering::Relaxed).as_ref() } {
@@ -239,8 +231,10 @@ impl Watch {
         if of_each { state } else { null_mut() }
     }
 
-    fn is_ours(&self, state: *mut lua_State) -> bool {
-        // SAFETY: reads a field. The state is there: the lock is held, or this thread runs it.
+    /// # Safety
+    /// The state is there: the lock is held, or this thread runs it.
+    unsafe fn is_ours(&self, state: *mut lua_State) -> bool {
+        // SAFETY: as the caller promises; reads a field.
         let found = unsafe { (self.hooks.get)(state) };
         match (found, self.hook) {
             (Some(found), Some(ours)) => core::ptr::fn_addr_eq(found, ours),
@@ -248,13 +242,16 @@ impl Watch {
         }
     }
 
-    /// Keeps the hook of a coroutine, unless it is ours. The lock is held.
-    fn keep(&self, guarded: &mut Guarded, state: *mut lua_State) {
-        if self.is_ours(state) {
-            return;
-        }
-        // SAFETY: reads fields.
+    /// Keeps the hook of a coroutine, unless it is ours.
+    ///
+    /// # Safety
+    /// The state is there.
+    unsafe fn keep(&self, guarded: &mut Guarded, state: *mut lua_State) {
+        // SAFETY: as the caller promises; reads fields.
         let kept = unsafe {
+            if self.is_ours(state) {
+                return;
+            }
             Kept {
                 state: self.key(state),
                 hook: (self.hooks.get)(state),
@@ -275,13 +272,14 @@ impl Watch {
             if state.is_null() {
                 return;
             }
-            if self.counting.load(Ordering::Relaxed) && self.is_ours(state) {
-                // SAFETY: reads a field.
-                guarded.left.get_or_insert_with(|| unsafe { (outside.left)(state) });
-            }
-            self.keep(guarded, state);
             // SAFETY: the lock is held, so the state is there.
-            unsafe { (outside.now)(state, self.hook, 1) };
+            unsafe {
+                if self.counting.load(Ordering::Relaxed) && self.is_ours(state) {
+                    guarded.note_left(self.key(state), || (outside.left)(state));
+                }
+                self.keep(guarded, state);
+                (outside.now)(state, self.hook, 1);
+            }
         });
     }
 
@@ -289,7 +287,7 @@ impl Watch {
     ///
     /// # Safety
     /// `state` is live, and this thread's.
-    pub unsafe fn puts_off(&self, state: *mut lua_State) -> bool {
+    pub(crate) unsafe fn puts_off(&self, state: *mut lua_State) -> bool {
         let running = self.in_hook.load(Ordering::Relaxed);
         let mut grace = self.grace.get();
         let hook = self.hooks_begun.get();
@@ -312,10 +310,11 @@ impl Watch {
     ///
     /// # Safety
     /// `state` is live, and this thread's.
-    pub unsafe fn call_always(&self, state: *mut lua_State) {
+    pub(crate) unsafe fn call_always(&self, state: *mut lua_State) {
         self.hands_on.store(true, Ordering::Relaxed);
         self.locked(|guarded| {
-            self.keep(guarded, state);
+            // SAFETY: as the caller promises; the lock is held.
+            unsafe { self.keep(guarded, state) };
             // One that runs still was given time enough.
             let running = self.in_hook.swap(null_mut(), Ordering::Relaxed);
             let is_to_stop = !running.is_null() && self.key(running) == self.key(state);
@@ -331,7 +330,7 @@ impl Watch {
     ///
     /// # Safety
     /// `state` is live, and this thread's.
-    pub unsafe fn allow_hooks(&self, state: *mut lua_State) {
+    pub(crate) unsafe fn allow_hooks(&self, state: *mut lua_State) {
         if let Some(outside) = &self.hooks.outside {
             // SAFETY: as the caller promises; the lock is held.
             self.locked(|_| unsafe { (outside.allow)(state) });
@@ -361,7 +360,7 @@ impl Watch {
     ///
     /// # Safety
     /// `state` is live, and this thread's.
-    pub unsafe fn put_back(&self, state: *mut lua_State) {
+    pub(crate) unsafe fn put_back(&self, state: *mut lua_State) {
         self.locked(|guarded| {
             let key = self.key(state);
             let found = guarded.kept.iter().position(|kept| kept.state == key);
@@ -381,14 +380,16 @@ impl Watch {
     ///
     /// # Safety
     /// `state` is live, and this thread's.
-    pub unsafe fn count_from(&self, state: *mut lua_State, instructions: c_int) {
+    pub(crate) unsafe fn count_from(&self, state: *mut lua_State, instructions: c_int) {
         self.locked(|guarded| {
-            guarded.left = None;
-            self.keep(guarded, state);
+            guarded.take_left(self.key(state));
             self.counting.store(true, Ordering::Relaxed);
             self.hands_on.store(true, Ordering::Relaxed);
             // SAFETY: as the caller promises; the lock is held.
-            unsafe { (self.hooks.set)(state, self.hook, COUNT, instructions) };
+            unsafe {
+                self.keep(guarded, state);
+                (self.hooks.set)(state, self.hook, COUNT, instructions);
+            }
         });
     }
 
@@ -397,16 +398,18 @@ impl Watch {
     ///
     /// # Safety
     /// `state` is live, and this thread's.
-    pub unsafe fn left(&self, state: *mut lua_State, in_hook: bool) -> c_int {
-        self.locked(|guarded| match (guarded.left.take(), &self.hooks.outside) {
-            (Some(left), _) => left,
-            (None, Some(outside)) if !in_hook && self.is_ours(state) => {
+    pub(crate) unsafe fn left(&self, state: *mut lua_State, in_hook: bool) -> c_int {
+        self.locked(|guarded| {
+            // SAFETY: as the caller promises.
+            let is_ours = || unsafe { self.is_ours(state) };
+            match (guarded.take_left(self.key(state)), &self.hooks.outside) {
+                (Some(left), _) => left,
                 // SAFETY: as the caller promises.
-                unsafe { (outside.left)(state) }
+                (None, Some(outside)) if !in_hook && is_ours() => unsafe { (outside.left)(state) },
+                // An installed Lua does not tell; and with greenlets, others may count meanwhile.
+                (None, _) if !in_hook => c_int::MAX,
+                _ => 0,
             }
-            // An installed Lua does not tell; and with greenlets, others may count meanwhile.
-            (None, _) if !in_hook => c_int::MAX,
-            _ => 0,
         })
     }
 
@@ -414,7 +417,7 @@ impl Watch {
     ///
     /// # Safety
     /// `state` is live, and this thread's.
-    pub unsafe fn end_count(&self, state: *mut lua_State) {
+    pub(crate) unsafe fn end_count(&self, state: *mut lua_State) {
         self.counting.store(false, Ordering::Relaxed);
         self.hands_on.store(false, Ordering::Relaxed);
         // SAFETY: as the caller promises.
@@ -430,7 +433,7 @@ impl Watch {
 /// The watch of the Lua that this thread works on.
 fn of_thread<'a>() -> Option<&'a Watch> {
     // SAFETY: an instance is there at least as long as a thread works on it, and begins with a share of its watch.
-    unsafe { Thread::this().as_ref().instance().cast::<Arc<Watch>>().as_ref() }.map(Arc::as_ref)
+    unsafe { Thread::this().instance().cast::<Arc<Watch>>().as_ref() }.map(Arc::as_ref)
 }
 
 /// Takes the lock for Lua itself; the C functions of `lua-build/c` call this.
@@ -453,17 +456,19 @@ extern "C" fn lupa_unlock() {
 #[unsafe(no_mangle)]
 extern "C" fn lupa_closing() {
     if let Some(watch) = of_thread() {
-        watch.set_running(null_mut());
+        // SAFETY: there is none any more.
+        unsafe { watch.set_running(null_mut()) };
     }
 }
 
 /// A coroutine is about to be freed; the lock is held.
 #[unsafe(no_mangle)]
-extern "C" fn lupa_forget(state: *mut lua_State) {
+unsafe extern "C" fn lupa_forget(state: *mut lua_State) {
     if let Some(watch) = of_thread() {
         // SAFETY: Lua holds the lock, by `lupa_lock`.
         let guarded = unsafe { &mut *watch.guarded.get() };
         guarded.kept.retain(|kept| kept.state != state);
+        guarded.take_left(state);
         let order = (Ordering::Release, Ordering::Relaxed);
         let _ = watch.running.compare_exchange(state, null_mut(), order.0, order.1);
     }
@@ -471,9 +476,15 @@ extern "C" fn lupa_forget(state: *mut lua_State) {
 
 /// A script sets a hook, and Lua holds the lock: 1 if it is kept because ours is set.
 #[unsafe(no_mangle)]
-extern "C" fn lupa_keep(state: *mut lua_State, hook: lua_Hook, mask: c_int, count: c_int) -> c_int {
+unsafe extern "C" fn lupa_keep(
+    state: *mut lua_State,
+    hook: lua_Hook,
+    mask: c_int,
+    count: c_int,
+) -> c_int {
     let Some(watch) = of_thread() else { return 0 };
-    if !watch.is_ours(state) {
+    // SAFETY: the state that sets the hook.
+    if !unsafe { watch.is_ours(state) } {
         return 0;
     }
     // SAFETY: Lua holds the lock, by `lupa_lock`.
@@ -500,26 +511,22 @@ extern "C" fn lupa_watch() -> *const Watch {
 
 /// A coroutine runs after another one, and goes on with its hook if that is ours.
 #[unsafe(no_mangle)]
-extern "C" fn lupa_hand_on(from: *mut lua_State, to: *mut lua_State) {
+unsafe extern "C" fn lupa_hand_on(from: *mut lua_State, to: *mut lua_State) {
     let Some(watch) = of_thread() else { return };
     let hand_on = watch.hooks.outside.as_ref().and_then(|outside| outside.hand_on);
     if let Some(hand_on) = hand_on.filter(|_| from != to && !from.is_null() && !to.is_null()) {
-        watch.locked(|guarded| {
+        // SAFETY: both are live: one has run, the other is about to.
+        watch.locked(|guarded| unsafe {
             if watch.is_ours(from) {
                 watch.keep(guarded, to);
-                // SAFETY: both are live: one has run, the other is about to.
-                unsafe { hand_on(from, to) };
+                hand_on(from, to);
+                if let Some(left) = guarded.take_left(watch.key(from)) {
+                    guarded.note_left(watch.key(to), || left);
+                }
             }
         });
     }
 }
-
-/// What a hook is given in the place of the debug information where it may raise, but run no Lua.
-pub const RUN_NOTHING: *mut c_void = core::ptr::without_provenance_mut(1);
-
-/// What a hook is given when its thread may be about to wait for something outside of Lua. There is no
-/// state then, and it does not raise.
-pub const WAIT: *mut c_void = core::ptr::without_provenance_mut(2);
 
 /// A function of Lua's libraries may be about to wait.
 #[unsafe(no_mangle)]
@@ -541,27 +548,32 @@ pub(crate) extern "C" fn lupa_foreign() {
 
 /// A C function that may take long asks whether it is to stop. The hook may raise.
 #[unsafe(no_mangle)]
-extern "C-unwind" fn lupa_answer(state: *mut lua_State) {
-    call_hook(state, null_mut());
+unsafe extern "C-unwind" fn lupa_answer(state: *mut lua_State) {
+    // SAFETY: as this is called: for the state that runs, or null.
+    unsafe { call_hook(state, null_mut()) };
 }
 
 /// The same, where no Lua may run.
 #[unsafe(no_mangle)]
-extern "C-unwind" fn lupa_stop(state: *mut lua_State) {
-    call_hook(state, RUN_NOTHING);
+unsafe extern "C-unwind" fn lupa_stop(state: *mut lua_State) {
+    // SAFETY: as above.
+    unsafe { call_hook(state, RUN_NOTHING) };
 }
 
 /// Calls the hook if it has been set to be called at once.
-fn call_hook(state: *mut lua_State, given: *mut c_void) {
+///
+/// # Safety
+/// The state runs, in a C function of this thread; or it is null, and another one does.
+unsafe fn call_hook(state: *mut lua_State, given: *mut c_void) {
     let Some(watch) = of_thread() else { return };
     let state = if state.is_null() { watch.running.load(Ordering::Relaxed) } else { state };
-    // A hook that counts instructions does not count here.
-    if state.is_null() || watch.hooks.outside.is_none() || !watch.is_ours(state) {
+    if state.is_null() || watch.hooks.outside.is_none() {
         return;
     }
-    // SAFETY: the state runs, for it is in a C function of this thread; nothing here owns anything.
+    // SAFETY: as the caller promises; nothing here owns anything. A hook that counts instructions does not count here.
     unsafe {
-        if (watch.hooks.count)(state) == 1
+        if watch.is_ours(state)
+            && (watch.hooks.count)(state) == 1
             && let Some(hook) = watch.hook
         {
             hook(state, given);

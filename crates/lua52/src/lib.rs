@@ -48,9 +48,8 @@ lua_api::backend! {
 
     lua_api::later_methods!(bindings);
     lua_api::hooks!(bindings, puc);
-    lua_api::untyped_get_methods!(bindings);
+    lua_api::methods_before_53!(bindings);
     lua_api::middle_methods!(bindings);
-    lua_api::methods_of_52!(bindings);
     lua_api::new_state!(bindings, plain);
 }
 

@@ -28,10 +28,11 @@ use pyo3::types::PyDict;
 use pyo3::{Borrowed, ffi};
 
 use crate::compat;
+use crate::entry::Entry;
 use crate::error::Result;
 use crate::object;
 use crate::quick;
-use crate::runtime::{Entry, Runtime};
+use crate::runtime::Runtime;
 use crate::to_lua::Mode;
 use crate::types;
 

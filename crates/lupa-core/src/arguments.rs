@@ -2,16 +2,16 @@
 //! decorators.
 #![forbid(unsafe_code)]
 
-use lua_api::{LuaBackend, Ref};
+use lua_api::{LuaBackend, Ref, TableEntry};
 use pyo3::exceptions::{PyIndexError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyInt, PyString, PyTuple};
 
+use crate::entry::Entry;
 use crate::error::Result;
 use crate::fallible;
-use crate::runtime::Entry;
 use crate::types::Link;
-use crate::walk::{self, Batch, Walk, Wanted};
+use crate::walk::{self, Walk, Wanted};
 
 /// Arguments on their way from Lua to a Python callable: what `python.args` gives.
 #[pyclass(name = "_PyArguments", module = "lupa", frozen)]
@@ -70,9 +70,11 @@ fn collect<'py, B: LuaBackend>(
 ) -> Result<()> {
     let state = entry.state();
     let base = state.top();
-    let mut batch = Batch::new();
+    let mut room = [TableEntry::EMPTY; walk::MOST];
+    let mut given = 0;
     loop {
-        walk.read(entry, table, batch.len(), walk::MOST, Wanted::Both, &mut batch)?;
+        let mut batch = walk.read(entry, table, given, Wanted::Both, &mut room)?;
+        given = batch.len();
         while let Some((key, value)) = batch.next() {
             let pair =
                 key.object(entry, state).and_then(|key| Ok((key, value.object(entry, state)?)));
@@ -85,7 +87,7 @@ fn collect<'py, B: LuaBackend>(
             }
         }
         state.set_top(base);
-        if batch.len() == 0 {
+        if given == 0 {
             return Ok(());
         }
     }

@@ -5,11 +5,12 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 use crate::alive::Alive;
+use crate::entry::Entry;
 use crate::error::{Error, Origin, Result, from_stack};
 use crate::fallible;
 use crate::from_lua::from_lua;
 use crate::quick;
-use crate::runtime::{Entry, Runtime};
+use crate::runtime::Runtime;
 use crate::to_lua::{Mode, Prepared, Ready, prepare, push};
 
 /// How many arguments need no memory of their own.

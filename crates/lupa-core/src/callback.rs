@@ -17,10 +17,11 @@ use pyo3::prelude::*;
 use crate::alive::Alive;
 use crate::boxes::View;
 use crate::compat;
+use crate::entry::Entry;
 use crate::error::{Error, place};
 use crate::fallible;
 use crate::guard::{panicked, parked, settled, unwinding};
-use crate::runtime::{Entry, Runtime};
+use crate::runtime::Runtime;
 use crate::stop::leave;
 use crate::to_lua::{Prepared, push_protected};
 
@@ -69,53 +70,19 @@ pub(crate) unsafe extern "C-unwind" fn outer<B: LuaBackend, C: Callback<B>>(
     }
 }
 
-/// The same in a function that Lua has called.
+/// The outer layer, in a function that Lua has called.
 #[inline(always)]
 pub(crate) fn run<B: LuaBackend, C: Callback<B>>(raising: Raising<'_, B>) -> i32 {
-    let runtime = runtime_of(&raising);
-    let count = if has_room() {
-        inner::<B, C>(runtime, raising.raw())
+    let Some(runtime) = raising.instance().host::<Runtime<B>>() else { return 0 };
+    let count = if Thread::this().has_room() {
+        inner::<B, C>(runtime, raising.state())
     } else {
-        inner::<B, TooDeep>(runtime, raising.raw())
+        inner::<B, TooDeep>(runtime, raising.state())
     };
     if count >= 0 {
         return count;
     }
     raising.raise()
-}
-
-/// A function that Lua can call without an inner layer: it runs where the thread may be detached from Python, and while
-/// it may raise, its frame owns nothing.
-pub(crate) trait Function<B: LuaBackend>: 'static {
-    /// Says how many values on top of the stack are results.
-    fn call(raising: Raising<'_, B>) -> i32;
-}
-
-unsafe extern "C-unwind" fn function<B: LuaBackend, F: Function<B>>(l: *mut lua_State) -> i32 {
-    // SAFETY: called by Lua. This frame holds plain values only.
-    match unsafe { Raising::<B>::of_thread(l) } {
-        Some(raising) => F::call(raising),
-        None => 0,
-    }
-}
-
-/// Pushes a function without an inner layer.
-pub(crate) fn push_function<B: LuaBackend, F: Function<B>>(raising: Raising<'_, B>) {
-    raising.push_closure(Some(function::<B, F>), 0);
-}
-
-/// The runtime that a C function of Lua works for.
-#[inline(always)]
-pub(crate) fn runtime_of<'r, B: LuaBackend>(raising: &'r Raising<'_, B>) -> &'r Runtime<B> {
-    // SAFETY: the host of every instance is the runtime that has it, and outlives it.
-    unsafe { &*raising.instance().host().cast::<Runtime<B>>() }
-}
-
-/// Whether the system's stack has room for one more step of a recursion.
-#[inline(always)]
-pub(crate) fn has_room() -> bool {
-    // SAFETY: the calling thread's.
-    unsafe { Thread::this().as_ref() }.has_room()
 }
 
 /// What is called instead when the system's stack is nearly used up.
@@ -140,20 +107,18 @@ pub(crate) fn too_deep() -> PyErr {
 /// error value to raise is on top of the stack.
 pub(crate) fn call_inner<B: LuaBackend, C: Callback<B>>(
     runtime: &Runtime<B>,
-    l: *mut lua_State,
+    state: State<B>,
 ) -> i32 {
-    inner::<B, C>(runtime, l)
+    inner::<B, C>(runtime, state)
 }
 
 /// Runs the callback; negative when the error value to raise is on top of the stack.
 #[inline(never)]
-fn inner<B: LuaBackend, C: Callback<B>>(runtime: &Runtime<B>, l: *mut lua_State) -> i32 {
+fn inner<B: LuaBackend, C: Callback<B>>(runtime: &Runtime<B>, state: State<B>) -> i32 {
     let before = runtime.attach_in_callback();
     runtime.change();
-    let caller = runtime.instance.set_current(l);
-    let state = runtime.instance.state();
-    let limits = if runtime.due.any() { runtime.suspend_limits(state) } else { None };
-    let count = {
+    let limits = if runtime.due.any() { runtime.suspend_limits(state) } else { 0 };
+    let count = runtime.instance.with_current(state, || {
         // SAFETY: attached just now, or all along.
         let py = unsafe { Python::assume_attached() };
         let entry = runtime.reenter(py, state);
@@ -166,10 +131,9 @@ fn inner<B: LuaBackend, C: Callback<B>>(runtime: &Runtime<B>, l: *mut lua_State)
         };
         runtime.drop_dead(py);
         count
-    };
-    runtime.instance.set_current(caller);
-    runtime.instance.settle(l);
-    if limits.is_some() || runtime.due.any() {
+    });
+    state.settle();
+    if limits != 0 || runtime.due.any() {
         runtime.resume_limits(state, limits);
     }
     runtime.detach_again(before);
@@ -229,7 +193,8 @@ fn push_text<B: LuaBackend>(state: State<B>, text: &str) {
 
 /// Pushes a callback as a function; with `upvalues`, so many values from the top become its own.
 pub(crate) fn push_callback<B: LuaBackend, C: Callback<B>>(raising: Raising<'_, B>, upvalues: i32) {
-    raising.push_closure(Some(outer::<B, C>), upvalues);
+    // SAFETY: Lua may call it with anything.
+    unsafe { raising.push_closure(Some(outer::<B, C>), upvalues) };
 }
 
 /// Arguments that came from Lua, for a call of Python: owned, behind a place that is free.

@@ -11,9 +11,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
 use crate::encoding::{Encoding, ascii};
+use crate::entry::Entry;
 use crate::error::{Error, Result};
 use crate::fallible;
-use crate::runtime::Entry;
 use crate::strings::Places;
 
 /// A chunk of code as Lua takes it.

@@ -450,3 +450,9 @@ pub(crate) fn exact_str<'py>(text: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Py
     // SAFETY: attached; a live object. Anything but a `str` is a `TypeError`.
     unsafe { Bound::from_owned_ptr_or_err(text.py(), ffi::PyUnicode_FromObject(text.as_ptr())) }
 }
+
+/// The number of the interpreter that the thread is attached to.
+pub(crate) fn interpreter(_: Python<'_>) -> i64 {
+    // SAFETY: attached.
+    unsafe { ffi::PyInterpreterState_GetID(ffi::PyInterpreterState_Get()) }
+}

@@ -10,11 +10,12 @@ use pyo3::types::PyTuple;
 
 use crate::alive::Alive;
 use crate::call::{self, Arguments, push_all};
+use crate::entry::Entry;
 use crate::error::{Error, Origin, Result, classes, from_stack, raised};
 use crate::fallible;
 use crate::guard::{guard_next, guard_status};
 use crate::object::{self, LuaObject};
-use crate::runtime::{Entry, Runtime};
+use crate::runtime::Runtime;
 use crate::to_lua::Ready;
 use crate::types::{self, slot};
 
@@ -344,12 +345,8 @@ fn transfer_quick<B: LuaBackend>(
         state.move_to(thread, arguments.len() as c_int);
     }
     entry.detach();
-    entry.instance.settle(state.raw());
-    // SAFETY: the coroutine can be resumed, has its arguments on top, and is not current.
-    let (status, results) =
-        unsafe { B::resume(thread.raw(), state.raw(), arguments.len() as c_int) };
+    let (status, results) = thread.resume(state, arguments.len() as c_int);
     entry.attach();
-    let results = if status == OK || status == YIELD { results } else { 1 };
     if results > FEW {
         // The room belongs to the frame that asks for it, so the values move within that frame.
         let moved = state.protect_values(|raising| {
@@ -387,11 +384,9 @@ fn transfer<B: LuaBackend>(
         }
         raising.move_to(thread, count);
         runtime.detach();
-        // SAFETY: the coroutine can be resumed, has its arguments on top, and is not current.
-        let (status, results) = unsafe { B::resume(thread.raw(), raising.raw(), count) };
+        let (status, results) = thread.resume(raising.state(), count);
         runtime.attach();
         status_out.set(status);
-        let results = if status == OK || status == YIELD { results } else { 1 };
         raising.reserve(results.saturating_add(MIN_ROOM));
         thread.move_to(raising.state(), results);
         results

@@ -20,8 +20,9 @@ use pyo3::types::PyDict;
 use crate::alive::{Alive, Items, Pairs};
 use crate::boxes::View;
 use crate::compat;
+use crate::entry::Entry;
 use crate::fallible;
-use crate::runtime::{Entry, Runtime};
+use crate::runtime::Runtime;
 use crate::to_lua::{Mode, Prepared, prepare_plain, push};
 use crate::types::Link;
 

@@ -1,10 +1,10 @@
 //! Encodings: the fast way for UTF-8, Python's codecs for the rest.
+#![forbid(unsafe_code)]
 
 use std::borrow::Cow;
 use std::ffi::{CStr, CString};
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
-use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyString};
 
@@ -46,23 +46,15 @@ impl Encoding {
     /// Decodes the bytes of a Lua string: to `str`, or to `bytes` without an encoding.
     #[inline]
     pub(crate) fn decode<'py>(&self, py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
-        let start = bytes.as_ptr().cast();
-        let len = bytes.len() as ffi::Py_ssize_t;
         if matches!(self, Encoding::Utf8)
             && let Some(text) = compat::ascii_string(py, bytes)
         {
             return text;
         }
-        // SAFETY: attached; pointer and length are of one slice.
-        unsafe {
-            let object = match self {
-                Encoding::Bytes => ffi::PyBytes_FromStringAndSize(start, len),
-                Encoding::Utf8 => ffi::PyUnicode_DecodeUTF8(start, len, std::ptr::null()),
-                Encoding::Codec(name) => {
-                    ffi::PyUnicode_Decode(start, len, name.as_ptr(), std::ptr::null())
-                }
-            };
-            Bound::from_owned_ptr_or_err(py, object)
+        match self {
+            Encoding::Bytes => fallible::bytes(py, bytes).map(Bound::into_any),
+            Encoding::Utf8 => fallible::decode(py, bytes, None),
+            Encoding::Codec(name) => fallible::decode(py, bytes, Some(name)),
         }
     }
 
@@ -83,17 +75,7 @@ impl Encoding {
 
     /// Encodes a `str`. Without an encoding this is UTF-8: for names and source code.
     pub(crate) fn encode<'py>(&self, text: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyBytes>> {
-        let py = text.py();
-        // SAFETY: attached; a live `str`; gives `bytes` or null.
-        unsafe {
-            let object = ffi::PyUnicode_AsEncodedString(
-                text.as_ptr(),
-                self.codec().as_ptr(),
-                std::ptr::null(),
-            );
-            Bound::from_owned_ptr_or_err(py, object)
-                .and_then(|bytes| bytes.cast_into().map_err(Into::into))
-        }
+        fallible::encode(text, self.codec())
     }
 
     /// Source code or a chunk's name: `str` is encoded, bytes are taken as they are.

@@ -1,5 +1,7 @@
 //! [`Engine`]: what `LuaRuntime`, which is one concrete class, asks of the backend, which is a type.
+#![forbid(unsafe_code)]
 
+use std::any::TypeId;
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -22,7 +24,7 @@ use crate::owner::RuntimeObject;
 use crate::runtime::{Options, Runtime};
 use crate::sandbox::Sandbox;
 use crate::scope::Scope;
-use crate::stop::{due, hook};
+use crate::stop::{StopHook, due};
 use crate::{object, os_exit, python_lib, sandbox, setup, table_from};
 
 /// What a new runtime is made with, besides [`Options`].
@@ -107,7 +109,10 @@ pub(crate) trait Engine: Send + Sync {
     fn source_encoding<'a>(&self, state: &'a Bound<'_, PyAny>) -> &'a crate::encoding::Encoding;
     /// What is exposed, if the runtime is a sandbox.
     fn sandbox<'a>(&self, state: &'a Bound<'_, PyAny>) -> Option<&'a Sandbox>;
-    fn type_name(&self, wrapper: &Bound<'_, PyAny>) -> PyResult<&'static str>;
+    /// The name of the Lua type of a wrapper; `None` for other objects.
+    fn type_name(&self, wrapper: &Bound<'_, PyAny>) -> PyResult<Option<&'static str>>;
+    /// What tells backends apart.
+    fn backend(&self) -> TypeId;
     fn version(&self) -> (u8, u8);
     /// A string of Lua, so bytes where strings are not decoded.
     fn implementation<'py>(&self, state: &Bound<'py, PyAny>) -> Result<Bound<'py, PyAny>>;
@@ -131,17 +136,24 @@ pub(crate) fn get() -> &'static dyn Engine {
 /// Chooses the engine, once, when the module is initialised.
 pub(crate) fn init<B: LuaBackend>() {
     ENGINE.get_or_init(|| Box::leak(Box::new(EngineOf::<B>(PhantomData))));
+    assert!(is_of::<B>(), "a module has one backend");
+}
+
+/// Whether the objects of this module are of this backend.
+pub(crate) fn is_of<B: LuaBackend>() -> bool {
+    get().backend() == TypeId::of::<B>()
 }
 
 struct EngineOf<B>(PhantomData<fn() -> B>);
 
 /// The runtime behind a state object.
-///
-/// It may be used for as long as Python is attached: the `LuaRuntime` whose method runs, which the
-/// caller holds, keeps the object alive.
-fn handle<'py, B: LuaBackend>(state: &Bound<'py, PyAny>) -> &'py Runtime<B> {
-    // SAFETY: `LuaRuntime` keeps what `create` of this very engine gave.
-    unsafe { RuntimeObject::runtime(state.as_ptr()) }
+fn handle<'a, B: LuaBackend>(state: &'a Bound<'_, PyAny>) -> &'a Runtime<B> {
+    RuntimeObject::of(state).expect("`LuaRuntime` keeps what `create` has given")
+}
+
+/// An object that outlives the runtime's use.
+fn keep<'py>(state: &Bound<'py, PyAny>, object: Bound<'_, PyAny>) -> Bound<'py, PyAny> {
+    object.unbind().into_bound(state.py())
 }
 
 impl<B: LuaBackend> Engine for EngineOf<B> {
@@ -151,7 +163,7 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
         options: Options,
         creation: Creation<'py>,
     ) -> Result<Bound<'py, PyAny>> {
-        let instance = Instance::<B>::open(creation.seed, creation.count_memory, Some(hook::<B>))
+        let instance = Instance::<B>::open::<StopHook>(creation.seed, creation.count_memory)
             .map_err(|error| failed(error.to_string()))?;
         let object = RuntimeObject::create(py, Box::new(Runtime::new(instance, options)))?;
         let runtime = handle::<B>(&object);
@@ -182,7 +194,7 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
         let runtime = handle::<B>(state);
         let mut entry = runtime.enter_for(state.py(), timeout)?;
         if let Some(timeout) = timeout {
-            entry.limit(timeout);
+            entry.limit(timeout)?;
         }
         let stack = entry.state();
         let base = stack.top();
@@ -203,7 +215,8 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
         let mut objects = fallible::with_room(args.len())?;
         objects.extend(args.iter());
         if call::push_quick(&entry, stack, objects.iter().map(Alive::of)) {
-            return call::end(&entry, stack, base, objects.len());
+            let result = call::end(&entry, stack, base, objects.len());
+            return result.map(|object| keep(state, object));
         }
         stack.set_top(base + 2);
         let function = match entry.instance.take_ref(stack) {
@@ -218,7 +231,7 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
         let result = Arguments::prepare(&entry, &objects)
             .and_then(|arguments| call::call(&entry, function, &arguments));
         runtime.drop_ref(function);
-        result
+        result.map(|object| keep(state, object))
     }
 
     fn compile<'py>(
@@ -237,7 +250,7 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
         }
         let function = from_lua(entry.runtime(), entry.py, stack, -1);
         stack.pop(1);
-        function
+        function.map(|object| keep(state, object))
     }
 
     fn require<'py>(
@@ -262,7 +275,7 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
             call::detached_call(runtime, raising, count);
             raising.top() - 1
         })?;
-        if defined.get() { Ok(result) } else { Err(failed("require is not defined")) }
+        if defined.get() { Ok(keep(state, result)) } else { Err(failed("require is not defined")) }
     }
 
     fn globals<'py>(&self, state: &Bound<'py, PyAny>) -> Result<Bound<'py, PyAny>> {
@@ -272,7 +285,7 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
         stack.push_globals();
         let table = from_lua(entry.runtime(), entry.py, stack, -1);
         stack.pop(1);
-        table
+        table.map(|object| keep(state, object))
     }
 
     fn table_from<'py>(
@@ -283,7 +296,7 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
     ) -> Result<Bound<'py, PyAny>> {
         let runtime = handle::<B>(state);
         let entry = runtime.enter(state.py())?;
-        table_from::table_from(&entry, sources, recursive)
+        table_from::table_from(&entry, sources, recursive).map(|table| keep(state, table))
     }
 
     fn gc(&self, state: &Bound<'_, PyAny>, command: Gc) -> Result<()> {
@@ -421,18 +434,15 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
     }
 
     fn source_encoding<'a>(&self, state: &'a Bound<'_, PyAny>) -> &'a crate::encoding::Encoding {
-        // SAFETY: as in `handle`; borrowed for as long as the object.
-        &unsafe { RuntimeObject::<B>::runtime(state.as_ptr()) }.options.source_encoding
+        &handle::<B>(state).options.source_encoding
     }
 
     fn sandbox<'a>(&self, state: &'a Bound<'_, PyAny>) -> Option<&'a Sandbox> {
-        // SAFETY: as above.
-        unsafe { RuntimeObject::<B>::runtime(state.as_ptr()) }.options.sandbox.as_ref()
+        handle::<B>(state).options.sandbox.as_ref()
     }
 
-    fn type_name(&self, wrapper: &Bound<'_, PyAny>) -> PyResult<&'static str> {
-        // SAFETY: the caller has checked that it is a wrapper of this module.
-        let (runtime, reference) = unsafe { object::parts::<B>(wrapper.as_ptr()) };
+    fn type_name(&self, wrapper: &Bound<'_, PyAny>) -> PyResult<Option<&'static str>> {
+        let Some((runtime, reference)) = object::of::<B>(wrapper) else { return Ok(None) };
         let entry = runtime.enter(wrapper.py())?;
         let stack = entry.state();
         stack.push_ref(reference);
@@ -441,7 +451,11 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
             _ => stack.type_name(-1),
         };
         stack.pop(1);
-        Ok(name)
+        Ok(Some(name))
+    }
+
+    fn backend(&self) -> TypeId {
+        TypeId::of::<B>()
     }
 
     fn version(&self) -> (u8, u8) {

@@ -1,4 +1,5 @@
 //! Errors: one enum inside, Python exceptions at the edge; and what an error of Lua becomes.
+#![forbid(unsafe_code)]
 
 use lua_api::{ERRMEM, ERRSYNTAX, Gc, LuaBackend, Raised, State, Thread, value};
 use pyo3::exceptions::{
@@ -7,13 +8,12 @@ use pyo3::exceptions::{
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
-use pyo3::{PyTypeInfo, ffi};
 
 use crate::attribute::Attributes as _;
 use crate::callback::too_deep;
+use crate::entry::Entry;
 use crate::fallible;
 use crate::from_lua::from_lua;
-use crate::runtime::Entry;
 
 /// What can go wrong between Python and Lua.
 #[derive(Debug)]
@@ -85,20 +85,21 @@ impl From<Error> for PyErr {
 
 /// Declares a class of this module for [`fallible::error`], which is there from the beginning on.
 macro_rules! class {
-    ($name:ident, $field:ident) => {
-        pub(crate) struct $name;
+    ($name:ident, $class:ident, $field:ident) => {
+        pub(crate) struct $class;
 
-        // SAFETY: a class, which the module keeps for ever.
-        unsafe impl PyTypeInfo for $name {
-            fn type_object_raw(py: Python<'_>) -> *mut ffi::PyTypeObject {
-                classes(py).$field.as_ptr().cast()
+        impl fallible::Class for $class {
+            fn class(py: Python<'_>) -> &'static Py<PyType> {
+                &classes(py).$field
             }
         }
+
+        pub(crate) type $name = fallible::Made<$class>;
     };
 }
 
-class!(LuaError, error);
-class!(LuaMemoryError, memory);
+class!(LuaError, ErrorClass, error);
+class!(LuaMemoryError, MemoryClass, memory);
 
 /// The exception classes of this module.
 pub(crate) struct Classes {
@@ -128,21 +129,9 @@ pub(crate) fn is_stop(py: Python<'_>, error: &PyErr) -> bool {
 pub(crate) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     let name = module.name()?;
-    let make = |class: &str, doc: &std::ffi::CStr, base: &Bound<'_, PyAny>| -> PyResult<_> {
+    let make = |class: &str, doc: &std::ffi::CStr, base: &Bound<'_, PyAny>| {
         let full = std::ffi::CString::new(format!("{name}.{class}"))?;
-        // SAFETY: attached; the strings are zero-terminated, the base is a class or a tuple.
-        let made = unsafe {
-            Bound::from_owned_ptr_or_err(
-                py,
-                ffi::PyErr_NewExceptionWithDoc(
-                    full.as_ptr(),
-                    doc.as_ptr(),
-                    base.as_ptr(),
-                    std::ptr::null_mut(),
-                ),
-            )?
-        };
-        Ok(made.cast_into::<PyType>()?)
+        fallible::exception_class(py, &full, doc, base)
     };
     if CLASSES.get(py).is_none() {
         let base = py.get_type::<PyException>();
@@ -220,14 +209,12 @@ pub(crate) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
 
 /// Where a function of the call stack is, as Lua says it before a message; empty for C functions.
 pub(crate) fn place<B: LuaBackend>(state: State<B>, level: i32) -> String {
-    match state.frame(level) {
+    state.with_frame(level, |frame| match frame {
         Some(frame) if frame.line > 0 => {
-            // SAFETY: `lua_getinfo` has filled it, zero-terminated.
-            let source = unsafe { std::ffi::CStr::from_ptr(frame.source.as_ptr()) };
-            format!("{}:{}: ", source.to_string_lossy(), frame.line)
+            format!("{}:{}: ", String::from_utf8_lossy(frame.source()), frame.line)
         }
         _ => String::new(),
-    }
+    })
 }
 
 /// What an error was raised by: this decides on the class and on the words before the message.
@@ -270,8 +257,7 @@ pub(crate) fn from_stack<B: LuaBackend>(
     if matches!(origin, Origin::Load | Origin::Compile)
         && status != ERRSYNTAX
         && state.with_bytes(-1, |text| text.is_some_and(|text| text.ends_with(b"stack overflow")))
-        // SAFETY: the calling thread's.
-        && !unsafe { Thread::this().as_ref() }.has_room_to_compile()
+        && !Thread::this().has_room_to_compile()
     {
         state.pop(1);
         return too_deep();

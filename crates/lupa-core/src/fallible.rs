@@ -6,10 +6,11 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::borrow::Cow;
 use std::cell::UnsafeCell;
+use std::marker::PhantomData;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use pyo3::exceptions::PyMemoryError;
+use pyo3::exceptions::{PyMemoryError, PyStopIteration, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple, PyType};
 use pyo3::{PyErrArguments, PyTypeInfo, ffi};
@@ -48,6 +49,37 @@ pub(crate) fn latin1<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, 
     unsafe {
         let start = bytes.as_ptr().cast();
         made(py, ffi::PyUnicode_DecodeLatin1(start, size(bytes.len()), std::ptr::null()))
+    }
+}
+
+/// What a codec makes of bytes; without one, a `str` of UTF-8.
+#[inline]
+pub(crate) fn decode<'py>(
+    py: Python<'py>,
+    bytes: &[u8],
+    codec: Option<&std::ffi::CStr>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let (start, len) = (bytes.as_ptr().cast(), size(bytes.len()));
+    // SAFETY: attached; pointer and length are of one slice; zero-terminated.
+    unsafe {
+        let object = match codec {
+            None => ffi::PyUnicode_DecodeUTF8(start, len, std::ptr::null()),
+            Some(codec) => ffi::PyUnicode_Decode(start, len, codec.as_ptr(), std::ptr::null()),
+        };
+        made(py, object)
+    }
+}
+
+/// What a codec makes of a `str`.
+pub(crate) fn encode<'py>(
+    text: &Bound<'py, PyString>,
+    codec: &std::ffi::CStr,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let errors = std::ptr::null();
+    // SAFETY: attached; a live `str`; zero-terminated. Python refuses codecs that give no `bytes`.
+    unsafe {
+        let object = ffi::PyUnicode_AsEncodedString(text.as_ptr(), codec.as_ptr(), errors);
+        made(text.py(), object)
     }
 }
 
@@ -174,6 +206,38 @@ pub(crate) fn error_of(class: Bound<'_, PyType>, text: impl Into<Cow<'static, st
     PyErr::from_type(class, Text(text.into()))
 }
 
+/// An exception class that a module makes, and has from the beginning on.
+pub(crate) trait Class: 'static {
+    /// The class.
+    fn class(py: Python<'_>) -> &'static Py<PyType>;
+}
+
+/// A class for [`error`].
+pub(crate) struct Made<C>(PhantomData<C>);
+
+// SAFETY: a class, which is kept for ever. Nothing is said of its instances.
+unsafe impl<C: Class> PyTypeInfo for Made<C> {
+    fn type_object_raw(py: Python<'_>) -> *mut ffi::PyTypeObject {
+        C::class(py).as_ptr().cast()
+    }
+}
+
+/// A new exception class; `base` is a class, or a tuple of classes.
+pub(crate) fn exception_class<'py>(
+    py: Python<'py>,
+    name: &std::ffi::CStr,
+    doc: &std::ffi::CStr,
+    base: &Bound<'_, PyAny>,
+) -> PyResult<Bound<'py, PyType>> {
+    let (name, doc) = (name.as_ptr(), doc.as_ptr());
+    // SAFETY: attached; zero-terminated; a live object. Python refuses what is no class.
+    let class = unsafe {
+        let class = ffi::PyErr_NewExceptionWithDoc(name, doc, base.as_ptr(), null_mut());
+        Bound::from_owned_ptr_or_err(py, class)?
+    };
+    Ok(class.cast_into::<PyType>()?)
+}
+
 /// `MemoryError`, for which Python needs no memory.
 #[cold]
 pub(crate) fn no_memory() -> PyErr {
@@ -224,6 +288,29 @@ pub(crate) fn one_deeper<R>(
     }
     let _level = Level(py);
     work()
+}
+
+/// The next item of an iterator; `None` at its end.
+///
+/// # Errors
+/// `TypeError` for what is no iterator, and what it raises.
+pub(crate) fn next<'py>(iterator: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let py = iterator.py();
+    // SAFETY: attached; `PyIter_Next` needs an iterator, so that is checked first.
+    let item = unsafe {
+        if ffi::PyIter_Check(iterator.as_ptr()) == 0 {
+            let kind = iterator.get_type().name()?;
+            return Err(error::<PyTypeError>(format!("'{kind}' object is not an iterator")));
+        }
+        Bound::from_owned_ptr_or_opt(py, ffi::PyIter_Next(iterator.as_ptr()))
+    };
+    if item.is_none()
+        && let Some(error) = PyErr::take(py)
+        && !error.is_instance_of::<PyStopIteration>(py)
+    {
+        return Err(error);
+    }
+    Ok(item)
 }
 
 /// How many bytes one place of the reserve has.
@@ -330,6 +417,60 @@ unsafe impl GlobalAlloc for Reserve {
 
 #[global_allocator]
 static RESERVE: Reserve = Reserve::new();
+
+/// The dict of all modules that have been imported.
+pub(crate) fn modules(py: Python<'_>) -> Bound<'_, PyAny> {
+    // SAFETY: attached; gives a borrowed reference, and there is such a dict as long as Python runs.
+    unsafe { Bound::from_borrowed_ptr(py, ffi::PyImport_GetModuleDict()) }
+}
+
+/// The `int` that an object is, by `__index__`.
+pub(crate) fn index<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    // SAFETY: attached; a live object.
+    unsafe { made(object.py(), ffi::PyNumber_Index(object.as_ptr())) }
+}
+
+/// Whether an object has the buffer protocol.
+pub(crate) fn has_buffer(object: &Bound<'_, PyAny>) -> bool {
+    // SAFETY: attached; a live object.
+    unsafe { ffi::PyObject_CheckBuffer(object.as_ptr()) != 0 }
+}
+
+/// A block of memory from the system, of zeros at first.
+pub(crate) struct Zeros {
+    start: *mut u8,
+    layout: Layout,
+}
+
+impl Zeros {
+    /// What a block is aligned to, for the sake of vector instructions.
+    const ALIGNMENT: usize = 64;
+
+    /// A block of so many bytes; `None` if there is no memory for it.
+    pub(crate) fn new(bytes: usize) -> Option<Self> {
+        let layout = Layout::from_size_align(bytes.max(1), Self::ALIGNMENT).ok()?;
+        // SAFETY: the size is not 0.
+        let start = unsafe { std::alloc::alloc_zeroed(layout) };
+        (!start.is_null()).then_some(Zeros { start, layout })
+    }
+
+    /// Where it begins.
+    pub(crate) fn start(&self) -> *mut u8 {
+        self.start
+    }
+
+    /// How much it is.
+    pub(crate) fn size(&self) -> usize {
+        self.layout.size()
+    }
+}
+
+impl Drop for Zeros {
+    fn drop(&mut self) {
+        // SAFETY: allocated with this layout, and not freed before.
+        unsafe { std::alloc::dealloc(self.start, self.layout) };
+    }
+}
 
 #[cfg(test)]
 mod tests {

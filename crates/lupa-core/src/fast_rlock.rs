@@ -1,4 +1,5 @@
 //! `FastRLock`: the lock of the runtimes as a Python class, which lupa has always had on offer.
+#![forbid(unsafe_code)]
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -25,9 +26,6 @@ use crate::lock::Lock;
 pub(crate) struct FastRLock {
     lock: Lock,
 }
-
-// SAFETY: `Lock` may be moved between threads; only its owner touches its count.
-unsafe impl Send for FastRLock {}
 
 #[pymethods]
 impl FastRLock {

@@ -69,11 +69,10 @@ pub(crate) unsafe fn new_coroutine<'py, B: LuaBackend>(
         return Err(type_error("Lua object is not a function"));
     }
     let made = state.protect_values(|raising| {
-        let raw = raising.new_thread();
-        raising.push_ref(function);
-        // SAFETY: a new coroutine of this instance, with room for a value.
-        let thread = unsafe { raising.with_raw(raw) };
-        raising.move_to(thread, 1);
+        raising.with_new_coroutine(|thread| {
+            raising.push_ref(function);
+            raising.move_to(thread, 1);
+        });
         1
     });
     let result = match made {

@@ -3,19 +3,19 @@
 use std::ffi::{CStr, c_int, c_void};
 use std::ptr::null_mut;
 
-use lua_api::{LuaBackend, Ref, State};
+use lua_api::{LuaBackend, Ref, State, TableEntry};
 use pyo3::exceptions::PyValueError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
 use crate::compat;
+use crate::entry::Entry;
 use crate::error::{Error, Result};
 use crate::fallible;
 use crate::guard::{guard, guard_next};
 use crate::object;
-use crate::runtime::Entry;
 use crate::types::{self, slot};
-use crate::walk::{self, At, Batch, Walk, Wanted};
+use crate::walk::{self, At, Walk, Wanted};
 
 pub(crate) const DOC: &CStr = c"An iterator over the keys, values or items of a Lua table.";
 
@@ -50,6 +50,9 @@ struct Progress {
 
 /// How many entries are read at first.
 const FIRST_SIZE: usize = 4;
+
+/// How many are few.
+const FEW: usize = 2 * FIRST_SIZE;
 
 impl Progress {
     /// The next entry that was read ahead, if it counts: the result, or a key and its value.
@@ -307,8 +310,16 @@ fn read<B: LuaBackend>(
 ) -> Result<Ahead> {
     let state = entry.state();
     let base = state.top();
-    let mut batch = Batch::new();
-    walk.read(entry, table, given, size, yields, &mut batch)?;
+    // Most tables are small: then not all of the room is filled with zeros.
+    let (mut few, mut many);
+    let room: &mut [TableEntry] = if size <= FEW {
+        few = [TableEntry::EMPTY; FEW];
+        &mut few[..size]
+    } else {
+        many = [TableEntry::EMPTY; walk::MOST];
+        &mut many[..size]
+    };
+    let mut batch = walk.read(entry, table, given, yields, room)?;
     let count = batch.len();
     let epoch = entry.epoch();
     let mut results = Vec::new();

@@ -6,8 +6,8 @@ use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyInt};
 
+use crate::entry::Entry;
 use crate::error::{Result, type_error};
-use crate::runtime::Entry;
 use crate::{call, fallible};
 
 /// The length of a value, as the `#` operator of this Lua has it; 0 where that is an error.

@@ -24,6 +24,7 @@ mod coroutine;
 mod cursor;
 mod encoding;
 mod engine;
+mod entry;
 mod error;
 mod fallible;
 mod fast_rlock;
@@ -68,7 +69,6 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use lua_api::LuaBackend;
 use pyo3::exceptions::PyImportError;
-use pyo3::ffi;
 use pyo3::prelude::*;
 
 use crate::attribute::Attributes as _;
@@ -109,7 +109,7 @@ const ALL: [&str; 25] = [
 /// where an installed Lua is not the one that this was built for.
 pub fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
-    only_one_interpreter(B::NAME)?;
+    only_one_interpreter(py, B::NAME)?;
     lua_api::check_installed::<B>().map_err(fallible::error::<PyImportError>)?;
     let package_name = format!("lupa.{}", B::NAME);
     module.set_attribute(c"__name__", fallible::string(py, &package_name)?)?;
@@ -187,10 +187,9 @@ fn _promote() -> bool {
 }
 
 /// Refuses a second interpreter, which some Pythons would let in.
-fn only_one_interpreter(name: &str) -> PyResult<()> {
+fn only_one_interpreter(py: Python<'_>, name: &str) -> PyResult<()> {
     static FIRST: AtomicI64 = AtomicI64::new(-1);
-    // SAFETY: attached.
-    let id = unsafe { ffi::PyInterpreterState_GetID(ffi::PyInterpreterState_Get()) };
+    let id = compat::interpreter(py);
     match FIRST.compare_exchange(-1, id, Ordering::SeqCst, Ordering::SeqCst) {
         Ok(_) => Ok(()),
         Err(first) if first == id => Ok(()),

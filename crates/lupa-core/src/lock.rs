@@ -68,7 +68,7 @@ const PATIENCE: Duration = Duration::from_millis(50);
 /// A number that no other living thread has; never 0, [`HANDED_ON`] or [`LOST`].
 #[inline(always)]
 pub(crate) fn this_thread() -> usize {
-    Thread::this().as_ptr() as usize
+    Thread::this().id()
 }
 
 impl Lock {

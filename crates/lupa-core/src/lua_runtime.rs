@@ -455,6 +455,9 @@ impl LuaRuntime {
     /// Lua code cannot catch the first two and go on. Time that Python functions take, which Lua calls,
     /// counts, but they are not stopped. Blocks can be nested, and then all their limits hold.
     ///
+    /// They hold for the thread, task or greenlet that is in the block, and for tasks that were started inside, which
+    /// share them; for a new thread only if it runs in a copy of the context (``contextvars.copy_context``).
+    ///
     /// >>> lua = LuaRuntime()
     /// >>> try:
     /// ...     with lua.limits(seconds=0.05):

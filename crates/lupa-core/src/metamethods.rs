@@ -3,22 +3,23 @@
 
 use std::mem::MaybeUninit;
 
-use lua_api::{LuaBackend, Raising, State};
+use lua_api::{Function, LuaBackend, Raising, State};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple};
 
 use crate::alive::Alive;
 use crate::arguments::PyArguments;
 use crate::boxes::View;
-use crate::callback::{Callback, Failure, Function, Outcome, Received, runtime_of};
+use crate::callback::{Callback, Failure, Outcome, Received};
 use crate::compat;
 use crate::encoding::Encoding;
+use crate::entry::Entry;
 use crate::error::Error;
 use crate::fallible;
 use crate::from_lua::{Unboxed, from_lua, looks_like_box, unbox_function};
 use crate::quick;
 use crate::restrict::exact_name;
-use crate::runtime::{Entry, Runtime};
+use crate::runtime::Runtime;
 use crate::to_lua::{
     Mode, Prepared, Ready, prepare, prepare_plain, push, push_method, push_plain, push_protected,
 };
@@ -325,7 +326,7 @@ pub(crate) struct Collect;
 
 impl<B: LuaBackend> Function<B> for Collect {
     fn call(raising: Raising<'_, B>) -> i32 {
-        let runtime = runtime_of(&raising);
+        let Some(runtime) = raising.instance().host::<Runtime<B>>() else { return 0 };
         if looks_like_box(runtime, raising.state(), 1) {
             let weight = runtime.boxes.give_up(raising.state(), 1);
             if weight != 0 {

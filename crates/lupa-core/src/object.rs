@@ -14,13 +14,15 @@ use pyo3::types::PyString;
 
 use crate::alive::Alive;
 use crate::call::{self, Arguments};
+use crate::engine;
+use crate::entry::Entry;
 use crate::error::{Error, Result, type_error};
 use crate::fallible;
 use crate::guard::{guard, guard_int};
 use crate::length;
 use crate::owner::RuntimeObject;
 use crate::quick;
-use crate::runtime::{Entry, Runtime};
+use crate::runtime::Runtime;
 use crate::to_lua::{Mode, Prepared, Ready, prepare, push_plain};
 use crate::types::{self, slot};
 
@@ -121,6 +123,15 @@ pub(crate) unsafe fn parts<'a, B: LuaBackend>(object: *mut ffi::PyObject) -> (&'
     unsafe {
         let wrapper = object.cast::<LuaObject>();
         (RuntimeObject::<B>::runtime((*wrapper).owner), (*wrapper).reference)
+    }
+}
+
+/// The same, of an object that may be anything: `None` for others, and for those of another backend.
+pub(crate) fn of<'a, B: LuaBackend>(object: &'a Bound<'_, PyAny>) -> Option<(&'a Runtime<B>, Ref)> {
+    // SAFETY: alive for that time, and checked.
+    unsafe {
+        let right = is_lua_object(object.as_ptr()) && engine::is_of::<B>();
+        right.then(|| parts(object.as_ptr()))
     }
 }
 

@@ -6,10 +6,10 @@ use pyo3::exceptions::PySystemExit;
 use pyo3::prelude::*;
 
 use crate::callback::{Callback, Failure, Outcome, push_callback};
+use crate::entry::Entry;
 use crate::error::Result;
 use crate::from_lua::from_lua;
 use crate::guard::settled;
-use crate::runtime::Entry;
 use crate::setup::step;
 use crate::stop::leave;
 

@@ -8,6 +8,7 @@ use lua_api::LuaBackend;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
+use crate::engine;
 use crate::runtime::Runtime;
 use crate::sandbox::Sandbox;
 use crate::types;
@@ -29,8 +30,10 @@ impl<B: LuaBackend> RuntimeObject<B> {
             let object = ffi::PyType_GenericAlloc(types::get().runtime, 0);
             let object = Bound::from_owned_ptr_or_err(py, object)?;
             runtime.owner.set(object.as_ptr());
-            runtime.instance.set_host((&raw const *runtime).cast());
-            (*object.as_ptr().cast::<Self>()).runtime = Box::into_raw(runtime);
+            let runtime = Box::into_raw(runtime);
+            // It has the instance, and stays where it is.
+            (*runtime).instance.set_host(&*runtime);
+            (*object.as_ptr().cast::<Self>()).runtime = runtime;
             Ok(object)
         }
     }
@@ -43,6 +46,15 @@ impl<B: LuaBackend> RuntimeObject<B> {
     pub(crate) unsafe fn runtime<'a>(object: *mut ffi::PyObject) -> &'a Runtime<B> {
         // SAFETY: set when the object was created, and until it is freed.
         unsafe { &*(*object.cast::<Self>()).runtime }
+    }
+
+    /// The runtime of an object, which keeps it; `None` if it is none of this module, or there is another backend.
+    pub(crate) fn of<'a>(object: &'a Bound<'_, PyAny>) -> Option<&'a Runtime<B>> {
+        // SAFETY: alive for that time; the type is checked, and the objects of it are of the one backend there is.
+        unsafe {
+            let right = ffi::Py_TYPE(object.as_ptr()) == types::get().runtime;
+            (right && engine::is_of::<B>()).then(|| Self::runtime(object.as_ptr()))
+        }
     }
 
     /// The slots of the type.

@@ -8,15 +8,14 @@
 
 use std::cell::Cell;
 
-use lua_api::{LuaBackend, Raising};
+use lua_api::{LuaBackend, Raising, Thread};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::alive::{Alive, Held, Items, Kind, Pairs};
-use crate::callback::has_room;
 use crate::encoding::Encoding;
+use crate::entry::Entry;
 use crate::quick;
-use crate::runtime::Entry;
 use crate::to_lua::Mode;
 
 /// How deep containers may be nested; what is deeper goes the long way, which counts in Python.
@@ -174,7 +173,10 @@ impl<'py, B: LuaBackend> Plain<'_, 'py, B> {
             None
         };
         let items = Items::of(object);
-        if dict.is_none() && items.is_none() || object.references() != 2 || !has_room() {
+        if dict.is_none() && items.is_none()
+            || object.references() != 2
+            || !Thread::this().has_room()
+        {
             return false;
         }
         let top = raising.top();

@@ -63,9 +63,6 @@ pub(crate) fn as_itemgetter(obj: Py<PyAny>) -> ProtocolWrapper {
 /// ('table', 'function', None)
 #[pyfunction]
 pub(crate) fn lua_type<'py>(obj: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyString>>> {
-    if !Alive::of(obj).is_wrapper() {
-        return Ok(None);
-    }
     let name = crate::engine::get().type_name(obj)?;
-    Ok(Some(fallible::string(obj.py(), name)?))
+    name.map(|name| fallible::string(obj.py(), name)).transpose()
 }

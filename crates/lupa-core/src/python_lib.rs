@@ -1,20 +1,20 @@
 //! The functions of Lua's `python` table.
+#![forbid(unsafe_code)]
 
-use lua_api::{LuaBackend, Raising, State, value};
-use pyo3::exceptions::{PyStopIteration, PyTypeError};
-use pyo3::ffi;
+use lua_api::{Function, LuaBackend, Raising, State, value};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use crate::alive::Alive;
 use crate::arguments::{self, PyArguments};
 use crate::boxes::View;
-use crate::callback::{Callback, Failure, Function, Outcome, push_callback, run, runtime_of};
+use crate::callback::{Callback, Failure, Outcome, push_callback, run};
 use crate::cursor::Cursor;
+use crate::entry::Entry;
 use crate::error::{Error, raised};
 use crate::fallible;
 use crate::metamethods::{call, push_object, push_tuple, python_argument};
-use crate::runtime::Entry;
+use crate::runtime::Runtime;
 use crate::sandbox;
 use crate::to_lua::{Mode, Prepared, prepare, push_protected};
 
@@ -189,7 +189,7 @@ pub(crate) struct NextFunction;
 impl<B: LuaBackend> Function<B> for NextFunction {
     #[inline(always)]
     fn call(raising: Raising<'_, B>) -> i32 {
-        let runtime = runtime_of(&raising);
+        let Some(runtime) = raising.instance().host::<Runtime<B>>() else { return 0 };
         let state = raising.state();
         let home = state.to_userdata(1);
         let number = || next_number(state);
@@ -222,22 +222,7 @@ impl<B: LuaBackend> Callback<B> for Next {
                 return Ok(count);
             }
         }
-        // SAFETY: attached; `PyIter_Next` needs an iterator, so that is checked first.
-        let item = unsafe {
-            if ffi::PyIter_Check(iterator.as_ptr()) == 0 {
-                let kind = iterator.get_type().name()?;
-                let message = format!("'{kind}' object is not an iterator");
-                return Err(fallible::error::<PyTypeError>(message).into());
-            }
-            let item = ffi::PyIter_Next(iterator.as_ptr());
-            Bound::from_owned_ptr_or_opt(entry.py, item)
-        };
-        let Some(item) = item else {
-            if let Some(error) = PyErr::take(entry.py)
-                && !error.is_instance_of::<PyStopIteration>(entry.py)
-            {
-                return Err(error.into());
-            }
+        let Some(item) = fallible::next(&iterator)? else {
             state.push_nil();
             return Ok(1);
         };

@@ -12,9 +12,9 @@ use lua_api::{LuaBackend, Ref, State, value};
 use pyo3::prelude::*;
 
 use crate::alive::{Alive, Kind};
+use crate::entry::Entry;
 use crate::error::Result;
 use crate::from_lua::from_lua_read;
-use crate::runtime::Entry;
 use crate::strings::Strings;
 use crate::to_lua::Mode;
 

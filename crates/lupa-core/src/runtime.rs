@@ -1,30 +1,26 @@
 //! [`Runtime`]: one Lua with its lock, its options and the Python objects in it.
 
-use std::cell::{Cell, OnceCell};
-use std::ops::Deref;
-use std::ptr::{NonNull, null_mut};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::ptr::null_mut;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use lua_api::{Gc, Instance, LuaBackend, OwnStack, Reentered, Ref, State, Thread};
+use lua_api::{Gc, Instance, LuaBackend, Ref, Thread};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
 use crate::array::Arrays;
 use crate::boxes::Boxes;
-use crate::callback::too_deep;
 use crate::chunks::Chunks;
 use crate::cursor::Ahead;
 use crate::encoding::Encoding;
-use crate::error::{Error, Result, raised};
+use crate::entry::Rest;
+use crate::error::{Error, Result};
 use crate::gil::Before;
 use crate::greenlets::{self, Greenlet};
-use crate::limits::{Active, Deadline, Seconds};
-use crate::lock::Entered;
 use crate::monitor::{self, NEVER, Vitals, now};
 use crate::restrict::Restrictions;
 use crate::sandbox::Sandbox;
-use crate::scope;
 use crate::stop::{Due, Stops, due};
 use crate::strings::Strings;
 use crate::waiting;
@@ -68,7 +64,7 @@ pub(crate) struct Anchors {
 pub(crate) struct Runtime<B: LuaBackend> {
     pub(crate) instance: Box<Instance<B>>,
     /// What others look at while Lua runs, the monitor above all.
-    vitals: Arc<Vitals>,
+    pub(crate) vitals: Arc<Vitals>,
     pub(crate) due: Due,
     pub(crate) stops: Stops,
     pub(crate) boxes: Boxes,
@@ -89,9 +85,11 @@ pub(crate) struct Runtime<B: LuaBackend> {
     /// How many blocks there are in which the collector does not run.
     pub(crate) without_gc: Cell<u32>,
     /// Who is inside, as long as one greenlet is.
-    inside: Cell<Greenlet>,
+    pub(crate) inside: Cell<Greenlet>,
+    // What operations that have begun put back in the end.
+    pub(crate) rests: RefCell<Vec<Option<Rest>>>,
     /// Lua is being closed.
-    closing: Cell<bool>,
+    pub(crate) closing: Cell<bool>,
     // The Python object that owns this; borrowed.
     pub(crate) owner: Cell<*mut ffi::PyObject>,
 }
@@ -124,6 +122,7 @@ impl<B: LuaBackend> Runtime<B> {
             base_memory: Cell::new(0),
             without_gc: Cell::new(0),
             inside: Cell::default(),
+            rests: RefCell::default(),
             closing: Cell::new(false),
             owner: Cell::new(null_mut()),
         }
@@ -141,74 +140,6 @@ impl<B: LuaBackend> Runtime<B> {
     #[inline(always)]
     pub(crate) fn owner(&self) -> *mut ffi::PyObject {
         self.owner.get()
-    }
-
-    /// Takes the lock for one operation from Python.
-    #[inline(always)]
-    pub(crate) fn enter<'a>(&'a self, py: Python<'a>) -> Result<Guard<'a, B>> {
-        self.enter_for(py, None)
-    }
-
-    /// The same, for an operation that has a time limit.
-    #[inline(always)]
-    pub(crate) fn enter_for<'a>(
-        &'a self,
-        py: Python<'a>,
-        timeout: Option<Seconds>,
-    ) -> Result<Guard<'a, B>> {
-        // The thread is this one for as long as the guard lives: neither can be sent elsewhere.
-        let thread = Thread::this();
-        // SAFETY: the calling thread's.
-        if !unsafe { thread.as_ref() }.has_room() {
-            return Err(too_deep().into());
-        }
-        let nested = match self.vitals.lock.enter_as(thread.as_ptr() as usize) {
-            Entered::First => false,
-            Entered::Again => true,
-            Entered::No => {
-                self.wait_for_lock(py, timeout)?;
-                false
-            }
-        };
-        self.instance.set_thread(thread);
-        // SAFETY: the calling thread's, which has the lock.
-        unsafe { thread.as_ref().tell_room(self.instance.watch()) };
-        let below = self.vitals.gil.take_out();
-        let entry = Entry { runtime: self, py, state: self.instance.state() };
-        // SAFETY: the calling thread's.
-        let before = unsafe { thread.as_ref() }.instance();
-        let mut guard = Guard { entry, thread, before, below: None, own: None, limits: None };
-        if nested || greenlets::may_be_there(py) {
-            guard.enter_among_others(nested, below)?;
-        }
-        if !self.instance.is_open() {
-            return Err(Error::Closed);
-        }
-        if self.due.any() {
-            guard.begin_due(nested)?;
-        }
-        Ok(guard)
-    }
-
-    /// Waits until no other thread is inside. Time limits go on meanwhile, but for that of the runtime itself.
-    #[cold]
-    #[inline(never)]
-    fn wait_for_lock(&self, py: Python<'_>, timeout: Option<Seconds>) -> Result<()> {
-        let scopes = if self.due.has(due::LIMITS) { scope::of(py, self.id)? } else { Vec::new() };
-        let scopes = scopes.iter().filter_map(|scope| scope.deadline);
-        let deadline = Deadline::first(scopes.chain(timeout.map(Deadline::from)));
-        match waiting::wait(py, &self.vitals, deadline) {
-            Err(Error::Lost) if !self.instance.is_open() => Err(Error::Closed),
-            result => result,
-        }
-    }
-
-    /// An entry for a callback on the coroutine `state`: its thread has the lock already, and works on this
-    /// instance.
-    #[inline(always)]
-    pub(crate) fn reenter<'a>(&'a self, py: Python<'a>, state: State<B>) -> Entry<'a, B> {
-        debug_assert!(self.vitals.lock.is_owned());
-        Entry { runtime: self, py, state }
     }
 
     /// Whether another thread is inside.
@@ -254,7 +185,7 @@ impl<B: LuaBackend> Runtime<B> {
     }
 
     #[cold]
-    fn release_pending(&self) {
+    pub(crate) fn release_pending(&self) {
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
         self.due.clear(due::REFERENCES);
         for reference in pending.drain(..) {
@@ -290,7 +221,8 @@ impl<B: LuaBackend> Runtime<B> {
     #[inline(always)]
     pub(crate) fn change(&self) {
         // Only the lock's owner writes it; the monitor reads it.
-        self.vitals.epoch.store(self.vitals.epoch.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        let next = self.vitals.epoch.load(Ordering::Relaxed).wrapping_add(1);
+        self.vitals.epoch.store(next, Ordering::Relaxed);
     }
 
     /// Lets other Python threads run while Lua does. The lock is held.
@@ -399,7 +331,8 @@ impl<B: LuaBackend> Runtime<B> {
         if self.instance.is_open() {
             self.be_watched();
             self.closing.set(true);
-            self.instance.close();
+            // SAFETY: whoever closes has the lock alone, and no state, but for those that finalizers get meanwhile.
+            unsafe { self.instance.close() };
             self.closing.set(false);
         }
         self.strings.clear(py);
@@ -408,264 +341,19 @@ impl<B: LuaBackend> Runtime<B> {
     }
 }
 
+/// What this thread worked on before may go on; with greenlets it may also have ended.
+pub(crate) fn go_back(before: *const ()) {
+    if greenlets::are_there() && !waiting::is_inside(before.addr()) {
+        return;
+    }
+    // SAFETY: the calling thread's. Without greenlets, who has entered before leaves later; with them, it was found to
+    // be there.
+    unsafe { Thread::this().go_back_to(before) };
+}
+
 impl<B: LuaBackend> Drop for Runtime<B> {
     fn drop(&mut self) {
         monitor::forget(&self.vitals);
         waiting::forget(&self.vitals);
-    }
-}
-
-/// The right to work on a runtime: this thread is attached to Python and has the lock.
-#[derive(Clone, Copy)]
-pub(crate) struct Entry<'a, B: LuaBackend> {
-    runtime: &'a Runtime<B>,
-    pub(crate) py: Python<'a>,
-    state: State<B>,
-}
-
-impl<B: LuaBackend> Deref for Entry<'_, B> {
-    type Target = Runtime<B>;
-
-    #[inline(always)]
-    fn deref(&self) -> &Runtime<B> {
-        self.runtime
-    }
-}
-
-impl<'a, B: LuaBackend> Entry<'a, B> {
-    /// The stack that this works on.
-    #[inline(always)]
-    pub(crate) fn state(&self) -> State<B> {
-        self.state
-    }
-
-    /// The runtime, for longer than this is borrowed.
-    #[inline(always)]
-    pub(crate) fn runtime(&self) -> &'a Runtime<B> {
-        self.runtime
-    }
-}
-
-/// The lock held for one operation from Python; what is due is done when it ends.
-pub(crate) struct Guard<'a, B: LuaBackend> {
-    entry: Entry<'a, B>,
-    thread: NonNull<Thread>,
-    // What this thread worked on before.
-    before: *const (),
-    below: Option<Below>,
-    // Where other greenlets are inside.
-    own: Option<OwnStack>,
-    // The limits that held before.
-    limits: Option<Active>,
-}
-
-/// What runs below an entry that no callback has led to: C code that Lua has called came to Python by itself
-/// (`ctypes`, a function pointer in a binary module).
-struct Below {
-    saved: *mut ffi::PyThreadState,
-    current: Reentered,
-}
-
-impl<B: LuaBackend> Guard<'_, B> {
-    /// What is to be done when an operation begins.
-    #[cold]
-    fn begin_due(&mut self, nested: bool) -> Result<()> {
-        let Entry { runtime, py, state } = self.entry;
-        if runtime.due.has(due::REFERENCES) {
-            runtime.release_pending();
-        }
-        if !nested {
-            // It was meant for what has ended meanwhile.
-            runtime.stops.alarm.end_interruption();
-        }
-        if runtime.due.has(due::LIMITS) {
-            let scopes = scope::of(py, runtime.id)?;
-            let inside = nested && self.own.is_none();
-            let limits = runtime.stops.limits.borrow();
-            let mut active = if inside { limits.active.clone() } else { Active::default() };
-            for scope in scopes {
-                if !active.scopes.iter().any(|other| Arc::ptr_eq(other, &scope)) {
-                    active.scopes.push(scope);
-                }
-            }
-            if !inside && let Some(timeout) = limits.timeout {
-                active.deadlines.push(timeout.into());
-            }
-            drop(limits);
-            self.limits = Some(runtime.change_limits(state, active));
-            runtime.expect_deadline();
-        }
-        Ok(())
-    }
-
-    /// A time limit for what is left of this operation.
-    pub(crate) fn limit(&mut self, timeout: Seconds) {
-        let runtime = self.entry.runtime;
-        {
-            let mut limits = runtime.stops.limits.borrow_mut();
-            let before = self.limits.get_or_insert_with(|| limits.active.clone());
-            // In the place of the runtime's own.
-            let around = before.deadlines.len().min(limits.active.deadlines.len());
-            let around = if runtime.is_outermost() || self.own.is_some() { 0 } else { around };
-            limits.active.deadlines.truncate(around);
-            limits.active.deadlines.push(timeout.into());
-        }
-        runtime.apply_limits(self.entry.state);
-        runtime.expect_deadline();
-    }
-
-    /// What is to be done when an operation ends.
-    #[cold]
-    fn end_due(&mut self) {
-        let Entry { runtime, py, state } = self.entry;
-        if let Some(exception) = self.entry.take_stop() {
-            // The operation has come to an end all the same, and its result stands.
-            let known = crate::error::is_stop(py, &exception);
-            if !known {
-                exception.write_unraisable(py, None);
-            }
-        }
-        let outermost = runtime.is_outermost();
-        if let Some(limits) = self.limits.take() {
-            let limits = if outermost { Active::default() } else { limits };
-            runtime.change_limits(state, limits);
-        }
-        if outermost {
-            if runtime.due.has(due::MIXED) {
-                runtime.due.clear(due::MIXED);
-                runtime.instance.end_mixed();
-            }
-            runtime.due.clear(due::STOP);
-            runtime.stops.alarm.end_interruption();
-        }
-    }
-
-    /// Others may be inside: finds the stack to work on. `below` is what [`crate::gil::Gil::take_out`] gave.
-    #[cold]
-    #[inline(never)]
-    fn enter_among_others(&mut self, nested: bool, below: *mut ffi::PyThreadState) -> Result<()> {
-        let runtime = self.entry.runtime;
-        let found = self.find_stack(nested);
-        if below.is_null() {
-            return found.map(drop);
-        }
-        match found {
-            Ok(true) => self.enter_again(below),
-            other => {
-                runtime.vitals.gil.put_back(below);
-                other?;
-                // Of what waits below on another stack, nothing is known here.
-                Err(Error::Switched)
-            }
-        }
-    }
-
-    /// Whether this works on top of what is inside.
-    fn find_stack(&mut self, nested: bool) -> Result<bool> {
-        let Entry { runtime, py, state } = self.entry;
-        let instance = &runtime.instance;
-        if !instance.is_open() {
-            return Ok(true);
-        }
-        let Some(current) = greenlets::current(py)? else { return Ok(true) };
-        if !nested {
-            runtime.inside.set(current.id());
-            if let Err(failure) = instance.prepare_stacks(state) {
-                return Err(raised(&self.entry, state, failure));
-            }
-            return Ok(true);
-        }
-        if !instance.is_mixed() && current.is(runtime.inside.get())? {
-            return Ok(true);
-        }
-        if runtime.closing.get() {
-            return Err(Error::Switched);
-        }
-        let (own, state) = instance.take_stack().ok_or(Error::Switched)?;
-        self.own = Some(own);
-        self.entry.state = state;
-        runtime.due.set(due::MIXED);
-        runtime.change();
-        if let Err(failure) = instance.refill_stacks(state) {
-            return Err(raised(&self.entry, state, failure));
-        }
-        Ok(false)
-    }
-
-    /// Lua runs below: what it is doing there waits until this guard is dropped.
-    #[cold]
-    fn enter_again(&mut self, saved: *mut ffi::PyThreadState) -> Result<()> {
-        let runtime = self.entry.runtime;
-        // Lua may have changed anything since the last entry.
-        runtime.change();
-        match runtime.instance.enter_again() {
-            Some(current) => {
-                self.below = Some(Below { saved, current });
-                self.entry.state = runtime.instance.state();
-                Ok(())
-            }
-            None => {
-                runtime.vitals.gil.put_back(saved);
-                Err(Error::Compiled)
-            }
-        }
-    }
-
-    /// Lua goes on below.
-    #[cold]
-    fn leave_again(&self, below: Below) {
-        let runtime = self.entry.runtime;
-        runtime.change();
-        runtime.instance.leave_again(below.current);
-        runtime.vitals.gil.put_back(below.saved);
-    }
-}
-
-/// What this thread worked on before may go on; with greenlets it may also have ended.
-#[cold]
-#[inline(never)]
-fn go_back(thread: &Thread, before: *const ()) {
-    if greenlets::are_there() && !waiting::is_inside(before.addr()) {
-        thread.leave();
-        return;
-    }
-    // SAFETY: without greenlets, who has entered before leaves later; with them, it was found to be there.
-    unsafe { thread.go_back_to(before) };
-}
-
-impl<'a, B: LuaBackend> Deref for Guard<'a, B> {
-    type Target = Entry<'a, B>;
-
-    #[inline(always)]
-    fn deref(&self) -> &Entry<'a, B> {
-        &self.entry
-    }
-}
-
-impl<B: LuaBackend> Drop for Guard<'_, B> {
-    #[inline(always)]
-    fn drop(&mut self) {
-        let runtime = self.entry.runtime;
-        runtime.drop_dead(self.entry.py);
-        if runtime.ahead.is_held() {
-            runtime.ahead.clear(&self.entry);
-        }
-        if runtime.due.any() || self.limits.is_some() {
-            self.end_due();
-        }
-        if let Some(below) = self.below.take() {
-            self.leave_again(below);
-        }
-        if let Some(own) = self.own.take() {
-            runtime.instance.give_back(own);
-        }
-        // SAFETY: of the thread that made the guard, which is this one.
-        let thread = unsafe { self.thread.as_ref() };
-        if self.before.is_null() {
-            thread.leave();
-        } else {
-            go_back(thread, self.before);
-        }
-        runtime.vitals.lock.release();
     }
 }

@@ -10,7 +10,8 @@ use pyo3::prelude::*;
 
 use crate::alive::Alive;
 use crate::boxes::View;
-use crate::callback::{Callback, push_callback, push_function};
+use crate::callback::{Callback, push_callback};
+use crate::entry::Entry;
 use crate::error::{Error, Result, raised};
 use crate::metamethods::{Call, Collect, Index, NewIndex, ToString, push_box};
 use crate::os_exit;
@@ -19,7 +20,6 @@ use crate::python_lib::{
     SetOverflowHandler,
 };
 use crate::restrict::Equal;
-use crate::runtime::Entry;
 
 /// The name that the metatable of Python objects has in the registry.
 const METATABLE: &CStr = c"POBJECT";
@@ -43,7 +43,7 @@ pub(crate) fn fill<B: LuaBackend>(
     places.extend(caches);
     keep(entry, &places, |raising| {
         metatable(raising, restricted, sandboxed);
-        push_function::<B, NextFunction>(raising);
+        raising.push_function::<NextFunction>(0);
         raising.push_bool(false);
         weak_tables(raising, caches.len());
     })?;
@@ -211,7 +211,7 @@ fn metamethods<B: LuaBackend>(raising: Raising<'_, B>, sandboxed: bool) {
         field::<B, NewIndex>(raising, c"__newindex");
         field::<B, ToString>(raising, c"__tostring");
     }
-    push_function::<B, Collect>(raising);
+    raising.push_function::<Collect>(0);
     raising.set_field(-2, c"__gc");
     raising.push_bytes(METATABLE.to_bytes());
     raising.set_field(-2, c"__name");

@@ -6,27 +6,27 @@
 //! raising it at each instruction, in every coroutine, so that no `pcall` keeps it: until Lua is left,
 //! to the Python code that has called it. There [`Runtime::take_stop`] puts that exception in the place of
 //! whatever Lua has made of it.
+#![forbid(unsafe_code)]
 
 use std::cell::{Cell, RefCell};
-use std::ffi::c_void;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
-use lua_api::raw::lua_State;
-use lua_api::{LuaBackend, MIN_ROOM, RUN_NOTHING, Raising, State, Thread, WAIT};
+use lua_api::{Hook, Instance, LuaBackend, State, Thread};
 use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
 use crate::attribute::Attributes as _;
 use crate::callback::{Callback, Outcome, call_inner};
+use crate::entry::Entry;
 use crate::error::{Result, classes, place};
 use crate::fallible;
 use crate::guard::settled;
 use crate::limits::Active;
 use crate::limits::{Limits, Over};
 use crate::monitor::NEVER;
-use crate::runtime::{Entry, Runtime};
+use crate::runtime::Runtime;
 
 /// What is to be seen to at the next entry, or at the end of one; bits of [`Due`].
 pub(crate) mod due {
@@ -72,7 +72,9 @@ pub(crate) struct Stops {
     // What Lua is being stopped with. Only the lock's owner uses these.
     exception: RefCell<Option<PyErr>>,
     pub(crate) limits: RefCell<Limits>,
-    /// How many scopes for this runtime have begun, in all contexts.
+    // Those of whoever has called out of Lua, until it goes on.
+    suspended: RefCell<Vec<Option<Active>>>,
+    /// How many scopes for this runtime have begun, in all contexts; and how many calls that have a time limit.
     pub(crate) scopes: AtomicUsize,
     // Whether LuaJIT's compiler was on when instructions began to be counted.
     compiled: Cell<bool>,
@@ -197,71 +199,54 @@ impl<B: LuaBackend> Entry<'_, B> {
         let watch = self.instance.watch();
         watch.call_no_more();
         if self.instance.is_open() && !watch.is_counting() {
-            // SAFETY: a live coroutine, and this thread's. Others put their hooks back when they run.
-            unsafe { watch.put_back(self.state().raw()) };
+            // Others put their hooks back when they run.
+            self.state().put_back_hook();
         }
         Some(exception)
     }
 }
 
 /// What Lua calls: see the top of this file.
-pub(crate) unsafe extern "C-unwind" fn hook<B: LuaBackend>(l: *mut lua_State, given: *mut c_void) {
-    // SAFETY: Lua runs only while an instance is entered; its host is the runtime, which outlives it.
-    // This frame holds plain values only.
-    unsafe {
-        let Some(raising) = Raising::<B>::of_thread(l) else { return };
-        let instance = raising.instance();
-        if given == WAIT {
-            if let Some(runtime) = instance.host().cast::<Runtime<B>>().as_ref() {
-                runtime.let_go();
-            }
-            return;
+pub(crate) struct StopHook;
+
+impl<B: LuaBackend> Hook<B> for StopHook {
+    fn wait(instance: &Instance<B>) {
+        if let Some(runtime) = instance.host::<Runtime<B>>() {
+            runtime.let_go();
         }
-        // A module may run a Lua of its own in this thread.
-        let ours = instance.main_state().to_pointer(B::REGISTRY_INDEX);
-        if raising.to_pointer(B::REGISTRY_INDEX) != ours {
-            instance.watch().put_back(l);
-            return;
-        }
-        let runtime = &*instance.host().cast::<Runtime<B>>();
+    }
+
+    fn is_wanted(instance: &Instance<B>, may_run: bool) -> bool {
+        let Some(runtime) = instance.host::<Runtime<B>>() else { return false };
         // Whoever has it called now may want to run.
         runtime.let_go();
-        let may_run = given != RUN_NOTHING;
         // Whoever may run nothing does not expect the stack to move either, unless it is left.
-        if !may_run && !runtime.has_to_stop() {
-            return;
-        }
-        // Lua makes room for a hook, not so the C functions that call it.
-        if !B::checkstack(l, MIN_ROOM) {
-            return;
-        }
-        if is_to_stop(runtime, l, may_run) {
-            instance.watch().allow_hooks(l);
-            raising.raise();
-        }
+        may_run || runtime.has_to_stop()
+    }
+
+    fn run(state: State<B>, may_run: bool) -> bool {
+        let runtime = state.instance().host::<Runtime<B>>();
+        runtime.is_some_and(|runtime| is_to_stop(runtime, state, may_run))
     }
 }
 
 /// True when the error to raise is on top of the stack. Handlers of signals wait where none `may_run`.
 #[inline(never)]
-fn is_to_stop<B: LuaBackend>(runtime: &Runtime<B>, l: *mut lua_State, may_run: bool) -> bool {
+fn is_to_stop<B: LuaBackend>(runtime: &Runtime<B>, state: State<B>, may_run: bool) -> bool {
     let watch = runtime.instance.watch();
     if may_run && !runtime.is_stopping() {
-        // SAFETY: the coroutine that runs.
-        unsafe { runtime.go_on_counting(l) };
+        runtime.go_on_counting(state);
         if runtime.reason().is_none() {
             if !watch.is_counting() {
-                // SAFETY: the coroutine that runs.
-                unsafe { watch.put_back(l) };
+                state.put_back_hook();
             }
-            return runtime.listens() && call_inner::<B, Signals>(runtime, l) < 0;
+            return runtime.listens() && call_inner::<B, Signals>(runtime, state) < 0;
         }
-        // SAFETY: the coroutine that runs.
-        if unsafe { watch.puts_off(l) } {
+        if state.puts_stop_off() {
             return false;
         }
     }
-    call_inner::<B, Stop>(runtime, l) < 0
+    call_inner::<B, Stop>(runtime, state) < 0
 }
 
 /// Runs the handlers of signals that have come meanwhile.
@@ -306,9 +291,7 @@ impl<B: LuaBackend> Callback<B> for Stop {
 
 /// From now on everything in Lua raises this, until Lua is left.
 pub(crate) fn leave<B: LuaBackend>(entry: &Entry<'_, B>, state: State<B>, exception: PyErr) {
-    let watch = entry.instance.watch();
-    // SAFETY: the coroutine that runs.
-    unsafe { watch.call_always(state.raw()) };
+    state.call_hook_always();
     // What was there before may run any code when it goes.
     drop(entry.stops.exception.replace(Some(exception)));
     entry.due.set(due::STOP);
@@ -325,14 +308,12 @@ fn is_main_thread(py: Python<'_>) -> PyResult<bool> {
 impl<B: LuaBackend> Runtime<B> {
     /// Whether signals may be for this thread.
     fn listens(&self) -> bool {
-        // SAFETY: the calling thread's.
-        unsafe { Thread::this().as_ref() }.is_main() != Some(false)
+        Thread::this().is_main() != Some(false)
     }
 
     /// Whether this is the thread that Python handles signals in.
     fn hears(&self, py: Python<'_>) -> PyResult<bool> {
-        // SAFETY: the calling thread's.
-        let thread = unsafe { Thread::this().as_ref() };
+        let thread = Thread::this();
         let main = match thread.is_main() {
             Some(main) => main,
             None => match is_main_thread(py) {
@@ -352,19 +333,12 @@ impl<B: LuaBackend> Runtime<B> {
     }
 
     /// In the hook: accounts for the instructions that have run, and goes on counting.
-    ///
-    /// # Safety
-    /// The coroutine that runs.
-    unsafe fn go_on_counting(&self, l: *mut lua_State) {
-        let watch = self.instance.watch();
-        if watch.is_counting() {
+    fn go_on_counting(&self, state: State<B>) {
+        if self.instance.watch().is_counting() {
             let mut limits = self.stops.limits.borrow_mut();
-            // SAFETY: as the caller promises.
-            unsafe {
-                limits.account(watch.left(l, true));
-                if let Some(count) = limits.next_count() {
-                    watch.count_from(l, count);
-                }
+            limits.account(state.instructions_left(true));
+            if let Some(count) = limits.next_count() {
+                state.count_instructions(count);
             }
         }
     }
@@ -378,8 +352,7 @@ impl<B: LuaBackend> Runtime<B> {
         let (count, deadline, any) = {
             let mut limits = self.stops.limits.borrow_mut();
             if watch.is_counting() {
-                // SAFETY: the coroutine that runs, or would.
-                limits.account(unsafe { watch.left(state.raw(), false) });
+                limits.account(state.instructions_left(false));
             }
             self.instance.memory().set_scoped_limit(limits.memory());
             let any = limits.timeout.is_some() || self.stops.scopes.load(Ordering::Relaxed) > 0;
@@ -390,12 +363,10 @@ impl<B: LuaBackend> Runtime<B> {
                 if !watch.is_counting() {
                     self.stops.compiled.set(self.switch_compiler(state, false));
                 }
-                // SAFETY: as above.
-                unsafe { watch.count_from(state.raw(), count) };
+                state.count_instructions(count);
             }
             None if watch.is_counting() => {
-                // SAFETY: as above.
-                unsafe { watch.end_count(state.raw()) };
+                state.end_count();
                 if self.stops.compiled.replace(false) {
                     self.switch_compiler(state, true);
                 }
@@ -423,25 +394,37 @@ impl<B: LuaBackend> Runtime<B> {
         let watch = self.instance.watch();
         if self.instance.is_open() && watch.is_counting() {
             let mut limits = self.stops.limits.borrow_mut();
-            // SAFETY: the coroutine that runs, or would.
-            limits.account(unsafe { watch.left(state.raw(), false) });
+            limits.account(state.instructions_left(false));
             limits.pause_count();
         }
     }
 
     /// Lua calls out, and others may enter meanwhile: what is to hold again when it goes on.
+    /// Gives a number for it; 0 is nothing.
     #[cold]
-    pub(crate) fn suspend_limits(&self, state: State<B>) -> Option<Active> {
+    #[inline(never)]
+    pub(crate) fn suspend_limits(&self, state: State<B>) -> usize {
         if !self.due.has(due::LIMITS) {
-            return None;
+            return 0;
         }
         self.pause_count(state);
-        Some(self.stops.limits.borrow().active.clone())
+        let active = self.stops.limits.borrow().active.clone();
+        let mut suspended = self.stops.suspended.borrow_mut();
+        let free = suspended.iter().position(Option::is_none);
+        let index = free.unwrap_or(suspended.len());
+        if free.is_none() {
+            suspended.push(None);
+        }
+        suspended[index] = Some(active);
+        index + 1
     }
 
     /// Lua goes on.
     #[cold]
-    pub(crate) fn resume_limits(&self, state: State<B>, limits: Option<Active>) {
+    #[inline(never)]
+    pub(crate) fn resume_limits(&self, state: State<B>, suspended: usize) {
+        let suspended = suspended.checked_sub(1);
+        let limits = suspended.and_then(|index| self.stops.suspended.borrow_mut()[index].take());
         if !self.due.has(due::LIMITS) && limits.is_none() || !self.instance.is_open() {
             return;
         }

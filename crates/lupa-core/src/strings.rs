@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 
 use crate::alive::{Alive, KeptStr};
 use crate::encoding::Encoding;
-use crate::runtime::Entry;
+use crate::entry::Entry;
 
 /// Places for strings, each way; a power of two.
 const PLACES: usize = 128;

@@ -7,12 +7,12 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 use crate::alive::Alive;
+use crate::entry::Entry;
 use crate::error::{Error, Result, raised};
 use crate::guard::{guard, guard_status};
 use crate::iterator::TableIterator;
 use crate::object::{attribute_key, is_own_name, parts};
 use crate::quick;
-use crate::runtime::Entry;
 use crate::to_lua::{Mode, Prepared, Ready, prepare, push};
 use crate::types::slot;
 use crate::walk::Wanted;

@@ -8,19 +8,19 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 
-use lua_api::{LuaBackend, Ref};
+use lua_api::{LuaBackend, Ref, Thread};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 
 use crate::alive::{Alive, Held, Items, Pairs};
-use crate::callback::{has_room, too_deep};
+use crate::callback::too_deep;
+use crate::entry::Entry;
 use crate::error::{Error, Result, raised};
 use crate::fallible;
 use crate::imported::Imported;
 use crate::object;
 use crate::plain::{Plain, hint, most_held};
-use crate::runtime::Entry;
 use crate::to_lua::{Mode, Prepared, Ready, prepare, push};
 use crate::types;
 
@@ -378,7 +378,7 @@ fn nested<'py, B: LuaBackend>(
     // Noted at once, so that it is given back whatever happens, and found again in a cycle.
     seen.tables.insert(object.as_ptr() as usize, table);
     seen._objects.push(object.clone());
-    if !has_room() {
+    if !Thread::this().has_room() {
         return Err(too_deep().into());
     }
     fallible::one_deeper(entry.py, c" while converting nested data to Lua tables", || {

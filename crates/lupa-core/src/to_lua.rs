@@ -13,12 +13,13 @@ use pyo3::types::{PyBytes, PyFloat, PyInt, PyString};
 use crate::alive::{Alive, Kind};
 use crate::boxes::{NewBox, View};
 use crate::encoding::Encoding;
+use crate::entry::Entry;
 use crate::error::{Error, Result, raised};
 use crate::fallible;
 use crate::from_lua::from_lua;
 use crate::imported::Name;
 use crate::protocol::ProtocolWrapper;
-use crate::runtime::{Entry, Runtime};
+use crate::runtime::Runtime;
 
 /// A Python object as a plain value, borrowed from an object that is held for `'a`.
 #[derive(Clone, Copy)]

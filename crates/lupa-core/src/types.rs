@@ -300,8 +300,7 @@ pub(crate) unsafe fn drop_object(object: *mut ffi::PyObject) {
 unsafe fn drop_last(object: *mut ffi::PyObject) {
     let dropped = DROPS.try_with(|drops| {
         let depth = drops.depth.get();
-        // SAFETY: the calling thread's.
-        let deep = depth >= MOST_DROPS || !unsafe { Thread::this().as_ref() }.has_room();
+        let deep = depth >= MOST_DROPS || !Thread::this().has_room();
         if depth > 0 && deep {
             let mut later = drops.later.take();
             later.push(object);

@@ -3,18 +3,19 @@
 //! A walk remembers every key that it has given, so that one may go on from any of the last ones:
 //! numbers as numbers, others in a Lua table of its own. Where the Lua can, it goes on from the place of the
 //! entry, which saves to look for the key; a table that has been rebuilt meanwhile has another place for it.
+#![forbid(unsafe_code)]
 
 use std::ffi::c_int;
-use std::mem::MaybeUninit;
 
 use lua_api::{
     Item, LuaBackend, Place, Raising, Read, Ref, State, TableEntry, WANTS_KEYS, WANTS_VALUES, value,
 };
 use pyo3::prelude::*;
 
+use crate::entry::Entry;
 use crate::error::{Error, Result, raised};
 use crate::from_lua::{float, from_lua, integer};
-use crate::runtime::{Entry, Runtime};
+use crate::runtime::Runtime;
 
 /// The most entries that are read at a time: more do not stay in the nearest cache until they are used.
 pub(crate) const MOST: usize = 32;
@@ -53,34 +54,24 @@ impl Noted {
     }
 }
 
-/// Entries that have been read. What is no number is on the stack, above `base`.
-pub(crate) struct Batch {
-    entries: [MaybeUninit<TableEntry>; MOST],
-    count: usize,
+/// Entries that have been read. What is no number is on the stack.
+pub(crate) struct Batch<'a> {
+    entries: &'a [TableEntry],
     taken: usize,
     // Where the next one on the stack is.
     at: i32,
 }
 
-impl Batch {
-    pub(crate) const fn new() -> Self {
-        Batch { entries: [const { MaybeUninit::uninit() }; MOST], count: 0, taken: 0, at: 0 }
-    }
-
+impl Batch<'_> {
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
-        self.count
-    }
-
-    fn entries(&self) -> &[TableEntry] {
-        // SAFETY: so many have been written.
-        unsafe { std::slice::from_raw_parts(self.entries.as_ptr().cast(), self.count) }
+        self.entries.len()
     }
 
     /// The next entry; `None` after the last one.
     #[inline(always)]
     pub(crate) fn next(&mut self) -> Option<(At, At)> {
-        let read = self.entries().get(self.taken)?;
+        let read = self.entries.get(self.taken)?;
         let key = At { item: read.key, index: self.at };
         let value = At { item: read.value, index: key.above() };
         self.at = value.above();
@@ -122,27 +113,25 @@ impl At {
 }
 
 impl Walk {
-    /// Reads up to `most` entries: those after the first `given` of the last time, or from the start.
+    /// Reads as many entries as there is room for, up to [`MOST`]: those after the first `given` of the last time, or
+    /// from the start.
     ///
     /// What is no number is on the stack then, above its top of before, which the caller is to restore.
     ///
     /// # Errors
     /// What Lua raises; nothing is on the stack then.
-    pub(crate) fn read<B: LuaBackend>(
+    pub(crate) fn read<'a, B: LuaBackend>(
         &mut self,
         entry: &Entry<'_, B>,
         table: Ref,
         given: usize,
-        most: usize,
         wanted: Wanted,
-        batch: &mut Batch,
-    ) -> Result<()> {
+        room: &'a mut [TableEntry],
+    ) -> Result<Batch<'a>> {
         /// Of the table, and of the table of kept keys.
         const FIXED: i32 = 2;
         let state = entry.state();
         let base = state.top();
-        let most = most.min(MOST);
-        (batch.count, batch.taken, batch.at) = (0, 0, base + FIXED + 1);
         let last = given.checked_sub(1).and_then(|last| self.noted.get(last).copied());
         let mut place = match last {
             None => Place::default(),
@@ -153,35 +142,23 @@ impl Walk {
         }
         let kept = self.kept;
         let mut outcome = Outcome { count: 0, lost: self.lost && last.is_some() };
-        let entries = batch.entries.as_mut_ptr().cast::<TableEntry>();
-        let (place_at, outcome_at) = (&raw mut place, &raw mut outcome);
+        let most = room.len().min(MOST);
+        let entries = &mut room[..most];
+        let (place_at, outcome_at) = (&mut place, &mut outcome);
         let read = state.protect_above(|raising| {
             raising.push_ref(table);
-            raising.expect_table(1);
             match kept {
-                Some(kept) => {
-                    raising.push_ref(kept);
-                    raising.expect_table(2);
-                }
+                Some(kept) => raising.push_ref(kept),
                 None => raising.push_nil(),
             }
-            raising.reserve(2 * MOST as i32 + lua_api::MIN_ROOM);
-            // SAFETY: there is room for the entries, and nobody else uses them, nor what is noted beside,
-            // before this has ended.
-            unsafe {
-                let outcome = &mut *outcome_at;
-                match B::READ_ENTRIES.filter(|_| !outcome.lost) {
-                    Some(read) => {
-                        let wanted = wanted as c_int;
-                        outcome.count =
-                            read(raising.raw(), place_at, wanted, most as c_int, entries);
-                        outcome.lost = outcome.count < 0;
-                    }
-                    None => outcome.lost = true,
+            if !outcome_at.lost {
+                match raising.read_entries(place_at, wanted as c_int, entries) {
+                    Some(count) => outcome_at.count = count,
+                    None => outcome_at.lost = true,
                 }
-                if outcome.lost {
-                    outcome.count = read_by_keys(raising, last, given, most, entries);
-                }
+            }
+            if outcome_at.lost {
+                outcome_at.count = read_by_keys(raising, last, given, entries);
             }
             raising.top() - 1
         });
@@ -190,12 +167,12 @@ impl Walk {
             state.set_top(base);
             return Err(error);
         }
-        batch.count = outcome.count as usize;
+        let entries = &room[..outcome.count];
         self.lost = outcome.lost;
         self.place = place;
         self.noted.clear();
         // There is room, so this takes no memory.
-        self.noted.extend(batch.entries().iter().map(Noted::of));
+        self.noted.extend(entries.iter().map(Noted::of));
         if self.kept.is_none() && state.type_of(base + FIXED) == value::TABLE {
             state.push_value(base + FIXED);
             match entry.instance.take_ref(state) {
@@ -206,7 +183,7 @@ impl Walk {
                 }
             }
         }
-        Ok(())
+        Ok(Batch { entries, taken: 0, at: base + FIXED + 1 })
     }
 
     /// Gives back what the walk holds in Lua. Never waits.
@@ -219,22 +196,23 @@ impl Walk {
 
 /// What came of reading.
 struct Outcome {
-    count: c_int,
+    count: usize,
     lost: bool,
 }
 
 /// Reads entries by Lua's `next`: those after the key that was noted `last`, which is kept by the number `given`.
-/// All that is no number is left on the stack, wanted or not.
-///
-/// # Safety
-/// There is room for `most` entries; the table is at 1, and that of kept keys, or nil, at 2.
-unsafe fn read_by_keys<B: LuaBackend>(
+/// All that is no number is left on the stack, wanted or not. The table is at 1, and that of kept keys, or nil, at 2.
+fn read_by_keys<B: LuaBackend>(
     raising: Raising<'_, B>,
     last: Option<Noted>,
     given: usize,
-    most: usize,
-    entries: *mut TableEntry,
-) -> c_int {
+    entries: &mut [TableEntry],
+) -> usize {
+    raising.expect_table(1);
+    if raising.type_of(2) != value::NIL {
+        raising.expect_table(2);
+    }
+    raising.reserve(2 * MOST as i32 + lua_api::MIN_ROOM);
     match last.map(|last| last.key.read()) {
         None => raising.push_nil(),
         Some(Read::Integer(number)) => raising.push_integer(number),
@@ -245,10 +223,7 @@ unsafe fn read_by_keys<B: LuaBackend>(
     while raising.next(1) {
         let (key, value) = (number(raising.state(), -2), number(raising.state(), -1));
         let (key_item, value_item) = (key.unwrap_or(Item::PUSHED), value.unwrap_or(Item::PUSHED));
-        // SAFETY: as the caller promises.
-        unsafe {
-            entries.add(count).write(TableEntry { key: key_item, value: value_item, next: 0 });
-        }
+        entries[count] = TableEntry { key: key_item, value: value_item, next: 0 };
         count += 1;
         // The key comes to the top, for `next`, and those that are no numbers stay below.
         if value.is_some() {
@@ -269,12 +244,12 @@ unsafe fn read_by_keys<B: LuaBackend>(
             raising.push_value(-1);
             raising.raw_seti(2, count as i64);
         }
-        if count == most {
+        if count == entries.len() {
             raising.pop(1);
             break;
         }
     }
-    count as c_int
+    count
 }
 
 #[inline(always)]

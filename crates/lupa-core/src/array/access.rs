@@ -1,22 +1,22 @@
-//! The C functions that read and write elements. They neither raise nor touch Python: what is not
+//! The functions that read and write elements. They neither raise nor touch Python: what is not
 //! an everyday case goes on to the callback that knows every case.
+#![forbid(unsafe_code)]
 
-use lua_api::raw::lua_State;
-use lua_api::{LuaBackend, Raising, State, value};
+use std::marker::PhantomData;
 
-use super::element::{Value, load, store};
-use super::userdata::{self, ArrayBox, dims, find};
-use crate::callback::{Callback, outer};
+use lua_api::{Function, LuaBackend, Raising, State, value};
+
+use super::element::Value;
+use super::memory::OnStack;
+use crate::callback::{Callback, run};
 use crate::runtime::Runtime;
 
-/// What a C function of Lua works on: as in [`outer`].
+/// What a function works on.
 #[inline(always)]
-unsafe fn here<'a, B: LuaBackend>(l: *mut lua_State) -> Option<(&'a Runtime<B>, State<B>)> {
-    // SAFETY: called by Lua, which runs only while an instance is entered; its host is the runtime.
-    unsafe {
-        let raising = Raising::<B>::of_thread(l)?;
-        Some((&*raising.instance().host().cast::<Runtime<B>>(), raising.state()))
-    }
+fn here<'a, B: LuaBackend>(raising: Raising<'a, B>) -> Option<(OnStack<'a, B>, State<'a, B>)> {
+    let state = raising.state();
+    let runtime = state.instance().host::<Runtime<B>>()?;
+    Some((OnStack(runtime, state), state))
 }
 
 /// The integer at `index`, also from a float without a fraction.
@@ -62,222 +62,159 @@ pub(super) fn push_plain_value<B: LuaBackend>(state: State<B>, value: Value) -> 
     true
 }
 
-/// The address of an element, given by the integers from `first` on.
-#[inline(always)]
-fn locate<B: LuaBackend>(
-    runtime: &Runtime<B>,
-    state: State<B>,
-    found: *const ArrayBox,
-    first: i32,
-) -> Option<*mut u8> {
-    // SAFETY: an array on the stack.
-    let (header, dims) = unsafe { (&(*found).header, dims(found)) };
-    let base = runtime.options.array_base;
-    let mut at = header.data;
-    for (dim, index) in dims.iter().zip(first..) {
-        let position = integer(state, index)?.wrapping_sub(base);
-        if position as u64 >= dim.len as u64 {
-            return None;
-        }
-        at = at.wrapping_offset(dim.stride * position as isize);
-    }
-    Some(at)
-}
-
-/// Pushes the element that the integers from `first` on name, if it is an everyday case.
-#[inline(always)]
-fn push_element<B: LuaBackend>(
-    runtime: &Runtime<B>,
-    state: State<B>,
-    found: *const ArrayBox,
-    first: i32,
-) -> bool {
-    let Some(at) = locate(runtime, state, found, first) else { return false };
-    // SAFETY: an element of the array, which is alive.
-    unsafe {
-        let header = &(*found).header;
-        push_plain_value(state, load(header.kind, header.swapped, at))
-    }
-}
-
-/// Writes the value at `index` to the element that the integers from `first` on name.
-#[inline(always)]
-fn set_element<B: LuaBackend>(
-    runtime: &Runtime<B>,
-    state: State<B>,
-    found: *const ArrayBox,
-    first: i32,
-    index: i32,
-) -> bool {
-    // SAFETY: an array on the stack.
-    let header = unsafe { &(*found).header };
-    let Some(value) = plain_value(state, index) else { return false };
-    let Some(at) = locate(runtime, state, found, first) else { return false };
-    // SAFETY: an element of the array, which is alive and not read-only.
-    !header.readonly && unsafe { store(header.kind, header.swapped, at, value) }.is_ok()
-}
-
-/// The number of dimensions.
-#[inline(always)]
-fn ndim(found: *const ArrayBox) -> i32 {
-    // SAFETY: an array on the stack.
-    unsafe { (*found).header.ndim as i32 }
-}
-
 /// `__index`; its upvalue is the table of methods.
-pub(super) unsafe extern "C-unwind" fn index<B: LuaBackend, Slow: Callback<B>>(
-    l: *mut lua_State,
-) -> i32 {
-    // SAFETY: called by Lua.
-    unsafe {
-        let Some((runtime, state)) = here::<B>(l) else { return 0 };
-        if let Some((found, _)) = find(runtime, state, 1) {
-            if ndim(found) == 1 && push_element(runtime, state, found, 2) {
+pub(super) struct Index<Slow>(PhantomData<Slow>);
+
+impl<B: LuaBackend, Slow: Callback<B>> Function<B> for Index<Slow> {
+    #[inline(always)]
+    fn call(raising: Raising<'_, B>) -> i32 {
+        let Some((arrays, state)) = here(raising) else { return 0 };
+        if let Some(value) = arrays.load(1, 2, 1)
+            && push_plain_value(state, value)
+        {
+            return 1;
+        }
+        let methods = B::upvalue_index(1);
+        if state.type_of(2) == value::STRING
+            && state.type_of(methods) == value::TABLE
+            && arrays.is_there(1)
+        {
+            state.push_value(2);
+            state.raw_get(methods);
+            if state.type_of(-1) != value::NIL {
                 return 1;
             }
-            let methods = B::upvalue_index(1);
-            if state.type_of(2) == value::STRING && state.type_of(methods) == value::TABLE {
-                state.push_value(2);
-                state.raw_get(methods);
-                if state.type_of(-1) != value::NIL {
-                    return 1;
-                }
-                state.pop(1);
-            }
+            state.pop(1);
         }
-        outer::<B, Slow>(l)
+        run::<B, Slow>(raising)
     }
 }
 
 /// `__newindex`
-pub(super) unsafe extern "C-unwind" fn new_index<B: LuaBackend, Slow: Callback<B>>(
-    l: *mut lua_State,
-) -> i32 {
-    // SAFETY: called by Lua.
-    unsafe {
-        let Some((runtime, state)) = here::<B>(l) else { return 0 };
-        if let Some((found, _)) = find(runtime, state, 1)
-            && ndim(found) == 1
-            && set_element(runtime, state, found, 2, 3)
+pub(super) struct NewIndex<Slow>(PhantomData<Slow>);
+
+impl<B: LuaBackend, Slow: Callback<B>> Function<B> for NewIndex<Slow> {
+    #[inline(always)]
+    fn call(raising: Raising<'_, B>) -> i32 {
+        let Some((arrays, state)) = here(raising) else { return 0 };
+        if let Some(value) = plain_value(state, 3)
+            && arrays.store(1, 2, 1, value)
         {
             return 0;
         }
-        outer::<B, Slow>(l)
+        run::<B, Slow>(raising)
     }
 }
 
 /// `a:get(i, j, ...)`
-pub(super) unsafe extern "C-unwind" fn get<B: LuaBackend, Slow: Callback<B>>(
-    l: *mut lua_State,
-) -> i32 {
-    // SAFETY: called by Lua.
-    unsafe {
-        let Some((runtime, state)) = here::<B>(l) else { return 0 };
-        if let Some((found, _)) = find(runtime, state, 1)
-            && state.top() == 1 + ndim(found)
-            && push_element(runtime, state, found, 2)
+pub(super) struct Get<Slow>(PhantomData<Slow>);
+
+impl<B: LuaBackend, Slow: Callback<B>> Function<B> for Get<Slow> {
+    #[inline(always)]
+    fn call(raising: Raising<'_, B>) -> i32 {
+        let Some((arrays, state)) = here(raising) else { return 0 };
+        if let Some(value) = arrays.load(1, 2, state.top() - 1)
+            && push_plain_value(state, value)
         {
             return 1;
         }
-        outer::<B, Slow>(l)
+        run::<B, Slow>(raising)
     }
 }
 
 /// `a:set(i, j, ..., value)`
-pub(super) unsafe extern "C-unwind" fn set<B: LuaBackend, Slow: Callback<B>>(
-    l: *mut lua_State,
-) -> i32 {
-    // SAFETY: called by Lua.
-    unsafe {
-        let Some((runtime, state)) = here::<B>(l) else { return 0 };
-        if let Some((found, _)) = find(runtime, state, 1)
-            && state.top() == 2 + ndim(found)
-            && set_element(runtime, state, found, 2, 2 + ndim(found))
+pub(super) struct Set<Slow>(PhantomData<Slow>);
+
+impl<B: LuaBackend, Slow: Callback<B>> Function<B> for Set<Slow> {
+    #[inline(always)]
+    fn call(raising: Raising<'_, B>) -> i32 {
+        let Some((arrays, state)) = here(raising) else { return 0 };
+        let top = state.top();
+        if top >= 2
+            && let Some(value) = plain_value(state, top)
+            && arrays.store(1, 2, top - 2, value)
         {
             return 0;
         }
-        outer::<B, Slow>(l)
+        run::<B, Slow>(raising)
     }
 }
 
 /// The iterator of `a:each()`: (array, index) gives the next index and what is there.
-pub(super) unsafe extern "C-unwind" fn step<B: LuaBackend, Slow: Callback<B>>(
-    l: *mut lua_State,
-) -> i32 {
-    // SAFETY: called by Lua.
-    unsafe {
-        let Some((runtime, state)) = here::<B>(l) else { return 0 };
-        let (Some((found, _)), Some(last)) = (find(runtime, state, 1), integer(state, 2)) else {
-            return outer::<B, Slow>(l);
-        };
+pub(super) struct Step<Slow>(PhantomData<Slow>);
+
+impl<B: LuaBackend, Slow: Callback<B>> Function<B> for Step<Slow> {
+    #[inline(always)]
+    fn call(raising: Raising<'_, B>) -> i32 {
+        let Some((arrays, state)) = here(raising) else { return 0 };
+        let Some(last) = integer(state, 2) else { return run::<B, Slow>(raising) };
         let next = last.wrapping_add(1);
-        let len = dims(found).first().map_or(0, |dim| dim.len);
-        if next.wrapping_sub(runtime.options.array_base) as u64 >= len as u64 {
+        let position = next.wrapping_sub(arrays.base());
+        let Some((len, found)) = arrays.step(1, position) else {
+            return run::<B, Slow>(raising);
+        };
+        if position as u64 >= len as u64 {
             return 0;
         }
         state.set_top(1);
         state.push_integer(next);
-        if ndim(found) == 1 && push_element(runtime, state, found, 2) {
+        if let Some(value) = found
+            && push_plain_value(state, value)
+        {
             return 2;
         }
         // It leaves its result above the two arguments.
-        outer::<B, Slow>(l) + 1
+        run::<B, Slow>(raising) + 1
     }
 }
 
 /// `a:each()`, also `__pairs` where there is that; its upvalue is the iterator.
-pub(super) unsafe extern "C-unwind" fn each<B: LuaBackend>(l: *mut lua_State) -> i32 {
-    // SAFETY: called by Lua.
-    unsafe {
-        let Some((runtime, state)) = here::<B>(l) else { return 0 };
+pub(super) struct Each;
+
+impl<B: LuaBackend> Function<B> for Each {
+    fn call(raising: Raising<'_, B>) -> i32 {
+        let Some((arrays, state)) = here(raising) else { return 0 };
         state.set_top(1);
         state.push_value(B::upvalue_index(1));
         state.insert(1);
-        state.push_integer(runtime.options.array_base - 1);
+        state.push_integer(arrays.base() - 1);
         3
     }
 }
 
 /// `__len`
-pub(super) unsafe extern "C-unwind" fn length<B: LuaBackend>(l: *mut lua_State) -> i32 {
-    // SAFETY: called by Lua.
-    unsafe {
-        let Some((runtime, state)) = here::<B>(l) else { return 0 };
-        if let Some((found, _)) = find(runtime, state, 1)
-            && let Some(dim) = dims(found).first()
-        {
-            state.push_integer(dim.len as i64);
+pub(super) struct Length;
+
+impl<B: LuaBackend> Function<B> for Length {
+    fn call(raising: Raising<'_, B>) -> i32 {
+        let Some((arrays, state)) = here(raising) else { return 0 };
+        if let Some(len) = arrays.length(1) {
+            state.push_integer(len as i64);
             return 1;
         }
-        outer::<B, super::methods::NoLength>(l)
+        run::<B, super::methods::NoLength>(raising)
     }
 }
 
 /// `__eq`: the same elements of the same memory.
-pub(super) unsafe extern "C-unwind" fn equal<B: LuaBackend>(l: *mut lua_State) -> i32 {
-    // SAFETY: called by Lua.
-    unsafe {
-        let Some((runtime, state)) = here::<B>(l) else { return 0 };
-        let same = match (find(runtime, state, 1), find(runtime, state, 2)) {
-            (Some((one, _)), Some((other, _))) => {
-                let (a, b) = (&(*one).header, &(*other).header);
-                (a.data, a.kind, a.swapped) == (b.data, b.kind, b.swapped)
-                    && dims(one) == dims(other)
-            }
-            _ => false,
-        };
-        state.push_bool(same);
+pub(super) struct Equal;
+
+impl<B: LuaBackend> Function<B> for Equal {
+    fn call(raising: Raising<'_, B>) -> i32 {
+        let Some((arrays, state)) = here(raising) else { return 0 };
+        state.push_bool(arrays.are_same(1, 2));
         1
     }
 }
 
 /// `__gc`
-pub(super) unsafe extern "C-unwind" fn collect<B: LuaBackend>(l: *mut lua_State) -> i32 {
-    // SAFETY: called by Lua.
-    unsafe {
-        if let Some((runtime, state)) = here::<B>(l) {
-            userdata::release(runtime, state, 1);
+pub(super) struct Collect;
+
+impl<B: LuaBackend> Function<B> for Collect {
+    fn call(raising: Raising<'_, B>) -> i32 {
+        if let Some((arrays, _)) = here(raising) {
+            arrays.release(1);
         }
+        0
     }
-    0
 }

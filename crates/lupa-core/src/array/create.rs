@@ -1,6 +1,6 @@
 //! The functions of Lua's `python` table that make arrays.
+#![forbid(unsafe_code)]
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use lua_api::{Gc, LuaBackend, Raising, State, value};
@@ -8,22 +8,23 @@ use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 
 use super::dtype::Kind;
 use super::layout::Layout;
-use super::memory::Block;
-use super::userdata::{callback, find};
-use super::{access, jit, methods, numpy, object, userdata, values};
+use super::memory::{Array as Made, Elements, OnStack, Owned, Place};
+use super::{access, jit, methods, numpy, userdata, values};
+use crate::alive::Alive;
 use crate::callback::{Callback, Failure, Outcome};
+use crate::entry::Entry;
 use crate::error::Error;
 use crate::fallible;
 use crate::metamethods::python_argument;
-use crate::runtime::Entry;
+use crate::setup::field;
 
 /// Adds the functions to the table on top; a sandbox has no pointers.
 pub(crate) fn library<B: LuaBackend>(raising: Raising<'_, B>, sandboxed: bool) {
-    callback::<B, Array>(raising, c"array");
-    callback::<B, Zeros>(raising, c"zeros");
-    callback::<B, ArrayFrom>(raising, c"array_from");
+    field::<B, Array>(raising, c"array");
+    field::<B, Zeros>(raising, c"zeros");
+    field::<B, ArrayFrom>(raising, c"array_from");
     if !sandboxed {
-        callback::<B, CData>(raising, c"cdata");
+        field::<B, CData>(raising, c"cdata");
     }
 }
 
@@ -31,14 +32,14 @@ pub(crate) fn library<B: LuaBackend>(raising: Raising<'_, B>, sandboxed: bool) {
 /// sees only how small their userdata are.
 const PRESSURE: usize = 32 << 20;
 
-/// Zeroed memory for an array, and its layout.
-pub(super) fn block<B: LuaBackend>(
-    entry: &Entry<'_, B>,
+/// An array of new memory, all zeros.
+pub(super) fn zeros<'py, B: LuaBackend>(
+    entry: &Entry<'py, B>,
     kind: Kind,
     lens: &[isize],
-) -> Result<(Block, Layout), Failure> {
+) -> Result<Made<'py>, Failure> {
     let too_large = || fallible::error::<PyValueError>("an array cannot be that large");
-    let mut layout = Layout::contiguous(kind, lens).ok_or_else(too_large)?;
+    let layout = Layout::contiguous(kind, lens).ok_or_else(too_large)?;
     let bytes = layout.bytes();
     let runtime = entry.runtime();
     let memory = runtime.instance.memory();
@@ -52,9 +53,8 @@ pub(super) fn block<B: LuaBackend>(
     if !memory.has_room(bytes) {
         return Err(Error::Memory.into());
     }
-    let block = Block::zeroed(bytes, &Arc::clone(account)).ok_or(Error::Memory)?;
-    layout.header.data = block.start();
-    Ok((block, layout))
+    let owned = Owned::zeros(layout, account).ok_or(Error::Memory)?;
+    Ok(Made::new(entry.py, owned)?)
 }
 
 /// Frees arrays that nobody can use any more.
@@ -122,8 +122,7 @@ impl<B: LuaBackend> Callback<B> for Zeros {
         let kind = kind(state, 2, "zeros")?;
         state.set_top(1);
         let lens = lens(state, 1, "zeros", false)?;
-        let (block, layout) = block(entry, kind, &lens)?;
-        methods::push_block(entry, state, block, layout)
+        methods::push_array(entry, state, &zeros(entry, kind, &lens)?)
     }
 }
 
@@ -142,10 +141,9 @@ impl<B: LuaBackend> Callback<B> for ArrayFrom {
         }
         state.set_top(1);
         let lens = shape_of_tables(entry, state, kind)?;
-        let (block, layout) = block(entry, kind, &lens)?;
-        let mut at = block.start();
-        fill(entry, state, &layout, &lens, &mut at)?;
-        methods::push_block(entry, state, block, layout)
+        let array = zeros(entry, kind, &lens)?;
+        fill(entry, state, &lens, &mut array.elements().places())?;
+        methods::push_array(entry, state, &array)
     }
 }
 
@@ -179,27 +177,25 @@ fn shape_of_tables<B: LuaBackend>(
     Ok(lens)
 }
 
-/// Fills memory in C order from the table on top, whose shape begins with `lens`.
-fn fill<B: LuaBackend>(
+/// Fills elements from the table on top, whose shape begins with `lens`.
+fn fill<'a, B: LuaBackend>(
     entry: &Entry<'_, B>,
     state: State<B>,
-    layout: &Layout,
     lens: &[isize],
-    at: &mut *mut u8,
+    places: &mut impl Iterator<Item = Place<'a>>,
 ) -> Result<(), Failure> {
     let Some((&len, inner)) = lens.split_first() else { return Ok(()) };
-    let kind = layout.header.kind;
     for place in 1..=len {
         state.raw_geti(-1, place as i64);
         let index = state.top();
         if inner.is_empty() {
-            let value = values::read(entry, state, index, kind)?;
-            // SAFETY: the shape says that the memory has an element for this value.
-            unsafe { values::write(&layout.header, *at, value)? };
-            *at = at.wrapping_add(kind.size());
+            // There are as many as the shape says.
+            let Some(at) = places.next() else { return Ok(()) };
+            let value = values::read(entry, state, index, at.kind())?;
+            values::write(at, value)?;
         } else if state.type_of(index) == value::TABLE && state.raw_len(index) as isize == inner[0]
         {
-            fill(entry, state, layout, inner, at)?;
+            fill(entry, state, inner, places)?;
         } else {
             let problem = "the tables inside are not all of the same shape";
             return Err(fallible::error::<PyValueError>(problem).into());
@@ -214,7 +210,7 @@ struct Array;
 
 impl<B: LuaBackend> Callback<B> for Array {
     fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
-        if find(entry.runtime(), state, 1).is_some() {
+        if OnStack(entry.runtime(), state).is_there(1) {
             state.set_top(1);
             return Ok(1);
         }
@@ -237,9 +233,8 @@ impl<B: LuaBackend> Callback<B> for Array {
             return Err(fallible::error::<PyTypeError>(message).into());
         }
         let array = numpy::array(&source)?;
-        // SAFETY: an array.
-        let layout = unsafe { object::layout(array.as_ptr()) };
-        userdata::push_protected(entry, state, &array, layout)?;
+        let elements = Elements::of(Alive::of(&array)).ok_or(Error::LostReference)?;
+        userdata::push_protected(entry, state, elements)?;
         Ok(1)
     }
 }
@@ -249,7 +244,7 @@ struct CData;
 
 impl<B: LuaBackend> Callback<B> for CData {
     fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
-        if find(entry.runtime(), state, 1).is_none() {
+        if !OnStack(entry.runtime(), state).is_there(1) {
             return Err(fallible::error::<PyTypeError>("python.cdata needs an array").into());
         }
         if entry.runtime().arrays.ffi.get().is_none() {

@@ -1,9 +1,11 @@
 //! Elements of arrays as plain values: read from memory, and written to it.
 //!
 //! Memory need not be aligned, and may have the other byte order.
+#![forbid(unsafe_code)]
 
 use super::dtype::Kind;
 use super::half;
+use super::memory::Place;
 
 /// What an element holds.
 #[derive(Clone, Copy, Debug)]
@@ -29,111 +31,101 @@ pub(crate) enum Misfit {
     Complex,
 }
 
-/// Reads so many bytes, turned around if they are in the other order.
-///
-/// # Safety
-/// They are there to read.
+/// The bytes of an element from `offset` on, in the order of this machine.
 #[inline(always)]
-unsafe fn get<const N: usize>(at: *const u8, swapped: bool) -> [u8; N] {
-    // SAFETY: as the caller promises.
-    let mut bytes = unsafe { at.cast::<[u8; N]>().read_unaligned() };
-    if swapped {
+fn get<const N: usize>(at: Place<'_>, offset: usize) -> [u8; N] {
+    let mut bytes = at.bytes(offset);
+    if at.is_swapped() {
         bytes.reverse();
     }
     bytes
 }
 
-/// Writes so many bytes, turned around if they are to be in the other order.
-///
-/// # Safety
-/// They are there to write.
+/// Writes these bytes.
 #[inline(always)]
-unsafe fn put<const N: usize>(at: *mut u8, mut bytes: [u8; N], swapped: bool) {
-    if swapped {
+fn put<const N: usize>(at: Place<'_>, offset: usize, mut bytes: [u8; N]) {
+    if at.is_swapped() {
         bytes.reverse();
     }
-    // SAFETY: as the caller promises.
-    unsafe { at.cast::<[u8; N]>().write_unaligned(bytes) }
+    at.set_bytes(offset, bytes);
 }
 
-/// Reads the element at `at`.
-///
-/// # Safety
-/// An element of this kind is there.
+/// Reads an element.
 #[inline(always)]
-pub(crate) unsafe fn load(kind: Kind, swapped: bool, at: *const u8) -> Value {
-    // SAFETY: as the caller promises; the parts of a complex number follow one another.
-    unsafe {
-        match kind {
-            Kind::F64 => Value::Float(f64::from_ne_bytes(get(at, swapped))),
-            Kind::F32 => Value::Float(f32::from_ne_bytes(get(at, swapped)).into()),
-            Kind::I32 => Value::Integer(i32::from_ne_bytes(get(at, swapped)).into()),
-            Kind::U8 => Value::Integer((*at).into()),
-            Kind::I64 => Value::Integer(i64::from_ne_bytes(get(at, swapped))),
-            Kind::U64 => {
-                let number = u64::from_ne_bytes(get(at, swapped));
-                i64::try_from(number).map_or(Value::Large(number), Value::Integer)
-            }
-            Kind::Bool => Value::Bool(*at != 0),
-            Kind::I8 => Value::Integer(at.cast::<i8>().read().into()),
-            Kind::I16 => Value::Integer(i16::from_ne_bytes(get(at, swapped)).into()),
-            Kind::U16 => Value::Integer(u16::from_ne_bytes(get(at, swapped)).into()),
-            Kind::U32 => Value::Integer(u32::from_ne_bytes(get(at, swapped)).into()),
-            Kind::F16 => Value::Float(half::to_f64(u16::from_ne_bytes(get(at, swapped)))),
-            Kind::C64 => Value::Complex(
-                f32::from_ne_bytes(get(at, swapped)).into(),
-                f32::from_ne_bytes(get(at.add(4), swapped)).into(),
-            ),
-            Kind::C128 => Value::Complex(
-                f64::from_ne_bytes(get(at, swapped)),
-                f64::from_ne_bytes(get(at.add(8), swapped)),
-            ),
+pub(super) fn load(at: Place<'_>) -> Value {
+    match at.kind() {
+        Kind::F64 => Value::Float(f64::from_ne_bytes(get(at, 0))),
+        Kind::F32 => Value::Float(f32::from_ne_bytes(get(at, 0)).into()),
+        Kind::I32 => Value::Integer(i32::from_ne_bytes(get(at, 0)).into()),
+        Kind::U8 => Value::Integer(u8::from_ne_bytes(get(at, 0)).into()),
+        Kind::I64 => Value::Integer(i64::from_ne_bytes(get(at, 0))),
+        Kind::U64 => {
+            let number = u64::from_ne_bytes(get(at, 0));
+            i64::try_from(number).map_or(Value::Large(number), Value::Integer)
+        }
+        Kind::Bool => Value::Bool(get::<1>(at, 0) != [0]),
+        Kind::I8 => Value::Integer(i8::from_ne_bytes(get(at, 0)).into()),
+        Kind::I16 => Value::Integer(i16::from_ne_bytes(get(at, 0)).into()),
+        Kind::U16 => Value::Integer(u16::from_ne_bytes(get(at, 0)).into()),
+        Kind::U32 => Value::Integer(u32::from_ne_bytes(get(at, 0)).into()),
+        Kind::F16 => Value::Float(half::to_f64(u16::from_ne_bytes(get(at, 0)))),
+        Kind::C64 => Value::Complex(
+            f32::from_ne_bytes(get(at, 0)).into(),
+            f32::from_ne_bytes(get(at, 4)).into(),
+        ),
+        Kind::C128 => {
+            Value::Complex(f64::from_ne_bytes(get(at, 0)), f64::from_ne_bytes(get(at, 8)))
         }
     }
 }
 
-/// Writes a value to the element at `at`, or says why it does not fit, and writes nothing.
-///
-/// # Safety
-/// An element of this kind is there, and may be written.
+/// Writes a value to an element, which is not read-only, or says why it does not fit, and writes nothing.
 #[inline(always)]
-pub(crate) unsafe fn store(
-    kind: Kind,
-    swapped: bool,
-    at: *mut u8,
-    value: Value,
-) -> Result<(), Misfit> {
-    // SAFETY: as the caller promises; the parts of a complex number follow one another.
-    unsafe {
-        match kind {
-            Kind::F64 => put(at, float(value)?.to_ne_bytes(), swapped),
-            Kind::F32 => put(at, (float(value)? as f32).to_ne_bytes(), swapped),
-            Kind::I32 => put(at, narrow::<i32>(value)?.to_ne_bytes(), swapped),
-            Kind::U8 => *at = narrow(value)?,
-            Kind::I64 => put(at, narrow::<i64>(value)?.to_ne_bytes(), swapped),
-            Kind::U64 => put(at, narrow::<u64>(value)?.to_ne_bytes(), swapped),
-            Kind::Bool => match value {
-                Value::Bool(truth) => *at = truth.into(),
-                _ => return Err(Misfit::Type),
-            },
-            Kind::I8 => at.cast::<i8>().write(narrow(value)?),
-            Kind::I16 => put(at, narrow::<i16>(value)?.to_ne_bytes(), swapped),
-            Kind::U16 => put(at, narrow::<u16>(value)?.to_ne_bytes(), swapped),
-            Kind::U32 => put(at, narrow::<u32>(value)?.to_ne_bytes(), swapped),
-            Kind::F16 => put(at, half::from_f64(float(value)?).to_ne_bytes(), swapped),
-            Kind::C64 => {
-                let (re, im) = complex(value)?;
-                put(at, (re as f32).to_ne_bytes(), swapped);
-                put(at.add(4), (im as f32).to_ne_bytes(), swapped);
-            }
-            Kind::C128 => {
-                let (re, im) = complex(value)?;
-                put(at, re.to_ne_bytes(), swapped);
-                put(at.add(8), im.to_ne_bytes(), swapped);
-            }
+pub(super) fn store(at: Place<'_>, value: Value) -> Result<(), Misfit> {
+    match at.kind() {
+        Kind::F64 => put(at, 0, float(value)?.to_ne_bytes()),
+        Kind::F32 => put(at, 0, (float(value)? as f32).to_ne_bytes()),
+        Kind::I32 => put(at, 0, narrow::<i32>(value)?.to_ne_bytes()),
+        Kind::U8 => put(at, 0, narrow::<u8>(value)?.to_ne_bytes()),
+        Kind::I64 => put(at, 0, narrow::<i64>(value)?.to_ne_bytes()),
+        Kind::U64 => put(at, 0, narrow::<u64>(value)?.to_ne_bytes()),
+        Kind::Bool => match value {
+            Value::Bool(truth) => put(at, 0, [truth.into()]),
+            _ => return Err(Misfit::Type),
+        },
+        Kind::I8 => put(at, 0, narrow::<i8>(value)?.to_ne_bytes()),
+        Kind::I16 => put(at, 0, narrow::<i16>(value)?.to_ne_bytes()),
+        Kind::U16 => put(at, 0, narrow::<u16>(value)?.to_ne_bytes()),
+        Kind::U32 => put(at, 0, narrow::<u32>(value)?.to_ne_bytes()),
+        Kind::F16 => put(at, 0, half::from_f64(float(value)?).to_ne_bytes()),
+        Kind::C64 => {
+            let (re, im) = complex(value)?;
+            put(at, 0, (re as f32).to_ne_bytes());
+            put(at, 4, (im as f32).to_ne_bytes());
+        }
+        Kind::C128 => {
+            let (re, im) = complex(value)?;
+            put(at, 0, re.to_ne_bytes());
+            put(at, 8, im.to_ne_bytes());
         }
     }
     Ok(())
+}
+
+/// Copies an element to another one of the same kind, which is not read-only.
+#[inline]
+pub(super) fn copy(from: Place<'_>, to: Place<'_>) {
+    // As bits, so that a NaN stays as it is.
+    let kind = from.kind();
+    let (size, parts) = kind.part().map_or((kind.size(), 1), |part| (part.size(), 2));
+    for offset in (0..parts).map(|part| part * size) {
+        match size {
+            1 => put(to, offset, get::<1>(from, offset)),
+            2 => put(to, offset, get::<2>(from, offset)),
+            4 => put(to, offset, get::<4>(from, offset)),
+            _ => put(to, offset, get::<8>(from, offset)),
+        }
+    }
 }
 
 #[inline(always)]

@@ -1,22 +1,25 @@
 //! Arrays where Lua has an ffi: a chunk of Lua reads and writes elements through typed pointers, so
 //! that a loop over them is compiled; and pointers for scripts, and arrays over their memory.
+#![forbid(unsafe_code)]
 
+use std::cell::Cell;
 use std::ffi::CStr;
 
 use lua_api::{LuaBackend, MULTRET, OK, Ref, State, value};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
+use super::account::Pin;
 use super::dtype::Kind;
 use super::element::Value;
 use super::layout::Layout;
-use super::memory::{Held, Pin, Source};
-use super::{access, create, object, userdata};
+use super::memory::{Array, Owned};
+use super::{access, create, methods, userdata};
 use crate::callback::{Callback, Failure, Outcome};
+use crate::entry::Entry;
 use crate::error::{Error, Result, raised};
 use crate::fallible;
-use crate::runtime::Entry;
-use crate::setup::step;
+use crate::setup::{field, step};
 use crate::{object as wrapper, types};
 
 const CHUNK: &[u8] = include_bytes!("jit.lua");
@@ -30,8 +33,8 @@ pub(super) fn is_cdata<B: LuaBackend>(state: State<B>, index: i32) -> bool {
 pub(super) fn install<B: LuaBackend>(entry: &Entry<'_, B>, metatable: Ref) -> Result<()> {
     let runtime = entry.runtime();
     let base = runtime.options.array_base;
-    let mut found = false;
-    let there = &raw mut found;
+    let found = Cell::new(false);
+    let there = &found;
     step(entry, |raising| {
         // Not what a script has put in the place of `require`.
         raising.get_field(B::REGISTRY_INDEX, c"_LOADED");
@@ -52,16 +55,15 @@ pub(super) fn install<B: LuaBackend>(entry: &Entry<'_, B>, metatable: Ref) -> Re
         raising.push_value(ffi);
         raising.push_ref(metatable);
         raising.new_table(0, 3);
-        userdata::callback::<B, Describe>(raising, c"describe");
-        userdata::callback::<B, Adopt>(raising, c"adopt");
-        userdata::callback::<B, NoPointer>(raising, c"no_pointer");
+        field::<B, Describe>(raising, c"describe");
+        field::<B, Adopt>(raising, c"adopt");
+        field::<B, NoPointer>(raising, c"no_pointer");
         raising.push_integer(base);
         raising.call(4, 1);
-        // SAFETY: `found` outlives the protected call.
-        unsafe { *there = true };
+        there.set(true);
         1
     })?;
-    if found {
+    if found.get() {
         let state = entry.state();
         let kept = entry.instance.take_ref(state);
         runtime.arrays.ffi.set(Some(kept.map_err(|failure| raised(entry, state, failure))?));
@@ -159,10 +161,11 @@ struct Describe;
 
 impl<B: LuaBackend> Callback<B> for Describe {
     fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
-        let Some((_owner, layout)) = userdata::parts(entry.runtime(), entry.py, state, 1) else {
+        let Some(array) = Array::at(entry.runtime(), entry.py, state, 1) else {
             let message = "an array is needed here, and one that was not released";
             return Err(fallible::error::<PyTypeError>(message).into());
         };
+        let layout = array.layout();
         let header = layout.header;
         let size = header.kind.size() as isize;
         let plain = !header.swapped
@@ -170,14 +173,14 @@ impl<B: LuaBackend> Callback<B> for Describe {
             && layout.dims().iter().all(|dim| dim.len < 2 || dim.stride % size == 0);
         state.set_top(1);
         if plain {
-            super::methods::push_text(entry, state, header.kind.c_type())?;
+            methods::push_text(entry, state, header.kind.c_type())?;
         } else {
             state.push_nil();
         }
         state.push_integer(header.data as usize as i64);
         state.push_bool(header.readonly);
         state.push_bool(layout.is_c_contiguous());
-        super::methods::push_text(entry, state, header.kind.name())?;
+        methods::push_text(entry, state, header.kind.name())?;
         state.push_integer(i64::from(header.ndim));
         for number in 0..2 {
             let dim = layout.dims().get(number).copied().unwrap_or_default();
@@ -193,8 +196,8 @@ struct NoPointer;
 
 impl<B: LuaBackend> Callback<B> for NoPointer {
     fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
-        match userdata::parts(entry.runtime(), entry.py, state, 1) {
-            Some((_owner, layout)) => Err(no_pointer::<B>(&layout).into()),
+        match Array::at(entry.runtime(), entry.py, state, 1) {
+            Some(array) => Err(no_pointer::<B>(array.layout()).into()),
             None => Err(Error::LostReference.into()),
         }
     }
@@ -224,17 +227,14 @@ impl<B: LuaBackend> Callback<B> for Adopt {
             );
             return Err(fallible::error::<PyValueError>(message).into());
         }
-        layout.header.data = state.to_number(2) as usize as *mut u8;
         layout.header.readonly = state.to_bool(5);
         let runtime = entry.runtime();
         if runtime.arrays.closing.get() {
             return Err(Error::Closed.into());
         }
         let holder = wrapper::wrap(runtime, entry.py, state, 1, types::get().object)?;
-        let holder = Held::new(&holder);
-        let source = Source::Lua { holder, _pin: Pin::new(&runtime.arrays.pins) };
-        let owner = object::create(entry.py, source, layout)?;
-        userdata::push_protected(entry, state, &owner, &layout)?;
-        Ok(1)
+        let holder = (holder.unbind().into(), Pin::new(&runtime.arrays.pins));
+        let owned = Owned::adopted(state, 1, layout, holder).ok_or(Error::LostReference)?;
+        methods::push_array(entry, state, &Array::new(entry.py, owned)?)
     }
 }

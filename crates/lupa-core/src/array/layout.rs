@@ -152,7 +152,7 @@ impl Layout {
     }
 
     /// The address of an element; positions are from 0 on, and in range.
-    pub(crate) fn at(&self, positions: &[isize]) -> *mut u8 {
+    fn at(&self, positions: &[isize]) -> *mut u8 {
         let offset: isize =
             self.dims().iter().zip(positions).map(|(dim, at)| dim.stride * at).sum();
         self.header.data.wrapping_offset(offset)
@@ -221,29 +221,88 @@ impl Layout {
         Some(view)
     }
 
-    /// Calls `visit` with the address of each element, the last index running fastest.
-    pub(crate) fn for_each<E>(
-        &self,
-        mut visit: impl FnMut(*mut u8) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let dims = self.dims();
+    /// The addresses of the elements, the last index running fastest.
+    pub(crate) fn addresses(&self) -> Addresses<'_> {
+        let next = self.header.data;
+        let (outer, last) = match self.dims().split_last() {
+            _ if self.count() == 0 => (&[][..], Dim::default()),
+            None => (&[][..], Dim { len: 1, stride: 0 }),
+            Some((last, outer)) => (outer, *last),
+        };
+        Addresses { layout: self, outer, last, positions: [0; MAX_DIMS], next, left: last.len }
+    }
+
+    /// The addresses from the first byte of an element to behind the last one; `None` if there are no elements, or more
+    /// than there are addresses.
+    fn extent(&self) -> Option<(usize, usize)> {
         if self.count() == 0 {
-            return Ok(());
+            return None;
         }
-        let Some((last, outer)) = dims.split_last() else { return visit(self.header.data) };
-        let mut positions = [0_isize; MAX_DIMS];
-        loop {
-            let start = self.at(&positions[..outer.len()]);
-            for index in 0..last.len {
-                visit(start.wrapping_offset(last.stride * index))?;
-            }
-            // As an odometer counts.
-            let Some(turn) = (0..outer.len()).rev().find(|&d| positions[d] + 1 < outer[d].len)
-            else {
-                return Ok(());
-            };
-            positions[turn] += 1;
-            positions[turn + 1..].fill(0);
+        let (mut below, mut above) = (0_isize, self.header.kind.size() as isize);
+        for dim in self.dims() {
+            let distance = dim.stride.checked_mul(dim.len - 1)?;
+            below = below.checked_add(distance.min(0))?;
+            above = above.checked_add(distance.max(0))?;
         }
+        let data = self.header.data.addr();
+        Some((data.checked_add_signed(below)?, data.checked_add_signed(above)?))
+    }
+
+    /// A layout of some of the memory that this is of. It panics for other memory.
+    pub(crate) fn narrowed(&self, mut layout: Layout) -> Layout {
+        assert!(self.contains(&layout), "a view of other memory");
+        layout.header.data = self.header.data.with_addr(layout.header.data.addr());
+        layout.header.readonly |= self.header.readonly;
+        layout
+    }
+
+    /// Whether all elements of another layout are between the first and the last one of this.
+    fn contains(&self, other: &Layout) -> bool {
+        match (self.extent(), other.extent()) {
+            (Some((start, end)), Some((first, last))) => start <= first && last <= end,
+            _ => other.count() == 0,
+        }
+    }
+}
+
+/// The addresses of the elements of a layout.
+pub(crate) struct Addresses<'a> {
+    layout: &'a Layout,
+    outer: &'a [Dim],
+    last: Dim,
+    // In the outer dimensions.
+    positions: [isize; MAX_DIMS],
+    // In the last one.
+    next: *mut u8,
+    left: isize,
+}
+
+impl Iterator for Addresses<'_> {
+    type Item = *mut u8;
+
+    #[inline]
+    fn next(&mut self) -> Option<*mut u8> {
+        if self.left == 0 && !self.turn() {
+            return None;
+        }
+        self.left -= 1;
+        let at = self.next;
+        self.next = at.wrapping_offset(self.last.stride);
+        Some(at)
+    }
+}
+
+impl Addresses<'_> {
+    /// Goes on with the last dimension at the next position of the others, as an odometer counts.
+    #[cold]
+    fn turn(&mut self) -> bool {
+        let outer = self.outer;
+        let next = |&d: &usize| self.positions[d] + 1 < outer[d].len;
+        let Some(turn) = (0..outer.len()).rev().find(next) else { return false };
+        self.positions[turn] += 1;
+        self.positions[turn + 1..].fill(0);
+        self.next = self.layout.at(&self.positions[..outer.len()]);
+        self.left = self.last.len;
+        true
     }
 }

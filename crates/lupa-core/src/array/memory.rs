@@ -1,55 +1,30 @@
-//! [`Source`]: whose the memory of an array is, and how it is given back.
+//! The memory of arrays: whose it is, how elements are read and written, and the userdata of an array in Lua.
+//!
+//! What leads to memory is made in this file only, from something that has a right to it: [`Owned`] by what gives memory,
+//! [`Array`] and [`Elements`] with the object that owns it, which is held, and [`Place`] by these. A [`Layout`] alone
+//! only describes.
 
-use std::ffi::{c_int, c_void};
-use std::ptr::{NonNull, null_mut};
+use std::ffi::CStr;
+use std::marker::PhantomData;
+use std::ptr::null_mut;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 
-use pyo3::exceptions::{PyBufferError, PyTypeError};
+use lua_api::{LuaBackend, Raising, State};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
+use super::access::integer;
+use super::account::{Block, Pin};
 use super::dtype::Kind;
+use super::element::{self, Value};
+use super::export::Description;
 use super::layout::{Dim, Header, Layout};
-use crate::fallible;
-use crate::types::drop_object;
-
-/// A block of zeros from the system's allocator, counted in the account of the runtime that it was
-/// made for. It outlives that runtime if it has to.
-pub(crate) struct Block {
-    start: *mut u8,
-    layout: std::alloc::Layout,
-    account: Arc<AtomicUsize>,
-}
-
-/// What all elements are aligned to, for the sake of vector instructions.
-const ALIGNMENT: usize = 64;
-
-impl Block {
-    /// A block of so many bytes; `None` if there is no memory for it.
-    pub(crate) fn zeroed(bytes: usize, account: &Arc<AtomicUsize>) -> Option<Self> {
-        let layout = std::alloc::Layout::from_size_align(bytes.max(1), ALIGNMENT).ok()?;
-        // SAFETY: the size is not 0.
-        let start = unsafe { std::alloc::alloc_zeroed(layout) };
-        if start.is_null() {
-            return None;
-        }
-        account.fetch_add(layout.size(), Ordering::Relaxed);
-        Some(Block { start, layout, account: Arc::clone(account) })
-    }
-
-    pub(crate) fn start(&self) -> *mut u8 {
-        self.start
-    }
-}
-
-impl Drop for Block {
-    fn drop(&mut self) {
-        self.account.fetch_sub(self.layout.size(), Ordering::Relaxed);
-        // SAFETY: allocated with this layout, and not freed before.
-        unsafe { std::alloc::dealloc(self.start, self.layout) };
-    }
-}
+use super::{jit, object};
+use crate::alive::Alive;
+use crate::boxes::{PyBox, View};
+use crate::runtime::Runtime;
+use crate::types::{Link, drop_object};
 
 /// A buffer that a Python object has exported; released when dropped, which has to be attached.
 ///
@@ -58,7 +33,7 @@ pub(crate) struct Export(Box<ffi::Py_buffer>);
 
 impl Export {
     /// Asks an object for its buffer, with its format and its strides.
-    pub(crate) fn of(object: &Bound<'_, PyAny>) -> PyResult<Self> {
+    pub(super) fn of(object: &Bound<'_, PyAny>) -> PyResult<Self> {
         let mut view = Box::new(ffi::Py_buffer::new());
         // SAFETY: attached; released by `drop`, if it was given.
         let status = unsafe {
@@ -67,58 +42,29 @@ impl Export {
         if status < 0 { Err(PyErr::fetch(object.py())) } else { Ok(Export(view)) }
     }
 
-    /// Where the elements are.
-    pub(crate) fn layout(&self) -> PyResult<Layout> {
+    /// What the exporter says about it.
+    fn description(&self) -> Description<'_> {
         let view = &*self.0;
-        let format = if view.format.is_null() {
-            b"B"
-        } else {
-            // SAFETY: the exporter gives a zero-terminated string.
-            unsafe { std::ffi::CStr::from_ptr(view.format) }.to_bytes()
-        };
-        let Some((kind, swapped)) = Kind::from_format(format, view.itemsize as usize) else {
-            let format = String::from_utf8_lossy(format);
-            return Err(fallible::error::<PyTypeError>(format!(
-                "a Lua array cannot hold elements of the format '{format}' ({} bytes each); pass \
-                 the object itself, with as_itemgetter(obj) or as_attrgetter(obj)",
-                view.itemsize
-            )));
-        };
-        let header = Header {
-            data: view.buf.cast(),
-            kind,
-            swapped,
-            readonly: view.readonly != 0,
-            whole: true,
-            ndim: 0,
-        };
         let ndim = view.ndim as usize;
-        if !view.suboffsets.is_null() {
-            return Err(fallible::error::<PyBufferError>("a Lua array cannot follow suboffsets"));
+        // SAFETY: the exporter gives a zero-terminated string, and a length and a stride for each dimension; null for
+        // what there is not.
+        let (format, [shape, strides]) = unsafe {
+            let format = (!view.format.is_null()).then(|| CStr::from_ptr(view.format).to_bytes());
+            let numbers = [view.shape, view.strides]
+                .map(|start| (!start.is_null()).then(|| std::slice::from_raw_parts(start, ndim)));
+            (format, numbers)
+        };
+        Description {
+            data: view.buf.cast(),
+            format,
+            readonly: view.readonly != 0,
+            item_size: view.itemsize,
+            bytes: view.len,
+            ndim,
+            shape,
+            strides,
+            is_indirect: !view.suboffsets.is_null(),
         }
-        // SAFETY: so many dimensions are described, if they are.
-        let described = unsafe {
-            let read = |start: *mut ffi::Py_ssize_t| {
-                (!start.is_null()).then(|| std::slice::from_raw_parts(start, ndim))
-            };
-            (read(view.shape), read(view.strides))
-        };
-        let layout = match described {
-            (Some(shape), Some(strides)) if ndim > 0 => {
-                let dims = shape.iter().zip(strides);
-                Layout::new(header, dims.map(|(&len, &stride)| Dim { len, stride }))
-            }
-            (Some(shape), None) if ndim > 0 => Layout::contiguous(kind, shape)
-                .and_then(|plain| Layout::new(header, plain.dims().iter().copied())),
-            _ if ndim == 0 => Layout::new(header, []),
-            _ => {
-                let len = view.len / view.itemsize.max(1);
-                Layout::new(header, [Dim { len, stride: view.itemsize }])
-            }
-        };
-        layout.ok_or_else(|| {
-            fallible::error::<PyBufferError>(format!("a Lua array cannot have {ndim} dimensions"))
-        })
     }
 }
 
@@ -134,80 +80,418 @@ impl Drop for Export {
     }
 }
 
-/// Something that must outlive the runtime's finalization: see [`super::Arrays::pins`].
-pub(crate) struct Pin(Arc<AtomicUsize>);
-
-impl Pin {
-    pub(crate) fn new(pins: &Arc<AtomicUsize>) -> Self {
-        pins.fetch_add(1, Ordering::Relaxed);
-        Pin(Arc::clone(pins))
-    }
-}
-
-impl Drop for Pin {
-    fn drop(&mut self) {
-        // After the last access to the memory, which is freed by whoever sees this.
-        self.0.fetch_sub(1, Ordering::Release);
-    }
-}
-
-/// A reference that is given back at once when dropped, which has to be attached. `Py` would put it
-/// off: it does not know of threads that are attached other than through PyO3.
-pub(crate) struct Held(NonNull<ffi::PyObject>);
-
-impl Held {
-    pub(crate) fn new(object: &Bound<'_, PyAny>) -> Self {
-        let pointer = object.clone().into_ptr();
-        // SAFETY: an object is nowhere near null.
-        Held(unsafe { NonNull::new_unchecked(pointer) })
-    }
-
-    pub(crate) fn bind<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
-        // SAFETY: attached, as the token says; alive for as long as this.
-        unsafe { Bound::from_borrowed_ptr(py, self.0.as_ptr()) }
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        // SAFETY: attached; the reference is ours.
-        unsafe { drop_object(self.0.as_ptr()) };
-    }
-}
-
 /// Whose the memory is.
 pub(crate) enum Source {
     /// Of a Python object, `origin`, which came as it is.
-    Export { export: Export, origin: Held },
+    Export { export: Export, origin: Link },
     /// Our own.
     Block { _block: Block },
     /// Of a Lua value, which this wrapper keeps alive.
-    Lua { holder: Held, _pin: Pin },
+    Lua { holder: Link, _pin: Pin },
     /// Of another array.
-    View { base: Held },
+    View { base: Link },
 }
 
 impl Source {
-    /// For `tp_traverse`.
-    ///
-    /// # Safety
-    /// Attached; called by Python's collector.
-    pub(crate) unsafe fn traverse(&self, visit: ffi::visitproc, arg: *mut c_void) -> c_int {
-        let (first, second) = match self {
-            Source::Export { export, origin } => (export.0.obj, origin.0.as_ptr()),
-            Source::Block { .. } => (null_mut(), null_mut()),
-            Source::Lua { holder, .. } => (holder.0.as_ptr(), null_mut()),
-            Source::View { base } => (base.0.as_ptr(), null_mut()),
-        };
-        for held in [first, second] {
-            if !held.is_null() {
-                // SAFETY: the collector's own function, on a live object.
-                let result = unsafe { visit(held, arg) };
-                if result != 0 {
-                    return result;
-                }
+    /// The objects that it holds, for `tp_traverse`, or null.
+    pub(crate) fn held(&self) -> [*mut ffi::PyObject; 2] {
+        match self {
+            Source::Export { export, origin } => [export.0.obj, origin.as_ptr()],
+            Source::Block { .. } => [null_mut(); 2],
+            Source::Lua { holder: held, .. } | Source::View { base: held } => {
+                [held.as_ptr(), null_mut()]
             }
         }
-        0
+    }
+}
+
+/// Memory with whoever keeps it, for a new `_LuaArray`: the elements of the layout are there as long as the source.
+pub(crate) struct Owned(Source, Layout);
+
+impl Owned {
+    /// New memory, all zeros, for a layout in C order; `None` where there is none.
+    pub(super) fn zeros(mut layout: Layout, account: &Arc<AtomicUsize>) -> Option<Self> {
+        assert!(layout.is_c_contiguous(), "new memory is in C order");
+        let block = Block::new(layout.bytes(), account)?;
+        // As many bytes as the elements take, which follow one another.
+        layout.header.data = block.start();
+        Some(Owned(Source::Block { _block: block }, layout))
+    }
+
+    /// What has been exported for `origin`. That it is as described is the promise of its exporter.
+    pub(super) fn exported(export: Export, origin: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let layout = export.description().layout()?;
+        Ok(Owned(Source::Export { export, origin: origin.clone().unbind().into() }, layout))
+    }
+
+    /// What the cdata at `index` points at, which is the address that is the number after it; `holder` keeps it alive.
+    /// `None` if there is no cdata.
+    ///
+    /// That memory is there is the promise of the Lua code: where there is a cdata, there is the ffi, by which it reads
+    /// and writes at any address itself.
+    pub(super) fn adopted<B: LuaBackend>(
+        state: State<B>,
+        index: i32,
+        mut layout: Layout,
+        (holder, pin): (Link, Pin),
+    ) -> Option<Self> {
+        layout.header.data = state.to_number(index + 1) as usize as *mut u8;
+        let source = Source::Lua { holder, _pin: pin };
+        jit::is_cdata(state, index).then_some(Owned(source, layout))
+    }
+
+    /// The parts, for the object that has them from now on, and never changes the layout.
+    pub(crate) fn into_parts(self) -> (Source, Layout) {
+        (self.0, self.1)
+    }
+}
+
+/// An element, whose memory is there for `'a`.
+///
+/// Other threads, and any code of this one, may write there at any time, as with all memory that is shared so: elements
+/// are copied, and there never is a reference to one.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    at: *mut u8,
+    kind: Kind,
+    swapped: bool,
+    readonly: bool,
+    memory: PhantomData<&'a [u8]>,
+}
+
+impl<'a> Place<'a> {
+    /// # Safety
+    /// `at` is the address of an element of what the header is of, and that is there for `'a`.
+    #[inline(always)]
+    unsafe fn new(header: &'a Header, at: *mut u8) -> Self {
+        let Header { kind, swapped, readonly, .. } = *header;
+        Place { at, kind, swapped, readonly, memory: PhantomData }
+    }
+
+    /// The type of the element.
+    #[inline(always)]
+    pub(super) fn kind(self) -> Kind {
+        self.kind
+    }
+
+    /// Whether its bytes are in the other order.
+    #[inline(always)]
+    pub(super) fn is_swapped(self) -> bool {
+        self.swapped
+    }
+
+    /// Whether it may not be written.
+    #[inline(always)]
+    pub(super) fn is_readonly(self) -> bool {
+        self.readonly
+    }
+
+    /// Whether it has so many bytes from `offset` on. Where the kind is known, so is this.
+    #[inline(always)]
+    fn has(self, offset: usize, count: usize) -> bool {
+        let size = self.kind.size();
+        count <= size && offset <= size - count
+    }
+
+    /// The bytes of the element from `offset` on.
+    #[inline(always)]
+    pub(super) fn bytes<const N: usize>(self, offset: usize) -> [u8; N] {
+        assert!(self.has(offset, N), "beyond the element");
+        // SAFETY: within the element.
+        unsafe { self.at.add(offset).cast::<[u8; N]>().read_unaligned() }
+    }
+
+    /// Writes these bytes.
+    #[inline(always)]
+    pub(super) fn set_bytes<const N: usize>(self, offset: usize, bytes: [u8; N]) {
+        assert!(self.has(offset, N) && !self.readonly, "beyond what may be written");
+        // SAFETY: within the element, which may be written.
+        unsafe { self.at.add(offset).cast::<[u8; N]>().write_unaligned(bytes) }
+    }
+}
+
+/// The element at these positions, counted from 0: one for each dimension.
+///
+/// # Safety
+/// What the header and the dimensions describe is there for `'a`.
+#[inline(always)]
+unsafe fn locate<'a>(
+    (header, dims): (&'a Header, &'a [Dim]),
+    mut positions: impl Iterator<Item = Option<i64>>,
+) -> Option<Place<'a>> {
+    let mut at = header.data;
+    for dim in dims {
+        let position = positions.next()??;
+        if position as u64 >= dim.len as u64 {
+            return None;
+        }
+        at = at.wrapping_offset(dim.stride * position as isize);
+    }
+    // SAFETY: as the caller promises; each position is one of its dimension.
+    Some(unsafe { Place::new(header, at) })
+}
+
+/// The elements of an array, or of a part of one; their owner, a `_LuaArray`, is held for `'a`.
+#[derive(Clone, Copy)]
+pub(super) struct Elements<'a> {
+    owner: Alive<'a>,
+    layout: &'a Layout,
+}
+
+impl<'a> Elements<'a> {
+    /// All of an array; `None` for other objects.
+    pub(super) fn of(object: Alive<'a>) -> Option<Self> {
+        let pointer = object.as_ptr();
+        // SAFETY: alive, and checked to be one; its layout never changes.
+        let layout = unsafe { object::is_array(pointer).then(|| object::layout(pointer))? };
+        Some(Elements { owner: object, layout })
+    }
+
+    /// Where they are.
+    pub(super) fn layout(self) -> &'a Layout {
+        self.layout
+    }
+
+    /// The element at these positions, counted from 0: one for each dimension.
+    pub(super) fn place(self, positions: &[isize]) -> Option<Place<'a>> {
+        let positions = positions.iter().map(|&position| Some(position as i64));
+        // SAFETY: as the type says.
+        unsafe { locate((&self.layout.header, self.layout.dims()), positions) }
+    }
+
+    /// All of them, the last index running fastest.
+    pub(super) fn places(self) -> impl Iterator<Item = Place<'a>> {
+        // SAFETY: as the type says.
+        self.layout.addresses().map(|at| unsafe { Place::new(&self.layout.header, at) })
+    }
+
+    /// Gives `work` those at one position of the first dimension.
+    pub(super) fn with_row<R>(self, position: isize, work: impl FnOnce(Elements<'_>) -> R) -> R {
+        let row = self.layout.narrowed(self.layout.row(position));
+        work(Elements { owner: self.owner, layout: &row })
+    }
+
+    /// Pushes the userdata, after [`crate::boxes::Boxes::reserve`].
+    pub(super) fn push<B: LuaBackend>(self, runtime: &Runtime<B>, raising: Raising<'_, B>) {
+        let dims = self.layout.dims();
+        let size = size_of::<ArrayBox>() + size_of_val(dims);
+        let home = raising.new_userdata(size).cast::<ArrayBox>();
+        if let Some(metatable) = runtime.arrays.metatable.get() {
+            raising.push_ref(metatable);
+        }
+        if raising.to_pointer(-1) as usize != runtime.arrays.address.get() {
+            raising.error(c"the metatable of arrays is gone");
+        }
+        // SAFETY: attached, with the lock held; there is room for a slot; the memory is new, of this size, and on the
+        // stack below the metatable.
+        unsafe {
+            (&raw mut (*home).header).write(self.layout.header);
+            home.add(1).cast::<Dim>().copy_from_nonoverlapping(dims.as_ptr(), dims.len());
+            runtime.boxes.fill(home.cast(), self.owner, View::ARRAY);
+        }
+        raising.set_metatable(-2);
+    }
+}
+
+/// An array, or a part of one, with the `_LuaArray` that owns its memory.
+pub(super) struct Array<'py> {
+    owner: Bound<'py, PyAny>,
+    layout: Layout,
+}
+
+impl<'py> Array<'py> {
+    /// A new one.
+    pub(super) fn new(py: Python<'py>, owned: Owned) -> PyResult<Self> {
+        let layout = owned.1;
+        Ok(Array { owner: object::create(py, owned)?, layout })
+    }
+
+    /// The array at `index`; `None` for anything else, and for one that was released or finalized.
+    pub(super) fn at<B: LuaBackend>(
+        runtime: &Runtime<B>,
+        py: Python<'py>,
+        state: State<B>,
+        index: i32,
+    ) -> Option<Self> {
+        let (found, owner) = find(runtime, state, index)?;
+        // SAFETY: an array on the stack, which owns its owner.
+        unsafe {
+            let (header, dims) = described(found);
+            let layout = Layout::new(*header, dims.iter().copied())?;
+            Some(Array { owner: Bound::from_borrowed_ptr(py, owner), layout })
+        }
+    }
+
+    /// Some of the memory of this one.
+    pub(super) fn view(&self, layout: Layout) -> Self {
+        Array { owner: self.owner.clone(), layout: self.layout.narrowed(layout) }
+    }
+
+    /// Where its elements are.
+    pub(super) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Its elements.
+    pub(super) fn elements(&self) -> Elements<'_> {
+        Elements { owner: Alive::of(&self.owner), layout: &self.layout }
+    }
+
+    /// What it is to Python: the very object that its memory came from, or its owner, if it is all of that; else a view.
+    pub(super) fn into_python(self) -> PyResult<Bound<'py, PyAny>> {
+        let py = self.owner.py();
+        // SAFETY: an array, which is held.
+        let source = unsafe { object::source(self.owner.as_ptr()) };
+        let base = match source {
+            Some(Source::Export { origin, .. }) if self.layout.header.whole => {
+                return Ok(origin.bind(py).clone());
+            }
+            _ if self.layout.header.whole => return Ok(self.owner),
+            Some(Source::View { base }) => base.clone_ref(py),
+            _ => self.owner.unbind(),
+        };
+        object::create(py, Owned(Source::View { base: base.into() }, self.layout))
+    }
+}
+
+/// The beginning of the userdata; its dimensions follow, as many as it has.
+///
+/// It is larger than the box of an ordinary object, so neither is ever taken for the other.
+#[repr(C)]
+struct ArrayBox {
+    head: PyBox,
+    header: Header,
+}
+
+const _: () = assert!(size_of::<ArrayBox>() > size_of::<PyBox>());
+
+/// The array at `index`, and its owner.
+///
+/// That a slot knows it as its home says that it is one, whatever metatable a script may give to it
+/// or to others with `debug.setmetatable`.
+#[inline(always)]
+fn find<B: LuaBackend>(
+    runtime: &Runtime<B>,
+    state: State<B>,
+    index: i32,
+) -> Option<(*mut ArrayBox, *mut ffi::PyObject)> {
+    let memory = state.to_userdata(index).cast::<ArrayBox>();
+    // Of a light userdata the length is 0.
+    if memory.is_null() || state.raw_len(index) < size_of::<ArrayBox>() {
+        return None;
+    }
+    // SAFETY: of that size, and on the stack.
+    let (object, view) = unsafe { runtime.boxes.look_up(memory.cast()) }?;
+    (view == View::ARRAY).then_some((memory, object))
+}
+
+/// What there is of an array. Its memory is there until anything runs.
+///
+/// # Safety
+/// As given by [`find`], on the stack for `'a`.
+#[inline(always)]
+unsafe fn described<'a>(found: *const ArrayBox) -> (&'a Header, &'a [Dim]) {
+    // SAFETY: the dimensions follow the struct, as `Elements::push` has written them.
+    unsafe {
+        let header = &(*found).header;
+        (header, std::slice::from_raw_parts(found.add(1).cast(), header.ndim as usize))
+    }
+}
+
+/// Arrays on the stack of a Lua, for functions that neither raise nor touch Python.
+#[derive(Clone, Copy)]
+pub(super) struct OnStack<'a, B: LuaBackend>(pub(super) &'a Runtime<B>, pub(super) State<'a, B>);
+
+impl<B: LuaBackend> OnStack<'_, B> {
+    /// Works on the array at `index`, if there is one. Private: no `work` keeps the array, or runs anything.
+    #[inline(always)]
+    fn with<R>(self, index: i32, work: impl FnOnce(&Header, &[Dim]) -> Option<R>) -> Option<R> {
+        let (found, _) = find(self.0, self.1, index)?;
+        // SAFETY: on the stack.
+        let (header, dims) = unsafe { described(found) };
+        work(header, dims)
+    }
+
+    /// The index of the first element.
+    #[inline(always)]
+    pub(super) fn base(self) -> i64 {
+        self.0.options.array_base
+    }
+
+    /// The positions that integers on the stack name.
+    #[inline(always)]
+    fn positions(self, first: i32) -> impl Iterator<Item = Option<i64>> {
+        let base = self.base();
+        (first..).map(move |index| Some(integer(self.1, index)?.wrapping_sub(base)))
+    }
+
+    /// What is in the element that the `count` integers from `first` on name; `None` where there is no such element.
+    #[inline(always)]
+    pub(super) fn load(self, array: i32, first: i32, count: i32) -> Option<Value> {
+        self.with(array, |header, dims| {
+            if dims.len() != count as usize {
+                return None;
+            }
+            // SAFETY: until this ends, nothing runs.
+            let place = unsafe { locate((header, dims), self.positions(first)) };
+            place.map(element::load)
+        })
+    }
+
+    /// Writes to that element, if it may be written and has room for the value; says whether it has.
+    #[inline(always)]
+    pub(super) fn store(self, array: i32, first: i32, count: i32, value: Value) -> bool {
+        let stored = self.with(array, |header, dims| {
+            if dims.len() != count as usize {
+                return None;
+            }
+            // SAFETY: until this ends, nothing runs.
+            let place = unsafe { locate((header, dims), self.positions(first)) };
+            let place = place.filter(|place| !place.is_readonly())?;
+            element::store(place, value).ok()
+        });
+        stored.is_some()
+    }
+
+    /// The length in the first dimension and, if there is no other, what is at a position there.
+    #[inline(always)]
+    pub(super) fn step(self, array: i32, position: i64) -> Option<(isize, Option<Value>)> {
+        self.with(array, |header, dims| {
+            let len = dims.first().map_or(0, |dim| dim.len);
+            if dims.len() != 1 {
+                return Some((len, None));
+            }
+            // SAFETY: until this ends, nothing runs.
+            let place = unsafe { locate((header, dims), std::iter::once(Some(position))) };
+            Some((len, place.map(element::load)))
+        })
+    }
+
+    /// The length of an array that has one.
+    #[inline(always)]
+    pub(super) fn length(self, array: i32) -> Option<isize> {
+        self.with(array, |_, dims| dims.first().map(|dim| dim.len))
+    }
+
+    /// Whether there are two arrays, of the same elements of the same memory.
+    pub(super) fn are_same(self, one: i32, other: i32) -> bool {
+        let what = |header: &Header| (header.data, header.kind, header.swapped);
+        let same = self.with(one, |header, dims| {
+            self.with(other, |others, theirs| Some(what(header) == what(others) && dims == theirs))
+        });
+        same == Some(true)
+    }
+
+    /// Gives an array up, if there is one.
+    pub(super) fn release(self, array: i32) {
+        if let Some((found, _)) = find(self.0, self.1, array) {
+            // SAFETY: a genuine box, on the stack.
+            unsafe { self.0.boxes.bury(found.cast()) };
+        }
+    }
+
+    /// Whether there is one.
+    pub(super) fn is_there(self, array: i32) -> bool {
+        find(self.0, self.1, array).is_some()
     }
 }

@@ -1,37 +1,44 @@
 //! What Lua code can do with an array, every case; and the methods.
+#![forbid(unsafe_code)]
 
 use lua_api::{LuaBackend, State, value};
 use pyo3::exceptions::{PyAttributeError, PyTypeError, PyValueError};
-use pyo3::prelude::*;
 
 use super::layout::{Layout, Pick, Range};
-use super::memory::{Block, Source};
+use super::memory::{Array, Elements, OnStack};
 use super::{create, element, object, userdata, values};
 use crate::callback::{Callback, Failure, Outcome};
+use crate::entry::Entry;
 use crate::error::{Error, raised};
 use crate::fallible;
-use crate::runtime::Entry;
 use crate::to_lua::{Prepared, push_protected};
 
 /// The array that a method is of.
-fn this<'py, B: LuaBackend>(
-    entry: &Entry<'py, B>,
-    state: State<B>,
-) -> Result<(Bound<'py, PyAny>, Layout), Failure> {
-    userdata::parts(entry.runtime(), entry.py, state, 1).ok_or_else(|| {
+fn this<'py, B: LuaBackend>(entry: &Entry<'py, B>, state: State<B>) -> Result<Array<'py>, Failure> {
+    Array::at(entry.runtime(), entry.py, state, 1).ok_or_else(|| {
         fallible::error::<PyTypeError>("an array is needed here, and one that was not released")
             .into()
     })
 }
 
+/// Pushes an array.
+pub(super) fn push_array<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    state: State<B>,
+    array: &Array<'_>,
+) -> Outcome {
+    userdata::push_protected(entry, state, array.elements())?;
+    Ok(1)
+}
+
+/// Pushes an array of some of the memory of another one.
 fn push_view<B: LuaBackend>(
     entry: &Entry<'_, B>,
     state: State<B>,
-    owner: &Bound<'_, PyAny>,
-    layout: &Layout,
+    of: &Array<'_>,
+    layout: Layout,
 ) -> Outcome {
-    userdata::push_protected(entry, state, owner, layout)?;
-    Ok(1)
+    push_array(entry, state, &of.view(layout))
 }
 
 /// Pushes a string.
@@ -66,35 +73,34 @@ pub(super) struct Index;
 
 impl<B: LuaBackend> Callback<B> for Index {
     fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
-        let (owner, layout) = this(entry, state)?;
+        let array = this(entry, state)?;
         // The name stays where it is.
-        let attribute = state
-            .with_bytes(2, |name| name.map(|name| attribute(entry, state, &owner, &layout, name)));
+        let attribute =
+            state.with_bytes(2, |name| name.map(|name| attribute(entry, state, &array, name)));
         if let Some(attribute) = attribute {
             return attribute;
         }
-        let Some(dim) = layout.dims().first() else {
+        let dims = array.layout().dims();
+        let Some(dim) = dims.first() else {
             let message = "an array without dimensions has no a[i], but a:get() and a:set(value)";
             return Err(fallible::error::<PyTypeError>(message).into());
         };
-        let position = values::position(entry, state, 2, dim.len)?;
-        if layout.dims().len() > 1 {
-            return push_view(entry, state, &owner, &layout.row(position));
+        if dims.len() > 1 {
+            let position = values::position(entry, state, 2, dim.len)?;
+            return push_view(entry, state, &array, array.layout().row(position));
         }
-        let at = layout.at(&[position]);
-        // SAFETY: an element of the array.
-        let value = unsafe { element::load(layout.header.kind, layout.header.swapped, at) };
-        values::push(entry, state, value)
+        let at = values::element(entry, state, array.elements(), 2, 1)?;
+        values::push(entry, state, element::load(at))
     }
 }
 
 fn attribute<B: LuaBackend>(
     entry: &Entry<'_, B>,
     state: State<B>,
-    owner: &Bound<'_, PyAny>,
-    layout: &Layout,
+    array: &Array<'_>,
     name: &[u8],
 ) -> Outcome {
+    let layout = array.layout();
     let dims = layout.dims();
     let number = |number: usize| {
         state.push_integer(number as i64);
@@ -120,7 +126,7 @@ fn attribute<B: LuaBackend>(
         }
         b"real" | b"imag" if layout.header.kind.is_complex() => {
             match layout.part(isize::from(name == b"imag")) {
-                Some(part) => push_view(entry, state, owner, &part),
+                Some(part) => push_view(entry, state, array, part),
                 None => Ok(0),
             }
         }
@@ -143,11 +149,12 @@ pub(super) struct NewIndex;
 
 impl<B: LuaBackend> Callback<B> for NewIndex {
     fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
-        let (_owner, layout) = this(entry, state)?;
+        let array = this(entry, state)?;
         if state.type_of(2) == value::STRING {
             let message = "the fields of an array cannot be set";
             return Err(fallible::error::<PyAttributeError>(message).into());
         }
+        let layout = array.layout();
         if layout.dims().len() != 1 {
             let message = format!(
                 "a[i] = value is for arrays of one dimension; this has {}: a:set(i, ..., value)",
@@ -155,10 +162,9 @@ impl<B: LuaBackend> Callback<B> for NewIndex {
             );
             return Err(fallible::error::<PyTypeError>(message).into());
         }
-        let at = values::element(entry, state, &layout, 2, 1)?;
+        let at = values::element(entry, state, array.elements(), 2, 1)?;
         let value = values::read(entry, state, 3, layout.header.kind)?;
-        // SAFETY: an element of the array.
-        unsafe { values::write(&layout.header, at, value)? };
+        values::write(at, value)?;
         Ok(0)
     }
 }
@@ -168,11 +174,9 @@ pub(super) struct Get;
 
 impl<B: LuaBackend> Callback<B> for Get {
     fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
-        let (_owner, layout) = this(entry, state)?;
-        let at = values::element(entry, state, &layout, 2, state.top() - 1)?;
-        // SAFETY: an element of the array.
-        let value = unsafe { element::load(layout.header.kind, layout.header.swapped, at) };
-        values::push(entry, state, value)
+        let array = this(entry, state)?;
+        let at = values::element(entry, state, array.elements(), 2, state.top() - 1)?;
+        values::push(entry, state, element::load(at))
     }
 }
 
@@ -181,11 +185,11 @@ pub(super) struct Set;
 
 impl<B: LuaBackend> Callback<B> for Set {
     fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
-        let (_owner, layout) = this(entry, state)?;
-        let at = values::element(entry, state, &layout, 2, (state.top() - 2).max(0))?;
-        let value = values::read(entry, state, state.top(), layout.header.kind)?;
-        // SAFETY: an element of the array.
-        unsafe { values::write(&layout.header, at, value)? };
+        let array = this(entry, state)?;
+        let count = (state.top() - 2).max(0);
+        let at = values::element(entry, state, array.elements(), 2, count)?;
+        let value = values::read(entry, state, state.top(), at.kind())?;
+        values::write(at, value)?;
         Ok(0)
     }
 }
@@ -206,8 +210,8 @@ pub(super) struct ToString;
 impl<B: LuaBackend> Callback<B> for ToString {
     fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
         // Also what was released has to be printable.
-        match userdata::parts(entry.runtime(), entry.py, state, 1) {
-            Some((_owner, layout)) => push_text(entry, state, &object::describe(&layout)),
+        match Array::at(entry.runtime(), entry.py, state, 1) {
+            Some(array) => push_text(entry, state, &object::describe(array.layout())),
             None => push_text(entry, state, "array (released)"),
         }
     }
@@ -218,7 +222,8 @@ pub(super) struct Slice;
 
 impl<B: LuaBackend> Callback<B> for Slice {
     fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
-        let (owner, layout) = this(entry, state)?;
+        let array = this(entry, state)?;
+        let layout = array.layout();
         let top = state.top();
         let dims = layout.dims();
         let by_dimension =
@@ -243,7 +248,7 @@ impl<B: LuaBackend> Callback<B> for Slice {
                 picks.push(pick(entry, state, index, dim.len)?);
             }
         }
-        push_view(entry, state, &owner, &layout.view(&picks))
+        push_view(entry, state, &array, layout.view(&picks))
     }
 }
 
@@ -319,7 +324,8 @@ pub(super) struct Reshape;
 
 impl<B: LuaBackend> Callback<B> for Reshape {
     fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
-        let (owner, layout) = this(entry, state)?;
+        let array = this(entry, state)?;
+        let layout = array.layout();
         let mut lens = create::lens(state, 2, "reshape", true)?;
         let count = layout.count() as isize;
         let known = lens
@@ -344,7 +350,7 @@ impl<B: LuaBackend> Callback<B> for Reshape {
             return Err(fallible::error::<PyValueError>(message).into());
         }
         match layout.reshaped(&lens) {
-            Some(view) => push_view(entry, state, &owner, &view),
+            Some(view) => push_view(entry, state, &array, view),
             None => Err(fallible::error::<PyValueError>("too many dimensions").into()),
         }
     }
@@ -355,8 +361,8 @@ pub(super) struct Transpose;
 
 impl<B: LuaBackend> Callback<B> for Transpose {
     fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
-        let (owner, layout) = this(entry, state)?;
-        push_view(entry, state, &owner, &layout.transposed())
+        let array = this(entry, state)?;
+        push_view(entry, state, &array, array.layout().transposed())
     }
 }
 
@@ -365,39 +371,15 @@ pub(super) struct Copy;
 
 impl<B: LuaBackend> Callback<B> for Copy {
     fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
-        let (_owner, layout) = this(entry, state)?;
+        let array = this(entry, state)?;
+        let layout = array.layout();
         let lens: Vec<_> = layout.dims().iter().map(|dim| dim.len).collect();
-        let header = layout.header;
-        let (block, copy) = create::block(entry, header.kind, &lens)?;
-        let mut to = block.start();
-        let size = header.kind.size();
-        // SAFETY: both have as many elements of this kind.
-        let copied = layout.for_each(|from| unsafe {
-            if header.swapped {
-                let value = element::load(header.kind, true, from);
-                element::store(header.kind, false, to, value)?;
-            } else {
-                to.copy_from_nonoverlapping(from, size);
-            }
-            to = to.add(size);
-            Ok(())
-        });
-        copied.map_err(|misfit: element::Misfit| {
-            fallible::error::<PyValueError>(misfit.message(header.kind))
-        })?;
-        push_block(entry, state, block, copy)
+        let copy = create::zeros(entry, layout.header.kind, &lens)?;
+        for (from, to) in array.elements().places().zip(copy.elements().places()) {
+            element::copy(from, to);
+        }
+        push_array(entry, state, &copy)
     }
-}
-
-/// Pushes an array of new memory.
-pub(super) fn push_block<B: LuaBackend>(
-    entry: &Entry<'_, B>,
-    state: State<B>,
-    block: Block,
-    layout: Layout,
-) -> Outcome {
-    let owner = object::create(entry.py, Source::Block { _block: block }, layout)?;
-    push_view(entry, state, &owner, &layout)
 }
 
 /// `a:fill(value)`
@@ -405,11 +387,13 @@ pub(super) struct Fill;
 
 impl<B: LuaBackend> Callback<B> for Fill {
     fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
-        let (_owner, layout) = this(entry, state)?;
-        let value = values::read(entry, state, 2, layout.header.kind)?;
-        // SAFETY: the elements of the array.
-        layout.for_each(|at| unsafe { values::write(&layout.header, at, value) })?;
-        if layout.header.readonly {
+        let array = this(entry, state)?;
+        let header = array.layout().header;
+        let value = values::read(entry, state, 2, header.kind)?;
+        for place in array.elements().places() {
+            values::write(place, value)?;
+        }
+        if header.readonly {
             return Err(values::read_only().into());
         }
         Ok(0)
@@ -421,7 +405,7 @@ pub(super) struct Release;
 
 impl<B: LuaBackend> Callback<B> for Release {
     fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
-        userdata::release(entry.runtime(), state, 1);
+        OnStack(entry.runtime(), state).release(1);
         Ok(0)
     }
 }
@@ -431,17 +415,23 @@ pub(super) struct ToTable;
 
 impl<B: LuaBackend> Callback<B> for ToTable {
     fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
-        let (_owner, layout) = this(entry, state)?;
-        to_table(entry, state, &layout)
+        let array = this(entry, state)?;
+        to_table(entry, state, array.elements())
     }
 }
 
-fn to_table<B: LuaBackend>(entry: &Entry<'_, B>, state: State<B>, layout: &Layout) -> Outcome {
-    let header = layout.header;
+fn to_table<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    state: State<B>,
+    elements: Elements<'_>,
+) -> Outcome {
+    let layout = elements.layout();
     let Some(dim) = layout.dims().first() else {
-        // SAFETY: the one element of the array.
-        let value = unsafe { element::load(header.kind, header.swapped, header.data) };
-        return values::push(entry, state, value);
+        // The one element of the array.
+        return match elements.place(&[]) {
+            Some(at) => values::push(entry, state, element::load(at)),
+            None => Ok(0),
+        };
     };
     let (len, flat) = (dim.len, layout.dims().len() == 1);
     let room = i32::try_from(len).map_err(|_| Error::Memory)?;
@@ -449,14 +439,11 @@ fn to_table<B: LuaBackend>(entry: &Entry<'_, B>, state: State<B>, layout: &Layou
         raising.reserve(lua_api::MIN_ROOM + 4);
         raising.new_table(room, 0);
         if flat {
-            for position in 0..len {
-                // SAFETY: an element of the array.
-                let value =
-                    unsafe { element::load(header.kind, header.swapped, layout.at(&[position])) };
-                if !super::access::push_plain_value(raising.state(), value) {
+            for (at, place) in elements.places().zip(1..) {
+                if !super::access::push_plain_value(raising.state(), element::load(at)) {
                     break;
                 }
-                raising.raw_seti(-2, position as i64 + 1);
+                raising.raw_seti(-2, place);
             }
         }
         1
@@ -467,7 +454,7 @@ fn to_table<B: LuaBackend>(entry: &Entry<'_, B>, state: State<B>, layout: &Layou
     // What is left: rows, and elements that are no plain values.
     let first = if flat { state.raw_len(-1) as isize } else { 0 };
     for position in first..len {
-        to_table(entry, state, &layout.row(position))?;
+        elements.with_row(position, |row| to_table(entry, state, row))?;
         let table = entry.instance.take_ref(state);
         let item = table.map_err(|failure| raised(entry, state, failure))?;
         state.push_value(-1);

@@ -1,16 +1,18 @@
 //! Arrays in Lua over memory that Python objects export, and memory of Lua's arrays for Python.
 //!
-//! An array in Lua is a userdata ([`userdata::ArrayBox`]): a box, as for any Python object, with the
+//! An array in Lua is a userdata ([`userdata`]): a box, as for any Python object, with the
 //! layout of the elements behind it. What the box owns is a `_LuaArray` ([`object`]), the Python
-//! object that owns the memory or knows who does ([`memory::Source`]); so Python's collector sees
+//! object that owns the memory or knows who does ([`memory`]); so Python's collector sees
 //! it, and finalizers work as for all boxes. Elements are read and written by C functions that need
 //! no Python ([`access`]); all else is an ordinary callback ([`methods`], [`create`]). Where Lua has
 //! an ffi, a chunk of Lua takes the place of the former, so that a loop is compiled ([`jit`]).
 
 mod access;
+mod account;
 mod create;
 mod dtype;
 mod element;
+mod export;
 mod half;
 mod jit;
 mod layout;
@@ -34,8 +36,9 @@ pub(crate) use userdata::push;
 
 use crate::alive::Alive;
 use crate::boxes::View;
+use crate::entry::Entry;
 use crate::error::Result;
-use crate::runtime::{Entry, Runtime};
+use crate::runtime::Runtime;
 use crate::to_lua::{Prepared, Ready};
 
 /// What a runtime keeps for its arrays; all is empty until the first one.
@@ -75,8 +78,7 @@ pub(crate) fn prepare<'a, 'py, B: LuaBackend>(
     entry: &Entry<'py, B>,
     object: &'a Bound<'py, PyAny>,
 ) -> Result<Option<Ready<'a, 'py>>> {
-    // SAFETY: a live object.
-    if unsafe { object::is_array(object.as_ptr()) } {
+    if memory::Elements::of(Alive::of(object)).is_some() {
         userdata::ensure(entry)?;
         return Ok(Some(Ready::Plain(Prepared::Object(Alive::of(object), View::ARRAY))));
     }
@@ -93,15 +95,6 @@ pub(crate) fn to_python<'py, B: LuaBackend>(
     state: State<B>,
     index: i32,
 ) -> Result<Option<Bound<'py, PyAny>>> {
-    let Some((array, layout)) = userdata::parts(runtime, py, state, index) else {
-        return Ok(None);
-    };
-    // SAFETY: an array, and a layout of its memory.
-    unsafe {
-        if layout.header.whole {
-            Ok(Some(object::public(&array)))
-        } else {
-            Ok(Some(object::view(&array, layout)?))
-        }
-    }
+    let array = memory::Array::at(runtime, py, state, index);
+    Ok(array.map(memory::Array::into_python).transpose()?)
 }

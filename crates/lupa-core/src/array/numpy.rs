@@ -1,22 +1,23 @@
 //! Arrays from Python objects; what NumPy's own objects become. NumPy is imported only where
 //! nothing but NumPy can do it.
+#![forbid(unsafe_code)]
 
 use pyo3::exceptions::{PyImportError, PyTypeError};
-use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
 
 use lua_api::LuaBackend;
 
-use super::memory::{Export, Held, Source};
-use super::object::{create, is_array};
+use super::memory::{Elements, Export, Owned};
+use super::object::create;
 use super::userdata;
+use crate::alive::Alive;
 use crate::attribute::Attributes as _;
 use crate::boxes::View;
+use crate::entry::Entry;
 use crate::error::Result;
 use crate::fallible;
-use crate::runtime::Entry;
 use crate::to_lua::{self, Mode, Prepared, Ready};
 
 /// Classes of NumPy.
@@ -58,8 +59,7 @@ fn classes(py: Python<'_>) -> Option<&'static Classes> {
 
 /// A module that somebody has imported.
 fn imported<'py>(py: Python<'py>, name: &str) -> Option<Bound<'py, PyAny>> {
-    // SAFETY: attached; gives a borrowed reference.
-    let modules = unsafe { Bound::from_borrowed_ptr(py, ffi::PyImport_GetModuleDict()) };
+    let modules = fallible::modules(py);
     modules.get_item(fallible::string(py, name).ok()?).ok().filter(|module| !module.is_none())
 }
 
@@ -94,9 +94,7 @@ fn scalar<'a, 'py, B: LuaBackend>(
         return Ok(Some(Ready::Plain(Prepared::Bool(object.is_truthy()?))));
     }
     if object.is_instance(classes.integer.bind(py))? {
-        // SAFETY: attached; gives a new reference, or null with an exception.
-        let integer =
-            unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyNumber_Index(object.as_ptr()))? };
+        let integer = fallible::index(object)?;
         // What the overflow handler gives may be the integer itself, which is held then.
         return Ok(Some(to_lua::prepare(entry, &integer, Mode::Value)?.hold(&integer)));
     }
@@ -114,19 +112,16 @@ fn scalar<'a, 'py, B: LuaBackend>(
 /// `TypeError` for what has no memory to share, or of elements that no array can have.
 pub(super) fn array<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let py = object.py();
-    // SAFETY: a live object.
-    if unsafe { is_array(object.as_ptr()) } {
+    if Elements::of(Alive::of(object)).is_some() {
         return Ok(object.clone());
     }
     refuse_masked(object)?;
-    // SAFETY: as above.
-    let export = if unsafe { ffi::PyObject_CheckBuffer(object.as_ptr()) } != 0 {
+    let export = if fallible::has_buffer(object) {
         Export::of(object).map_err(|error| explain(object, error))?
     } else {
         Export::of(&through_numpy(object)?)?
     };
-    let layout = export.layout()?;
-    create(py, Source::Export { export, origin: Held::new(object) }, layout)
+    create(py, Owned::exported(export, object)?)
 }
 
 /// Why an object that has the buffer protocol gives no buffer.

@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::{IntoPyObjectExt, ffi};
 
 use super::layout::Layout;
-use super::memory::{Held, Source};
+use super::memory::{Owned, Source};
 use crate::error::Result;
 use crate::fallible;
 use crate::guard::{guard, guard_int, guard_status};
@@ -34,11 +34,8 @@ pub(crate) struct ArrayObject {
 }
 
 /// Makes an array.
-pub(crate) fn create<'py>(
-    py: Python<'py>,
-    source: Source,
-    mut layout: Layout,
-) -> PyResult<Bound<'py, PyAny>> {
+pub(crate) fn create<'py>(py: Python<'py>, owned: Owned) -> PyResult<Bound<'py, PyAny>> {
+    let (source, mut layout) = owned.into_parts();
     layout.header.whole = true;
     // SAFETY: attached; the type's basic size is that of the struct. Between the allocation
     // and the two writes nothing is called, so the collector does not come.
@@ -78,34 +75,6 @@ pub(crate) unsafe fn layout<'a>(object: *mut ffi::PyObject) -> &'a Layout {
 pub(crate) unsafe fn source<'a>(object: *mut ffi::PyObject) -> Option<&'a Source> {
     // SAFETY: as the caller promises.
     unsafe { (*object.cast::<ArrayObject>()).source.as_ref() }
-}
-
-/// What an array that is whole is to Python: the very object that its memory came from, or itself.
-///
-/// # Safety
-/// As for [`layout`].
-pub(crate) unsafe fn public<'py>(array: &Bound<'py, PyAny>) -> Bound<'py, PyAny> {
-    // SAFETY: as the caller promises.
-    match unsafe { source(array.as_ptr()) } {
-        Some(Source::Export { origin, .. }) => origin.bind(array.py()),
-        _ => array.clone(),
-    }
-}
-
-/// A view of an array's memory.
-///
-/// # Safety
-/// [`is_array`] holds, and the layout is of its memory.
-pub(crate) unsafe fn view<'py>(
-    array: &Bound<'py, PyAny>,
-    layout: Layout,
-) -> PyResult<Bound<'py, PyAny>> {
-    // SAFETY: as the caller promises.
-    let base = match unsafe { source(array.as_ptr()) } {
-        Some(Source::View { base }) => base.bind(array.py()),
-        _ => array.clone(),
-    };
-    create(array.py(), Source::View { base: Held::new(&base) }, layout)
 }
 
 /// `array float64 [2 x 3]`
@@ -157,7 +126,10 @@ unsafe extern "C" fn traverse(
     unsafe {
         let result = types::visit_type(object, visit, arg);
         match &(*object.cast::<ArrayObject>()).source {
-            Some(source) if result == 0 => source.traverse(visit, arg),
+            Some(source) if result == 0 => {
+                let held = source.held().into_iter().filter(|held| !held.is_null());
+                held.map(|held| visit(held, arg)).find(|&result| result != 0).unwrap_or(0)
+            }
             _ => result,
         }
     }

@@ -1,5 +1,6 @@
 //! Elements on their way to and from Lua, every case: complex numbers, integers beyond what Lua's
 //! numbers can tell apart, Python numbers in boxes; and positions, with what is wrong with them.
+#![forbid(unsafe_code)]
 
 use lua_api::{LuaBackend, State, value};
 use pyo3::IntoPyObjectExt;
@@ -10,13 +11,14 @@ use pyo3::types::{PyBool, PyComplex};
 use super::access::{integer, plain_value, push_plain_value};
 use super::dtype::Kind;
 use super::element::{Misfit, Value, store};
-use super::layout::{Header, Layout, MAX_DIMS};
+use super::layout::MAX_DIMS;
+use super::memory::{Elements, Place};
 use crate::attribute::Attributes as _;
 use crate::callback::{Failure, Outcome};
+use crate::entry::Entry;
 use crate::error::raised;
 use crate::fallible;
 use crate::from_lua::from_lua;
-use crate::runtime::Entry;
 use crate::to_lua;
 
 /// Pushes what an element holds. A complex number is a table with `re` and `im`.
@@ -136,17 +138,12 @@ fn read_complex<B: LuaBackend>(
 }
 
 /// Writes to an element.
-///
-/// # Safety
-/// An element of an array with this header is there.
-pub(super) unsafe fn write(header: &Header, at: *mut u8, value: Value) -> PyResult<()> {
-    if header.readonly {
+pub(super) fn write(at: Place<'_>, value: Value) -> PyResult<()> {
+    if at.is_readonly() {
         return Err(read_only());
     }
-    // SAFETY: as the caller promises.
-    let stored = unsafe { store(header.kind, header.swapped, at, value) };
-    stored.map_err(|misfit| {
-        let message = misfit.message(header.kind);
+    store(at, value).map_err(|misfit| {
+        let message = misfit.message(at.kind());
         match misfit {
             Misfit::Range => fallible::error::<PyOverflowError>(message),
             Misfit::Fraction => fallible::error::<PyValueError>(message),
@@ -189,16 +186,16 @@ pub(super) fn position<B: LuaBackend>(
         .into())
 }
 
-/// The address of the element that the values from `first` on name; they must be as many as the
-/// array has dimensions.
-pub(super) fn element<B: LuaBackend>(
+/// The element that the values from `first` on name; they must be as many as the array has
+/// dimensions.
+pub(super) fn element<'a, B: LuaBackend>(
     entry: &Entry<'_, B>,
     state: State<B>,
-    layout: &Layout,
+    elements: Elements<'a>,
     first: i32,
     count: i32,
-) -> Result<*mut u8, Failure> {
-    let dims = layout.dims();
+) -> Result<Place<'a>, Failure> {
+    let dims = elements.layout().dims();
     if count as usize != dims.len() {
         let message = format!("an element has {} indices here, not {count}", dims.len());
         return Err(fallible::error::<PyIndexError>(message).into());
@@ -207,5 +204,6 @@ pub(super) fn element<B: LuaBackend>(
     for ((place, dim), index) in positions.iter_mut().zip(dims).zip(first..) {
         *place = position(entry, state, index, dim.len)?;
     }
-    Ok(layout.at(&positions[..dims.len()]))
+    let place = elements.place(&positions[..dims.len()]);
+    place.ok_or_else(|| fallible::error::<PyIndexError>("there is no such element").into())
 }

@@ -25,9 +25,10 @@ use pyo3::types::{PyBytes, PyString};
 
 use crate::callback::{Callback, Outcome};
 use crate::compat::exact_str;
+use crate::entry::Entry;
 use crate::fallible;
 use crate::metamethods::python_argument;
-use crate::runtime::{Entry, Options};
+use crate::runtime::Options;
 
 use attributes::Rules;
 pub(crate) use builtins::_verdicts_on_builtins;

@@ -1,10 +1,10 @@
 //! What Lua code in a sandbox has of its own.
+#![forbid(unsafe_code)]
 
-use lua_api::raw::lua_State;
-use lua_api::{LuaBackend, MULTRET, OK, Raising, Selection};
+use lua_api::{Function, LuaBackend, MULTRET, OK, Raising, Selection};
 
+use crate::entry::Entry;
 use crate::error::Result;
-use crate::runtime::Entry;
 use crate::setup::step;
 
 /// Takes away what is not safe, and puts something safe in its place where there is such a thing. It
@@ -65,34 +65,37 @@ pub(crate) fn install<B: LuaBackend>(entry: &Entry<'_, B>, wanted: &[&str]) -> R
             raising.raw_set(-3);
         }
         raising.push_bool(B::LOAD_HAS_MODE);
-        raising.push_closure(Some(guard::<B>), 0);
+        raising.push_function::<Guard>(0);
         raising.call(3, 0);
         0
     })
 }
 
 /// `guard(original, careful)`, see the prelude.
-unsafe extern "C-unwind" fn guard<B: LuaBackend>(l: *mut lua_State) -> i32 {
-    // SAFETY: called by Lua, which runs only where a thread works on an instance; nothing is held.
-    let Some(raising) = (unsafe { Raising::<B>::of_thread(l) }) else { return 0 };
-    raising.set_top(2);
-    raising.push_closure(Some(guarded::<B>), 2);
-    1
+struct Guard;
+
+impl<B: LuaBackend> Function<B> for Guard {
+    fn call(raising: Raising<'_, B>) -> i32 {
+        raising.set_top(2);
+        raising.push_function::<Guarded>(2);
+        1
+    }
 }
 
 /// Calls the first upvalue, a C function without upvalues of its own, if its first argument has no
 /// metatable, and else the second.
-unsafe extern "C-unwind" fn guarded<B: LuaBackend>(l: *mut lua_State) -> i32 {
-    // SAFETY: as above.
-    let Some(raising) = (unsafe { Raising::<B>::of_thread(l) }) else { return 0 };
-    if raising.push_metatable(1) {
-        raising.pop(1);
-    } else if let Some(original) = raising.to_c_function(B::upvalue_index(1)) {
-        // SAFETY: in its own frame, as it seems to it.
-        return unsafe { original(l) };
+struct Guarded;
+
+impl<B: LuaBackend> Function<B> for Guarded {
+    fn call(raising: Raising<'_, B>) -> i32 {
+        if raising.push_metatable(1) {
+            raising.pop(1);
+        } else if let Some(results) = raising.pass_on(B::upvalue_index(1)) {
+            return results;
+        }
+        raising.push_value(B::upvalue_index(2));
+        raising.insert(1);
+        raising.call(raising.top() - 1, MULTRET);
+        raising.top()
     }
-    raising.push_value(B::upvalue_index(2));
-    raising.insert(1);
-    raising.call(raising.top() - 1, MULTRET);
-    raising.top()
 }

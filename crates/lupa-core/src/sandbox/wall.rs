@@ -5,12 +5,12 @@
 //! `python.iter` has made. Lua code cannot make such a box, and what Python gets of it is the bare object.
 //!
 //! Whatever lets Lua code do more with Python objects has to ask here.
+#![forbid(unsafe_code)]
 
 use std::sync::Arc;
 
 use lua_api::{LuaBackend, Raising, State};
-use pyo3::exceptions::PyTypeError;
-use pyo3::ffi;
+use pyo3::exceptions::{PyBaseException, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyComplex, PyDictItems, PyFloat, PyInt, PyString, PyType};
 
@@ -21,12 +21,12 @@ use crate::alive::Alive;
 use crate::boxes::View;
 use crate::callback::{Callback, Outcome};
 use crate::compat;
+use crate::entry::Entry;
 use crate::error::classes;
 use crate::fallible;
 use crate::from_lua::from_lua;
 use crate::metamethods::{self, attribute_name, push_object, push_text, python_argument};
 use crate::restrict::exact_name;
-use crate::runtime::Entry;
 use crate::setup::field;
 use crate::to_lua::{Mode, Prepared, push_method, push_protected};
 
@@ -260,11 +260,7 @@ impl<B: LuaBackend> Callback<B> for Index {
             }
             (None, Target::Attribute) => {
                 let name = attribute_name(entry, &object, key, false)?;
-                // SAFETY: attached; live objects.
-                let value = unsafe {
-                    let value = ffi::PyObject_GetAttr(object.as_ptr(), name.as_ptr());
-                    Bound::from_owned_ptr_or_err(entry.py, value)?
-                };
+                let value = fallible::get_attribute(&object, &name)?;
                 (name, value)
             }
         };
@@ -300,13 +296,7 @@ impl<B: LuaBackend> Callback<B> for NewIndex {
             (None, Target::Item) => object.set_item(key, value)?,
             (None, Target::Attribute) => {
                 let name = attribute_name(entry, &object, key, true)?;
-                // SAFETY: attached; live objects.
-                let status = unsafe {
-                    ffi::PyObject_SetAttr(object.as_ptr(), name.as_ptr(), value.as_ptr())
-                };
-                if status < 0 {
-                    return Err(PyErr::fetch(entry.py).into());
-                }
+                fallible::set_attribute(&object, &name, &value)?;
             }
         }
         Ok(0)
@@ -325,8 +315,7 @@ impl<B: LuaBackend> Callback<B> for ToString {
             return push_text(entry, state, &object.str()?);
         }
         let kind = type_name(&object);
-        // SAFETY: a live object.
-        let text = if unsafe { ffi::PyExceptionInstance_Check(object.as_ptr()) } != 0 {
+        let text = if object.is_instance_of::<PyBaseException>() {
             kind
         } else {
             format!("<{kind} object>")

@@ -16,9 +16,10 @@ use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 use crate::alive::Alive;
 use crate::arguments::PyArguments;
 use crate::attribute::Attributes as _;
+use crate::entry::Entry;
 use crate::error::{Error, Result};
 use crate::fallible;
-use crate::runtime::{Entry, Runtime};
+use crate::runtime::Runtime;
 use crate::to_lua::{Prepared, push_protected};
 
 /// What any such object takes.

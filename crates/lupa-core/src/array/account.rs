@@ -1,0 +1,50 @@
+//! What arrays are counted by: memory of their own, and memory of Lua that they use.
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::fallible::Zeros;
+
+/// Memory of our own, counted in the account of the runtime that it was made for. It outlives that runtime if it has to.
+pub(crate) struct Block {
+    zeros: Zeros,
+    account: Arc<AtomicUsize>,
+}
+
+impl Block {
+    /// A block of so many bytes; `None` if there is no memory for it.
+    pub(super) fn new(bytes: usize, account: &Arc<AtomicUsize>) -> Option<Self> {
+        let zeros = Zeros::new(bytes)?;
+        account.fetch_add(zeros.size(), Ordering::Relaxed);
+        Some(Block { zeros, account: Arc::clone(account) })
+    }
+
+    /// Where it begins.
+    pub(super) fn start(&self) -> *mut u8 {
+        self.zeros.start()
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        self.account.fetch_sub(self.zeros.size(), Ordering::Relaxed);
+    }
+}
+
+/// Something that must outlive the runtime's finalization: see [`super::Arrays::pins`].
+pub(crate) struct Pin(Arc<AtomicUsize>);
+
+impl Pin {
+    pub(super) fn new(pins: &Arc<AtomicUsize>) -> Self {
+        pins.fetch_add(1, Ordering::Relaxed);
+        Pin(Arc::clone(pins))
+    }
+}
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        // After the last access to the memory, which is freed by whoever sees this.
+        self.0.fetch_sub(1, Ordering::Release);
+    }
+}

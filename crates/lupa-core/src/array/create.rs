@@ -1,9 +1,8 @@
 //! The functions of Lua's `python` table that make arrays.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
-use lua_api::{Gc, LuaBackend, Raising, State, value};
+use lua_api::{LuaBackend, Raising, State, value};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 
 use super::dtype::Kind;
@@ -11,6 +10,7 @@ use super::layout::Layout;
 use super::memory::Block;
 use super::userdata::{callback, find};
 use super::{access, jit, methods, numpy, object, userdata, values};
+use crate::account::Work;
 use crate::callback::{Callback, Failure, Outcome};
 use crate::entry::Entry;
 use crate::error::Error;
@@ -27,10 +27,6 @@ pub(crate) fn library<B: LuaBackend>(raising: Raising<'_, B>, sandboxed: bool) {
     }
 }
 
-/// New memory after this many bytes is worth a look for arrays that are garbage: Lua's collector
-/// sees only how small their userdata are.
-const PRESSURE: usize = 32 << 20;
-
 /// Zeroed memory for an array, and its layout.
 pub(super) fn block<B: LuaBackend>(
     entry: &Entry<'_, B>,
@@ -43,28 +39,10 @@ pub(super) fn block<B: LuaBackend>(
     let runtime = entry.runtime();
     let memory = runtime.instance.memory();
     let account = memory.outside();
-    let pressure = runtime.arrays.pressure.get().saturating_add(bytes);
-    runtime.arrays.pressure.set(pressure);
-    if pressure > PRESSURE.max(account.load(Ordering::Relaxed)) || !memory.has_room(bytes) {
-        runtime.arrays.pressure.set(bytes);
-        collect(entry);
-    }
-    if !memory.has_room(bytes) {
-        return Err(Error::Memory.into());
-    }
+    entry.make_room(Block::cost(bytes).saturating_add(super::object::SIZE))?;
     let block = Block::zeroed(bytes, &Arc::clone(account)).ok_or(Error::Memory)?;
     layout.header.data = block.start();
     Ok((block, layout))
-}
-
-/// Frees arrays that nobody can use any more.
-fn collect<B: LuaBackend>(entry: &Entry<'_, B>) {
-    let state = entry.state();
-    if state.protect(|raising| raising.gc(Gc::Collect)).is_err() {
-        // A finalizer has raised, and the collection has ended early: that is all there is to do.
-        state.pop(1);
-    }
-    entry.runtime().drop_dead();
 }
 
 /// The lengths of a shape: the integers from `first` on, or those of the one table there. With
@@ -93,7 +71,8 @@ pub(super) fn lens<B: LuaBackend>(
             lens.push(valid(number, first)?);
         }
     } else {
-        for index in first..=state.top() {
+        // One more than there may be is one too many.
+        for index in (first..=state.top()).take(super::layout::MAX_DIMS + 1) {
             lens.push(valid(access::integer(state, index), index)?);
         }
     }
@@ -144,7 +123,7 @@ impl<B: LuaBackend> Callback<B> for ArrayFrom {
         let lens = shape_of_tables(entry, state, kind)?;
         let (block, layout) = block(entry, kind, &lens)?;
         let mut at = block.start();
-        fill(entry, state, &layout, &lens, &mut at)?;
+        fill(&mut Work::new(entry), entry, state, &layout, &lens, &mut at)?;
         methods::push_block(entry, state, block, layout)
     }
 }
@@ -181,6 +160,7 @@ fn shape_of_tables<B: LuaBackend>(
 
 /// Fills memory in C order from the table on top, whose shape begins with `lens`.
 fn fill<B: LuaBackend>(
+    work: &mut Work<'_, '_, B>,
     entry: &Entry<'_, B>,
     state: State<B>,
     layout: &Layout,
@@ -190,6 +170,7 @@ fn fill<B: LuaBackend>(
     let Some((&len, inner)) = lens.split_first() else { return Ok(()) };
     let kind = layout.header.kind;
     for place in 1..=len {
+        work.step()?;
         state.raw_geti(-1, place as i64);
         let index = state.top();
         if inner.is_empty() {
@@ -199,7 +180,7 @@ fn fill<B: LuaBackend>(
             *at = at.wrapping_add(kind.size());
         } else if state.type_of(index) == value::TABLE && state.raw_len(index) as isize == inner[0]
         {
-            fill(entry, state, layout, inner, at)?;
+            fill(work, entry, state, layout, inner, at)?;
         } else {
             let problem = "the tables inside are not all of the same shape";
             return Err(fallible::error::<PyValueError>(problem).into());

@@ -34,8 +34,13 @@ impl Block {
         if start.is_null() {
             return None;
         }
-        account.fetch_add(layout.size(), Ordering::Relaxed);
+        account.fetch_add(Self::cost(bytes), Ordering::Relaxed);
         Some(Block { start, layout, account: Arc::clone(account) })
+    }
+
+    /// What a block of so many bytes takes, with what the allocator has beside it.
+    pub(crate) fn cost(bytes: usize) -> usize {
+        bytes.max(1).saturating_add(2 * ALIGNMENT - 1) & !(ALIGNMENT - 1)
     }
 
     pub(crate) fn start(&self) -> *mut u8 {
@@ -45,7 +50,7 @@ impl Block {
 
 impl Drop for Block {
     fn drop(&mut self) {
-        self.account.fetch_sub(self.layout.size(), Ordering::Relaxed);
+        self.account.fetch_sub(Self::cost(self.layout.size()), Ordering::Relaxed);
         // SAFETY: allocated with this layout, and not freed before.
         unsafe { std::alloc::dealloc(self.start, self.layout) };
     }

@@ -1,12 +1,13 @@
 //! What Lua code can do with an array, every case; and the methods.
 
-use lua_api::{LuaBackend, State, value};
+use lua_api::{LuaBackend, Raising, Ref, State, value};
 use pyo3::exceptions::{PyAttributeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
 use super::layout::{Layout, Pick, Range};
 use super::memory::{Block, Source};
 use super::{create, element, object, userdata, values};
+use crate::account::Work;
 use crate::callback::{Callback, Failure, Outcome};
 use crate::entry::Entry;
 use crate::error::{Error, raised};
@@ -371,19 +372,23 @@ impl<B: LuaBackend> Callback<B> for Copy {
         let (block, copy) = create::block(entry, header.kind, &lens)?;
         let mut to = block.start();
         let size = header.kind.size();
-        // SAFETY: both have as many elements of this kind.
-        let copied = layout.for_each(|from| unsafe {
-            if header.swapped {
-                let value = element::load(header.kind, true, from);
-                element::store(header.kind, false, to, value)?;
-            } else {
-                to.copy_from_nonoverlapping(from, size);
-            }
-            to = to.add(size);
-            Ok(())
-        });
-        copied.map_err(|misfit: element::Misfit| {
-            fallible::error::<PyValueError>(misfit.message(header.kind))
+        let mut work = Work::new(entry);
+        layout.for_each(|from| {
+            work.step()?;
+            // SAFETY: both have as many elements of this kind.
+            let copied = unsafe {
+                if header.swapped {
+                    let value = element::load(header.kind, true, from);
+                    element::store(header.kind, false, to, value)
+                } else {
+                    to.copy_from_nonoverlapping(from, size);
+                    Ok(())
+                }
+            };
+            to = to.wrapping_add(size);
+            copied.map_err(|misfit| {
+                Failure::from(fallible::error::<PyValueError>(misfit.message(header.kind)))
+            })
         })?;
         push_block(entry, state, block, copy)
     }
@@ -407,8 +412,12 @@ impl<B: LuaBackend> Callback<B> for Fill {
     fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
         let (_owner, layout) = this(entry, state)?;
         let value = values::read(entry, state, 2, layout.header.kind)?;
-        // SAFETY: the elements of the array.
-        layout.for_each(|at| unsafe { values::write(&layout.header, at, value) })?;
+        let mut work = Work::new(entry);
+        layout.for_each(|at| {
+            work.step()?;
+            // SAFETY: an element of the array, whose memory is there as long as its owner.
+            unsafe { values::write(&layout.header, at, value) }.map_err(Failure::from)
+        })?;
         if layout.header.readonly {
             return Err(values::read_only().into());
         }
@@ -432,11 +441,19 @@ pub(super) struct ToTable;
 impl<B: LuaBackend> Callback<B> for ToTable {
     fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
         let (_owner, layout) = this(entry, state)?;
-        to_table(entry, state, &layout)
+        to_table(&mut Work::new(entry), entry, state, &layout)
     }
 }
 
-fn to_table<B: LuaBackend>(entry: &Entry<'_, B>, state: State<B>, layout: &Layout) -> Outcome {
+/// How many elements are read between two looks at the limits.
+const MANY: isize = 1024;
+
+fn to_table<B: LuaBackend>(
+    work: &mut Work<'_, '_, B>,
+    entry: &Entry<'_, B>,
+    state: State<B>,
+    layout: &Layout,
+) -> Outcome {
     let header = layout.header;
     let Some(dim) = layout.dims().first() else {
         // SAFETY: the one element of the array.
@@ -445,29 +462,29 @@ fn to_table<B: LuaBackend>(entry: &Entry<'_, B>, state: State<B>, layout: &Layou
     };
     let (len, flat) = (dim.len, layout.dims().len() == 1);
     let room = i32::try_from(len).map_err(|_| Error::Memory)?;
+    let few = if flat { len.min(MANY) } else { 0 };
     let made = state.protect_values(|raising| {
         raising.reserve(lua_api::MIN_ROOM + 4);
         raising.new_table(room, 0);
-        if flat {
-            for position in 0..len {
-                // SAFETY: an element of the array.
-                let value =
-                    unsafe { element::load(header.kind, header.swapped, layout.at(&[position])) };
-                if !super::access::push_plain_value(raising.state(), value) {
-                    break;
-                }
-                raising.raw_seti(-2, position as i64 + 1);
-            }
-        }
+        set_elements(raising, layout, 0, few);
         1
     });
     if let Err(failure) = made {
         return Err(raised(entry, state, failure).into());
     }
-    // What is left: rows, and elements that are no plain values.
-    let first = if flat { state.raw_len(-1) as isize } else { 0 };
+    // Elements that are plain values, then what is left: others, and rows.
+    let mut first = if flat { state.raw_len(-1) as isize } else { 0 };
+    if flat && first == few && first < len {
+        state.push_value(-1);
+        let whole = entry.instance.take_ref(state);
+        let whole = whole.map_err(|failure| raised(entry, state, failure))?;
+        let set = set_more(work, entry, state, layout, whole, first);
+        entry.instance.release(whole);
+        first = set?;
+    }
     for position in first..len {
-        to_table(entry, state, &layout.row(position))?;
+        work.step()?;
+        to_table(work, entry, state, &layout.row(position))?;
         let table = entry.instance.take_ref(state);
         let item = table.map_err(|failure| raised(entry, state, failure))?;
         state.push_value(-1);
@@ -483,4 +500,50 @@ fn to_table<B: LuaBackend>(entry: &Entry<'_, B>, state: State<B>, layout: &Layou
         set.map_err(|failure| raised(entry, state, failure))?;
     }
     Ok(1)
+}
+
+/// Sets the elements from `first` on of the table `whole`; gives the position of the first that is no plain value.
+fn set_more<B: LuaBackend>(
+    work: &mut Work<'_, '_, B>,
+    entry: &Entry<'_, B>,
+    state: State<B>,
+    layout: &Layout,
+    whole: Ref,
+    mut first: isize,
+) -> Result<isize, Failure> {
+    let len = layout.dims().first().map_or(0, |dim| dim.len);
+    while first < len {
+        work.pass(MANY as usize)?;
+        let end = len.min(first + MANY);
+        let set = state.protect(|raising| {
+            raising.push_ref(whole);
+            raising.expect_table(1);
+            set_elements(raising, layout, first, end)
+        });
+        first = set.map_err(|failure| raised(entry, state, failure))?;
+        if first < end {
+            break;
+        }
+    }
+    Ok(first)
+}
+
+/// Sets elements of the table on top, those from `first` on and before `end`, up to one that is no plain value; gives
+/// its position.
+fn set_elements<B: LuaBackend>(
+    raising: Raising<'_, B>,
+    layout: &Layout,
+    first: isize,
+    end: isize,
+) -> isize {
+    let header = layout.header;
+    for position in first..end {
+        // SAFETY: an element of the array.
+        let value = unsafe { element::load(header.kind, header.swapped, layout.at(&[position])) };
+        if !super::access::push_plain_value(raising.state(), value) {
+            return position;
+        }
+        raising.raw_seti(-2, position as i64 + 1);
+    }
+    end
 }

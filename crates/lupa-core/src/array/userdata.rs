@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 
 use super::layout::{Dim, Header, Layout, MAX_DIMS};
 use super::{access, jit, methods, object};
+use crate::account::Weight;
 use crate::alive::Alive;
 use crate::boxes::{PyBox, View};
 use crate::callback::{Callback, outer};
@@ -73,7 +74,9 @@ pub(super) fn parts<'py, B: LuaBackend>(
 /// Pushes a `_LuaArray`; see [`crate::to_lua::push`] for what has to be done before.
 pub(crate) fn push<B: LuaBackend>(runtime: &Runtime<B>, raising: Raising<'_, B>, array: Alive<'_>) {
     // SAFETY: prepared by `super::prepare`, so an array, and alive.
-    push_array(runtime, raising, array, unsafe { object::layout(array.as_ptr()) });
+    let layout = unsafe { object::layout(array.as_ptr()) };
+    let weight = if runtime.weighs() { Weight::of_box() } else { Weight::default() };
+    push_array(runtime, raising, array, layout, weight);
 }
 
 /// Pushes an array of the memory of `owner`.
@@ -82,6 +85,7 @@ fn push_array<B: LuaBackend>(
     raising: Raising<'_, B>,
     owner: Alive<'_>,
     layout: &Layout,
+    weight: Weight,
 ) {
     let dims = layout.dims();
     let size = size_of::<ArrayBox>() + size_of_val(dims);
@@ -98,8 +102,9 @@ fn push_array<B: LuaBackend>(
     unsafe {
         (&raw mut (*home).header).write(layout.header);
         home.add(1).cast::<Dim>().copy_from_nonoverlapping(dims.as_ptr(), dims.len());
-        runtime.boxes.fill(home.cast(), owner, View::ARRAY);
+        runtime.boxes.fill(home.cast(), owner, View::ARRAY, weight);
     }
+    runtime.load(weight);
     raising.set_metatable(-2);
 }
 
@@ -115,12 +120,19 @@ pub(super) fn push_protected<B: LuaBackend>(
 ) -> Result<()> {
     ensure(entry)?;
     let runtime = entry.runtime();
+    let owner = Alive::of(owner);
+    let mut weight = Weight::default();
+    if runtime.weighs() {
+        // Of an array that was made for this, the object is there for as long as the box.
+        let is_new = owner.is_held_once();
+        weight = Weight::with_box(if is_new { object::SIZE } else { 0 });
+        entry.make_room(weight.bytes())?;
+    }
     if !runtime.boxes.reserve(1) {
         return Err(Error::Memory);
     }
-    let owner = Alive::of(owner);
     match state.protect_values(|raising| {
-        push_array(runtime, raising, owner, layout);
+        push_array(runtime, raising, owner, layout, weight);
         1
     }) {
         Ok(_) => Ok(()),
@@ -132,7 +144,8 @@ pub(super) fn push_protected<B: LuaBackend>(
 pub(super) fn release<B: LuaBackend>(runtime: &Runtime<B>, state: State<B>, index: i32) -> bool {
     let Some((found, _)) = find(runtime, state, index) else { return false };
     // SAFETY: a genuine box; the lock is held, as always when Lua runs.
-    unsafe { runtime.boxes.bury(found.cast()) };
+    let weight = unsafe { runtime.boxes.bury(found.cast()) };
+    runtime.lift(weight);
     true
 }
 

@@ -49,3 +49,51 @@ pub(crate) const ROOM_OF_21: &[Fix] = &[
     reason!("src/lj_api.c", "    lj_err_callerv(L, LJ_ERR_STKOVM, msg);"),
     reason!("src/lib_base.c", "    lj_err_caller(L, LJ_ERR_UNPACK);"),
 ];
+
+/// The buffers that strings are made in take memory past Lua's collector.
+macro_rules! buffers {
+    ($place:literal) => {
+        &[Fix {
+            file: "lauxlib.c",
+            place: $place,
+            before: "  if (temp == NULL && newsize > 0) {\n    \
+                     lua_gc(L, LUA_GCCOLLECT, 0);\n    \
+                     temp = allocf(ud, box->box, box->bsize, newsize);\n  }\n",
+        }]
+    };
+}
+pub(crate) const BUFFERS_OF_53: &[Fix] =
+    buffers!("  if (temp == NULL && newsize > 0) {  /* allocation error? */");
+/// Of 5.4 and later.
+pub(crate) const BUFFERS: &[Fix] =
+    buffers!("  if (l_unlikely(temp == NULL && newsize > 0)) {  /* allocation error? */");
+
+/// In LuaJIT 2.0, a coroutine that has no memory to take what it is resumed with raises on itself, where nobody
+/// catches it, and the process ends.
+pub(crate) const RESUMPTION_OF_20: &[Fix] = &[
+    Fix {
+        file: "src/lib_base.c",
+        place: "static int ffh_resume(lua_State *L, lua_State *co, int wrap)",
+        before: "#include \"lj_vm.h\"\n\n\
+                 static TValue *lupa_grow(lua_State *co, lua_CFunction dummy, void *need)\n{\n  \
+                 UNUSED(dummy);\n  \
+                 lj_state_growstack(co, *(MSize *)need);\n  \
+                 return NULL;\n}\n\n",
+    },
+    Fix {
+        file: "src/lib_base.c",
+        place: "  lj_state_growstack(co, (MSize)(L->top - L->base));",
+        before: "  {\n    \
+                 MSize need = (MSize)(L->top - L->base);\n    \
+                 ptrdiff_t top = savestack(co, co->top), base = savestack(co, co->base);\n    \
+                 uint8_t status = co->status;\n    \
+                 int error = lj_vm_cpcall(co, NULL, &need, lupa_grow);\n    \
+                 if (error != 0) {\n      \
+                 co->top = restorestack(co, top);\n      \
+                 co->base = restorestack(co, base);\n      \
+                 co->status = status;\n      \
+                 if (error == LUA_ERRMEM) lj_err_mem(L);\n      \
+                 lj_err_caller(L, LJ_ERR_STKOV);\n    }\n  }\n  \
+                 if (0)\n",
+    },
+];

@@ -66,7 +66,7 @@ pub(crate) fn unpack<'py, B: LuaBackend>(
     result?;
     received.grow(length)?;
     let Received { args, kwargs, work, .. } = received;
-    let weight = LEAST + work.taken();
+    let weight = if entry.weighs() { work.taken().saturating_add(LEAST) } else { 0 };
     let none = py.None().into_bound(py);
     let args = args.into_iter().map(|value| value.unwrap_or_else(|| none.clone()));
     Ok(Unpacked { args: fallible::tuple(py, args)?, kwargs, weight })
@@ -143,10 +143,10 @@ impl<'py, B: LuaBackend> Received<'_, 'py, B> {
             self.args[number - 1] = Some(value);
         } else if let Ok(bytes) = key.cast::<PyBytes>() {
             let name = entry.options.source_encoding.decode(entry.py, bytes.as_bytes())?;
-            self.work.take(NAMED + weight_of_argument(&name))?;
+            self.work.take(weight_of_argument(&name).saturating_add(NAMED))?;
             self.kwargs.set_item(name, value)?;
         } else if key.is_instance_of::<PyString>() {
-            self.work.take(NAMED + weight_of_argument(key))?;
+            self.work.take(weight_of_argument(key).saturating_add(NAMED))?;
             self.kwargs.set_item(key, value)?;
         } else {
             let text = "table key is neither an integer nor a string";

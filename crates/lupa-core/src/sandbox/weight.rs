@@ -16,15 +16,15 @@ use crate::arguments::PyArguments;
 use crate::attribute::Attributes as _;
 use crate::boxes::View;
 use crate::entry::Entry;
-use crate::error::Result;
+use crate::error;
 use crate::fallible;
 use crate::to_lua::{Prepared, push_protected};
 
 /// What any such object takes.
-const LEAST: usize = 512;
+const LEAST: usize = 256;
 
 /// What a level of a traceback takes: itself, and the frame of a call.
-const LEVEL: usize = 768;
+const LEVEL: usize = 640;
 
 /// An object that is no string.
 const OTHER: usize = 64;
@@ -40,13 +40,13 @@ pub(crate) fn push_exception<B: LuaBackend>(
     entry: &Entry<'_, B>,
     state: State<B>,
     exception: &Bound<'_, PyAny>,
-) -> Result<()> {
+) -> error::Result<()> {
     push_weighty(entry, state, exception, weight_of_exception(exception))
 }
 
 /// What an exception weighs, with its traceback, with those that it came from and those in its arguments.
 fn weight_of_exception(exception: &Bound<'_, PyAny>) -> usize {
-    let mut weight = 0;
+    let mut weight = 0_usize;
     let mut far = 0;
     let mut seen = HashSet::new();
     let mut open = vec![exception.clone()];
@@ -61,7 +61,7 @@ fn weight_of_exception(exception: &Bound<'_, PyAny>) -> usize {
                         return weight;
                     }
                 } else {
-                    weight += weight_of_argument(&value);
+                    weight = weight_of_argument(&value).saturating_add(weight);
                 }
             }
         }
@@ -70,7 +70,7 @@ fn weight_of_exception(exception: &Bound<'_, PyAny>) -> usize {
             far += 1;
             weight += LEVEL;
             if let Some(frame) = follow(&found, c"tb_frame") {
-                weight += weight_of_locals(&frame, &mut seen);
+                weight = weight_of_locals(&frame, &mut seen).saturating_add(weight);
             }
             level = follow(&found, c"tb_next");
         }
@@ -90,10 +90,10 @@ fn follow<'py>(object: &Bound<'py, PyAny>, name: &CStr) -> Option<Bound<'py, PyA
 /// What an argument takes. One that is in another outlives its box, and counts twice while that is there.
 pub(crate) fn weight_of_argument(object: &Bound<'_, PyAny>) -> usize {
     if let Ok(arguments) = object.cast::<PyArguments>() {
-        return OTHER + arguments.get().weight;
+        return arguments.get().weight.saturating_add(OTHER);
     }
     if object.is_instance_of::<PyBaseException>() {
-        return OTHER + weight_of_exception(object);
+        return weight_of_exception(object).saturating_add(OTHER);
     }
     size_of_object(object)
 }
@@ -104,28 +104,43 @@ fn is_of_python(locals: &Bound<'_, PyAny>) -> bool {
         || locals.get_type().name().is_ok_and(|name| name == "FrameLocalsProxy")
 }
 
-/// What the local variables of a function take that has raised: those that a script has handed over among them.
+/// What the local variables of a function take that has raised: those that a script has handed over among them,
+/// also in the tuple and the dict that take any number of arguments.
 fn weight_of_locals(frame: &Bound<'_, PyAny>, seen: &mut HashSet<usize>) -> usize {
     let Some(locals) = follow(frame, c"f_locals").filter(is_of_python) else { return 0 };
-    let Ok(values) = fallible::name(frame.py(), c"values").and_then(|name| locals.method0(name))
-    else {
-        return 0;
+    let mut weight = 0_usize;
+    let mut add = |value: &Bound<'_, PyAny>| {
+        weight = weight.saturating_add(weight_of_local(value, seen));
     };
-    let Ok(values) = values.try_iter() else { return 0 };
-    let mut weight = 0;
-    for value in values.take(MANY) {
-        let Ok(value) = value else { break };
-        let text =
-            value.is_exact_instance_of::<PyString>() || value.is_exact_instance_of::<PyBytes>();
-        let arguments = value.cast::<PyArguments>().map_or(0, |arguments| arguments.get().weight);
-        if seen.try_reserve(1).is_err() {
-            break;
-        }
-        if (text || arguments != 0) && seen.insert(value.as_ptr().addr()) {
-            weight += if text { size_of_object(&value) } else { arguments };
+    for value in values_of(&locals).take(MANY) {
+        add(&value);
+        if let Ok(tuple) = value.cast_exact::<PyTuple>() {
+            tuple.iter().take(MANY).for_each(|item| add(&item));
+        } else if value.is_exact_instance_of::<PyDict>() {
+            values_of(&value).take(MANY).for_each(|item| add(&item));
         }
     }
     weight
+}
+
+/// The values of a mapping, as long as nothing goes wrong.
+fn values_of<'py>(
+    mapping: &Bound<'py, PyAny>,
+) -> impl Iterator<Item = Bound<'py, PyAny>> + use<'py> {
+    let values = fallible::name(mapping.py(), c"values").and_then(|name| mapping.method0(name));
+    let values = values.and_then(|values| values.try_iter()).ok();
+    values.into_iter().flatten().map_while(Result::ok)
+}
+
+/// What a local variable takes that may hold what a script has made; what several hold counts once.
+fn weight_of_local(value: &Bound<'_, PyAny>, seen: &mut HashSet<usize>) -> usize {
+    let text = value.is_exact_instance_of::<PyString>() || value.is_exact_instance_of::<PyBytes>();
+    let arguments = value.cast_exact::<PyArguments>().map_or(0, |arguments| arguments.get().weight);
+    let counts = (text || arguments != 0) && seen.try_reserve(1).is_ok();
+    if !counts || !seen.insert(value.as_ptr().addr()) {
+        return 0;
+    }
+    if text { size_of_object(value) } else { arguments }
 }
 
 /// Pushes an object that weighs so many bytes.
@@ -134,7 +149,7 @@ pub(crate) fn push_weighty<B: LuaBackend>(
     state: State<B>,
     object: &Bound<'_, PyAny>,
     bytes: usize,
-) -> Result<()> {
+) -> error::Result<()> {
     let weight = Weight::with_box(bytes);
     entry.make_room(weight.bytes())?;
     push_protected(entry, state, Prepared::Weighty(Alive::of(object), View::ATTRIBUTES, weight))

@@ -40,7 +40,10 @@ CASES = {
     "string.gsub with a table": (LONG % 10_000_000, "S:gsub('x', {x = 'y'})"),
     "string.format, %s": (LONG % 20_000_000, "('%s'):format(S)"),
     "string.format, %q": ("S = ('\\0'):rep(8000000)", "('%q'):format(S)"),
-    "string.format, long": ("S, T = ('%d'):rep(200), {} for i = 1, 200 do T[i] = i end", "S:format((unpack or table.unpack)(T))"),
+    "string.format, long": (
+        "S, T = ('%d'):rep(200), {} for i = 1, 200 do T[i] = i end",
+        "S:format((unpack or table.unpack)(T))",
+    ),
     "string.format, text": ("S = ('x'):rep(20000000)", "S:format()"),
     "string.byte": (LONG % 900_000, "select('#', S:byte(1, -1))"),
     "string.char": ("T = {} for i = 1, 200 do T[i] = 65 end", "string.char((unpack or table.unpack)(T))"),

@@ -33,7 +33,8 @@ PATIENCE = 60
 EXPRESSIONS = (
     "N", "S", "T", "F", "P", "N + N", "S .. S", "S .. N", "{E, E}", "{[S] = E}", "function() return E end",
     "#S", "#T", "K[1 + N % 10]", "K[#K]", "select('#', V)", "(select(2, pcall(F, E)))", "tostring(E)", "tonumber(S)",
-    "tonumber(S, 7)", "python.args(T)", "python.args{E, E, x = E}", "python.zeros(SMALL)", "python.zeros{SMALL, SMALL, 0}",
+    "tonumber(S, 7)", "python.args(T)", "python.args{E, E, x = E}", "python.zeros(SMALL)",
+    "python.zeros{SMALL, SMALL, 0}",
     "python.array_from(T)", "python.zeros(BIG, 'uint8')", "python.array_from(nested(SMALL % 7, 20, {}))",
     "python.array_from(nested(SMALL % 5, 15, {1}))", "A:slice(N, N)", "A:copy()", "A:totable()", "A:fill(N)",
     "A:reshape(-1, 2)", "python.zeros(BIG):totable()", "python.iter(thing)", "python.enumerate(thing)",
@@ -59,10 +60,14 @@ STATEMENTS = (
     "table.sort(T, function(a, b) return true end)", "table.insert(T, 1, E)", "table.remove(T, 1)", "T[S] = E",
     "for i = 1, SMALL do T[i * 2 ^ (i % 40)] = i end", "for k, v in pairs(T) do keep(v) end",
     "for v in python.iter(thing) do keep(v) end", "for i, v in python.enumerate(thing) do keep(E) end",
-    "for _, v in A:each() do keep(v) end", "local c = coroutine.wrap(function() while true do coroutine.yield(E) end end) "
-    "while true do keep(c()) end", "local function f() local c = coroutine.wrap(f) return c() end f()",
-    "local k = {} for i = 1, SMALL do local n = {} W[k] = n k = n end", "setmetatable(_G, {__index = function() return E end})",
-    "error(E)", "error(V)", "pcall(error, S)", "collectgarbage()", "F = function(...) return E end", "T = {V}", "S = S .. S",
+    "for _, v in A:each() do keep(v) end",
+    "local c = coroutine.wrap(function() while true do coroutine.yield(E) end end) "
+    "while true do keep(c()) end",
+    "local function f() local c = coroutine.wrap(f) return c() end f()",
+    "local k = {} for i = 1, SMALL do local n = {} W[k] = n k = n end",
+    "setmetatable(_G, {__index = function() return E end})",
+    "error(E)", "error(V)", "pcall(error, S)", "collectgarbage()", "F = function(...) return E end", "T = {V}",
+    "S = S .. S",
     "S = tostring(E)", "A = python.zeros(SMALL)", "K = {}", "python.set_overflow_handler(F)", "K2[#K2 + 1] = S",
 )  # fmt: skip
 
@@ -233,7 +238,9 @@ def soak(name: str, options: argparse.Namespace) -> int:
             print(f"{name}: seed {seed}: {problem}", flush=True)
         seed += 1
     kinds = ", ".join(f"{kind} {number}" for kind, number in outcomes.most_common())
-    print(f"{name}: {count} scripts, {outliers} outliers; at most {most[0]:.2f} times the memory and {most[1]:.2f} times")
+    print(
+        f"{name}: {count} scripts, {outliers} outliers; at most {most[0]:.2f} times the memory and {most[1]:.2f} times"
+    )
     print(f"  the time; {kinds}", flush=True)
     return outliers
 

@@ -174,7 +174,7 @@ def test_holes_are_none_still(lua):
         lua.eval("python.args{[2^40] = 1}")
     for wrong in ("0", "-1", "7"):
         with pytest.raises(IndexError, match="^table index out of range$"):
-            lua.eval("python.args{[%s] = 1}" % wrong)
+            lua.eval(f"python.args{{[{wrong}] = 1}}")
 
 
 # Work in Rust that has no end, or none that anybody waits for.
@@ -223,9 +223,9 @@ def test_steps_count_as_instructions(lupa, code):
     box.globals().give = box.expose(lambda *args: None)
     box.execute("t = {} for i = 1, 20000 do t[i] = i end a = python.zeros(20000)")
     box.execute(code)
-    with pytest.raises(lupa.LuaInstructionLimitError, match="limit of 3000 instructions is reached"):
-        with box.limits(instructions=3000):
-            box.execute(code)
+    reached = pytest.raises(lupa.LuaInstructionLimitError, match="limit of 3000 instructions is reached")
+    with reached, box.limits(instructions=3000):
+        box.execute(code)
     assert box.eval("#t") == 20000
 
 
@@ -263,10 +263,10 @@ def test_other_threads_run_meanwhile(lupa):
 def test_long_strings_are_asked_for(lupa):
     """A call needs memory for what it hands over, too."""
     box = lupa.LuaRuntime(sandbox=True, max_memory=12 * MB)
-    box.globals().call = box.expose(lambda text: len(text))
+    box.globals().call = box.expose(lambda *texts: len(texts[0]))
     assert box.eval("call(('x'):rep(1000000))") == 1_000_000
-    with pytest.raises(lupa.LuaMemoryError, match="^not enough memory: 4500000 bytes more are asked for"):
-        box.execute("local t = {} for i = 1, 4 do t[i] = ('x'):rep(1000000) .. i end call(('x'):rep(4500000))")
+    with pytest.raises(lupa.LuaMemoryError, match="^not enough memory: [0-9]+000000 bytes more are asked for"):
+        box.execute("local text = ('x'):rep(2000000) call(text, text, text, text, text, text)")
     assert box.eval("call('x')") == 1
 
 

@@ -374,7 +374,7 @@ impl<'f, B: LuaBackend> Raising<'f, B> {
         /// Pushes a new coroutine.
         new_thread = lua_newthread() -> *mut lua_State;
         /// Runs a collector command.
-        gc = gc(what: Gc) -> c_int;
+        collect = gc(what: Gc) -> c_int;
         /// Switches LuaJIT's compiler; says whether it was on.
         compiler = compiler(on: bool) -> bool;
     }
@@ -400,6 +400,16 @@ impl<'f, B: LuaBackend> Raising<'f, B> {
             Some((_, open)) => unsafe { B::lua_pushcclosure(self.raw(), open, 0) },
             None => self.push_nil(),
         }
+    }
+
+    /// `lua_gc`. Finalizers are called beyond the limit, for they are what makes room: where most of what is in use is
+    /// in memory of ours, it is theirs to give it back. An error that leaves this ends that, as any protected call does.
+    pub fn gc(self, what: Gc) -> c_int {
+        let memory = self.instance().memory();
+        let before = memory.set_lenient(true);
+        let result = self.collect(what);
+        memory.set_lenient(before);
+        result
     }
 
     /// Makes room for `n` more values.

@@ -140,3 +140,44 @@ def test_errors_say_what_was_asked_for(lupa):
         box.execute("local x = ...\nx()", object(), name="=script")
     with pytest.raises(lupa.LuaSandboxError, match=r"iterate over this 'object': .* iterate=True \(at script:1\)$"):
         box.execute("for x in python.iter(...) do end", object(), name="=script")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "local c = coroutine.wrap(function() while true do coroutine.yield((growing())) end end) "
+        "while true do keep(c()) end",
+        "while true do keep(nested(5, 20)) end",
+        "while true do keep({{}, {n}}) n = n + 1 end",
+        "while true do n = n + 1 keep(('x'):rep(n % 50) .. n) end",
+        "while true do keep(function() return n end) end",
+    ],
+)
+def test_loops_that_run_out_of_memory(isolated, code):
+    """Also where LuaJIT has compiled them: 2.0 took a base for true that compiled code does not keep."""
+    isolated(f"""
+        for limit in range(500_000, 4_000_000, 170_000):
+            lua = lupa.LuaRuntime(max_memory=limit)
+            lua.execute('''
+                kept, n = {{}}, 0
+                function keep(value) kept[#kept + 1] = value end
+                function growing() local t = {{}} for i = 20, 0, -1 do t[2^i] = 1 end return t end
+                function nested(levels, width)
+                    local t = {{}}
+                    for _ = 1, levels do local outer = {{}} for i = 1, width do outer[i] = t end t = outer end
+                    return t
+                end
+            ''')
+            for _ in range(3):
+                try:
+                    lua.execute({code!r})
+                except lupa.LuaMemoryError:
+                    pass
+                else:
+                    raise AssertionError
+                lua.set_max_memory(2 * limit)  # for what is kept leaves no room for any code
+                lua.execute("kept = {{}}")
+                lua.gccollect()
+                lua.set_max_memory(limit)
+            assert lua.eval("1 + 1") == 2
+    """)

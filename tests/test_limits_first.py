@@ -157,7 +157,7 @@ def test_the_length_of_a_table_is_not_trusted(isolated, limit):
             except IndexError as error:
                 assert box.eval("#t") < 2**27, error
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000
-        assert box.eval("call(python.args{{1, 2, nil, 4}})") in (2, 4)
+        assert box.eval("call(python.args{{1, 2, 3, 4}})") == 4
     """)
 
 
@@ -167,9 +167,9 @@ def test_holes_are_none_still(lua):
     args, named = lua.eval("give(python.args{[1] = 1, [2] = 2, [3] = 3, x = 5})")
     assert args == (1, 2, 3) and named == {"x": 5}
     table = lua.eval("{1, nil, 3, 4}")
-    assert len(table) == 4
-    args, named = lua.eval("give(python.args(...))", table)
-    assert args == (1, None, 3, 4)
+    if len(table) == 4:  # 5.5 finds another border
+        args, named = lua.eval("give(python.args(...))", table)
+        assert args == (1, None, 3, 4)
     with pytest.raises(IndexError, match="^table index out of range$"):
         lua.eval("python.args{[2^40] = 1}")
     for wrong in ("0", "-1", "7"):

@@ -15,6 +15,7 @@ use std::ptr::null_mut;
 
 use pyo3::ffi;
 
+use crate::account::Weight;
 use crate::alive::Alive;
 
 /// How an object looks from Lua; the bits are those of lupa's documentation of its flags.
@@ -59,8 +60,8 @@ pub(crate) struct PyBox {
     stamp: u64,
     slot: u32,
     view: View,
-    /// What the object counts for in Lua's memory ([`crate::sandbox`]), in KiB.
-    weight: u16,
+    /// What the object counts for in Lua's memory.
+    weight: Weight,
 }
 
 struct Slot {
@@ -105,7 +106,13 @@ impl Boxes {
     /// # Safety
     /// Attached, with the lock held, after [`Boxes::reserve`]; `home` is a new userdata of the size
     /// of a [`PyBox`].
-    pub(crate) unsafe fn fill(&self, home: *mut PyBox, object: Alive<'_>, view: View) {
+    pub(crate) unsafe fn fill(
+        &self,
+        home: *mut PyBox,
+        object: Alive<'_>,
+        view: View,
+        weight: Weight,
+    ) {
         let object = object.as_ptr();
         // SAFETY: as the caller promises.
         unsafe {
@@ -124,17 +131,8 @@ impl Boxes {
                     slots.len() as u32 - 1
                 }
             };
-            home.write(PyBox { closed_file: [0; 2], stamp, slot: number, view, weight: 0 });
+            home.write(PyBox { closed_file: [0; 2], stamp, slot: number, view, weight });
         }
-    }
-
-    /// Notes what the object of a new box counts for.
-    ///
-    /// # Safety
-    /// `home` was given to [`Boxes::fill`] just now.
-    pub(crate) unsafe fn weigh(&self, home: *mut PyBox, weight: u16) {
-        // SAFETY: as the caller promises.
-        unsafe { (*home).weight = weight };
     }
 
     /// The object and the view of a box; `None` once it was finalized, or if this is no box at all
@@ -158,9 +156,9 @@ impl Boxes {
     ///
     /// # Safety
     /// The lock is held; `candidate` is as for [`Boxes::look_up`].
-    pub(crate) unsafe fn bury(&self, candidate: *mut PyBox) -> u16 {
+    pub(crate) unsafe fn bury(&self, candidate: *mut PyBox) -> Weight {
         if self.look_up(candidate).is_none() {
-            return 0;
+            return Weight::default();
         }
         // SAFETY: a genuine box; the stamp of its slot is read by nobody without the lock.
         unsafe {

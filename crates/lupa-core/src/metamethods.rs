@@ -2,11 +2,12 @@
 
 use std::ptr::null_mut;
 
-use lua_api::{LuaBackend, State};
+use lua_api::{LuaBackend, State, value};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple};
 
+use crate::account::Work;
 use crate::alive::Alive;
 use crate::arguments::PyArguments;
 use crate::boxes::View;
@@ -183,7 +184,15 @@ fn call_in<'py, B: LuaBackend>(
     let count = places.len() - 1;
     let mut arguments = Received { places, count: 0 };
     let mut special = false;
+    // Many values, and long strings, are asked for before they are made.
+    let mut work = entry.weighs().then(|| Work::new(entry));
     for index in (first..).take(count) {
+        if let Some(work) = &mut work {
+            work.step()?;
+            if state.type_of(index) == value::STRING {
+                work.take(state.raw_len(index))?;
+            }
+        }
         let argument = from_lua(entry.runtime(), entry.py, state, index)?;
         special |= argument.is_exact_instance_of::<PyArguments>();
         arguments.count += 1;
@@ -395,9 +404,7 @@ impl<B: LuaBackend> lua_api::Function<B> for Collect {
         if let Some(found) = find_box(runtime, raising.state(), 1) {
             // SAFETY: a genuine box; the thread holds the lock, as always when Lua runs.
             let weight = unsafe { runtime.boxes.bury(found) };
-            if weight != 0 {
-                crate::sandbox::lift(runtime, weight);
-            }
+            runtime.lift(weight);
         }
         0
     }

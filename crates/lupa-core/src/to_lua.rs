@@ -10,6 +10,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
+use crate::account::Weight;
 use crate::alive::Alive;
 use crate::boxes::{PyBox, View};
 use crate::encoding::Encoding;
@@ -35,8 +36,8 @@ pub(crate) enum Prepared<'a> {
     Bytes(&'a [u8]),
     Reference(Ref),
     Object(Alive<'a>, View),
-    /// An object that counts for so many KiB of Lua's memory.
-    Weighty(Alive<'a>, u16),
+    /// An object that counts for so much of Lua's memory.
+    Weighty(Alive<'a>, View, Weight),
 }
 
 impl Prepared<'_> {
@@ -75,9 +76,9 @@ impl<'py> Ready<'_, 'py> {
                 },
                 Prepared::Reference(reference) => Ready::Reference(reference, object.clone()),
                 Prepared::Object(target, view) => Ready::Object(target.borrow(py).to_owned(), view),
-                // Made for one purpose, and never prepared.
-                Prepared::Weighty(target, _) => {
-                    Ready::Object(target.borrow(py).to_owned(), View::ATTRIBUTES)
+                // Weighed when it is pushed, and so never prepared.
+                Prepared::Weighty(target, view, _) => {
+                    Ready::Object(target.borrow(py).to_owned(), view)
                 }
             },
             Ready::Text(text) => Ready::Text(text),
@@ -462,8 +463,13 @@ pub(crate) fn push_method<B: LuaBackend>(
         return Err(Error::Memory);
     }
     let object = Alive::of(method);
+    let mut weight = Weight::default();
+    if runtime.weighs() {
+        weight = entry.weight_of_new(object);
+        entry.make_room(weight.bytes())?;
+    }
     match state.protect_values(|raising| {
-        push_new(runtime, raising, object, view, key);
+        push_new(runtime, raising, object, view, key, weight);
         1
     }) {
         Ok(_) => Ok(()),
@@ -516,12 +522,11 @@ pub(crate) fn push<B: LuaBackend>(
         Prepared::Bytes(bytes) => raising.push_bytes(bytes),
         Prepared::Object(object, View::ARRAY) => crate::array::push(runtime, raising, object),
         Prepared::Object(object, view) => {
-            push_new(runtime, raising, object, view, cache_key::<B>(object));
+            let weight = if runtime.weighs() { Weight::of_box() } else { Weight::default() };
+            push_new(runtime, raising, object, view, cache_key::<B>(object), weight);
         }
-        Prepared::Weighty(object, weight) => {
-            push_new(runtime, raising, object, View::ATTRIBUTES, cache_key::<B>(object));
-            // SAFETY: a new box is on top.
-            unsafe { runtime.boxes.weigh(raising.to_userdata(-1).cast(), weight) };
+        Prepared::Weighty(object, view, weight) => {
+            push_new(runtime, raising, object, view, cache_key::<B>(object), weight);
         }
         _ => raising.push_nil(),
     }
@@ -533,6 +538,7 @@ fn push_new<B: LuaBackend>(
     object: Alive<'_>,
     view: View,
     key: i64,
+    weight: Weight,
 ) {
     let home = raising.new_userdata(size_of::<PyBox>()).cast::<PyBox>();
     // Until it is filled, the box has no finalizer and is in no list, so an error may come.
@@ -553,7 +559,8 @@ fn push_new<B: LuaBackend>(
         raising.error(c"the metatable of Python objects is gone");
     }
     // SAFETY: attached, with the lock held; there is room for a slot; the memory is new.
-    unsafe { runtime.boxes.fill(home, object, view) };
+    unsafe { runtime.boxes.fill(home, object, view, weight) };
+    runtime.load(weight);
     raising.set_metatable(-2);
 }
 
@@ -571,6 +578,7 @@ pub(crate) fn push_protected<B: LuaBackend>(
     if push_plain(runtime, state, prepared) {
         return Ok(());
     }
+    let prepared = entry.weighed(prepared)?;
     if !runtime.boxes.reserve(1) {
         return Err(Error::Memory);
     }

@@ -52,8 +52,8 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "fuzz",
-        usage: "[--python EXE] [--no-build] [--module NAME] [--seconds N] [ARGUMENT...]",
-        about: "run random programs; arguments go to fuzz/run.py",
+        usage: "[--python EXE] [--no-build] [--greedy] [--module NAME] [--seconds N] [ARGUMENT...]",
+        about: "run random programs, or scripts that take what they can; arguments go to fuzz/run.py or fuzz/greedy.py",
         run: fuzz::run,
     },
     Task {

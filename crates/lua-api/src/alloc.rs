@@ -28,6 +28,8 @@ pub struct Memory {
     limit: AtomicUsize,
     lenient: Cell<bool>,
     fail_after: AtomicU64,
+    // How often Lua was given nothing.
+    refusals: Cell<u64>,
     outside: Arc<AtomicUsize>,
 }
 
@@ -49,6 +51,7 @@ impl Default for Memory {
             limit: AtomicUsize::default(),
             lenient: Cell::default(),
             fail_after: AtomicU64::new(NEVER),
+            refusals: Cell::default(),
             outside: Arc::default(),
         }
     }
@@ -120,6 +123,17 @@ impl Memory {
         self.has_room_beyond(0, more)
     }
 
+    /// The lower of the limits; 0 is none.
+    pub fn tightest(&self) -> usize {
+        self.limit.load(Ordering::Relaxed)
+    }
+
+    /// Whether there is a limit.
+    #[inline(always)]
+    pub fn is_limited(&self) -> bool {
+        self.limit.load(Ordering::Relaxed) != 0
+    }
+
     fn has_room_beyond(&self, slack: usize, more: usize) -> bool {
         let limit = self.limit.load(Ordering::Relaxed);
         limit == 0 || self.used().saturating_add(more) < limit.saturating_add(slack)
@@ -168,6 +182,16 @@ impl Memory {
         self.lenient.replace(lenient)
     }
 
+    /// A number that is another one after Lua has wanted memory and got none.
+    pub(crate) fn refusals(&self) -> u64 {
+        self.refusals.get()
+    }
+
+    #[cold]
+    fn note_refusal(&self) {
+        self.refusals.set(self.refusals.get().wrapping_add(1));
+    }
+
     #[inline(always)]
     fn refuses(&self, more: usize) -> bool {
         (self.limit.load(Ordering::Relaxed) != 0
@@ -200,6 +224,7 @@ unsafe extern "C-unwind" fn allocate(
     // With no block, `old` is the kind of the new object (5.2 and later).
     let old = if block.is_null() { 0 } else { old };
     if new > old && memory.refuses(new - old) {
+        memory.note_refusal();
         return null_mut();
     }
     // SAFETY: Lua gives back what it got, and says how large it is.
@@ -220,6 +245,8 @@ unsafe extern "C-unwind" fn allocate(
     if !result.is_null() || new == 0 {
         let used = memory.used.load(Ordering::Relaxed).wrapping_sub(old).wrapping_add(new);
         memory.used.store(used, Ordering::Relaxed);
+    } else {
+        memory.note_refusal();
     }
     result
 }

@@ -374,7 +374,7 @@ impl<'f, B: LuaBackend> Raising<'f, B> {
         /// Pushes a new coroutine.
         new_thread = lua_newthread() -> *mut lua_State;
         /// Runs a collector command.
-        gc = gc(what: Gc) -> c_int;
+        collect = gc(what: Gc) -> c_int;
         /// Switches LuaJIT's compiler; says whether it was on.
         compiler = compiler(on: bool) -> bool;
     }
@@ -402,13 +402,33 @@ impl<'f, B: LuaBackend> Raising<'f, B> {
         }
     }
 
+    /// `lua_gc`. Finalizers are called beyond the limit, for they are what makes room: where most of what is in use is
+    /// in memory of ours, it is theirs to give it back. An error that leaves this ends that, as any protected call does.
+    pub fn gc(self, what: Gc) -> c_int {
+        let memory = self.instance().memory();
+        let before = memory.set_lenient(true);
+        let result = self.collect(what);
+        memory.set_lenient(before);
+        result
+    }
+
     /// Makes room for `n` more values.
     #[inline(always)]
     pub fn reserve(self, n: c_int) {
+        let refusals = self.instance().memory().refusals();
         // SAFETY: as for `raising!`.
         if !unsafe { B::checkstack(self.raw(), n) } {
-            self.error(c"stack overflow (too many values)");
+            self.no_room(refusals, c"stack overflow (too many values)");
         }
+    }
+
+    /// A stack has not grown; `refusals` is the number of before.
+    #[cold]
+    fn no_room(self, refusals: u64, overflow: &CStr) -> ! {
+        if self.instance().memory().refusals() == refusals {
+            self.error(overflow)
+        }
+        self.error(c"not enough memory")
     }
 
     /// Makes room for `n` more values on another coroutine, without an error of its own.
@@ -416,12 +436,13 @@ impl<'f, B: LuaBackend> Raising<'f, B> {
         let memory = self.instance().memory();
         // An error on a coroutine that does not run would have nobody to catch it, so on the Luas
         // that raise here the limit is not looked at for this one allocation.
+        let refusals = memory.refusals();
         let before = memory.set_lenient(B::CHECKSTACK_RAISES);
         // SAFETY: as for `raising!`; with the limit off, only the system can refuse.
         let fits = unsafe { B::checkstack(other.raw(), n) };
         memory.set_lenient(before);
         if !fits {
-            self.error(c"stack overflow (too many values for a coroutine)");
+            self.no_room(refusals, c"stack overflow (too many values for a coroutine)");
         }
     }
 

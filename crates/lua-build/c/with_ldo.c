@@ -40,6 +40,60 @@ void lupa_overflow (lua_State *L, const void *func) {
   luaG_runerror(L, "C stack overflow");
 }
 
+/* Throws what a failed allocation does. */
+static void no_memory (lua_State *L) {
+  luaD_throw(L, LUA_ERRMEM);
+}
+
+#if LUA_VERSION_NUM >= 504
+
+#undef luaD_reallocstack
+
+/*
+** While a stack moves, no garbage is collected, so that one that grows in a full memory would fail as long as
+** nothing else makes Lua collect. An emergency collection leaves all stacks where they are.
+*/
+static int lupa_reallocstack (lua_State *L, int newsize, int raiseerror) {
+  global_State *g = G(L);
+  if (luaD_reallocstack(L, newsize, 0))
+    return 1;
+  if (newsize > stacksize(L) && completestate(g) && !g->gcstopem) {
+    luaC_fullgc(L, 1);
+    if (luaD_reallocstack(L, newsize, 0))
+      return 1;
+  }
+  if (raiseerror)
+    no_memory(L);
+  return 0;
+}
+
+#endif
+
+/* Whether so many values more are not too many for a stack. */
+static int may_hold (lua_State *L, int n) {
+#if LUA_VERSION_NUM >= 505
+  return stacksize(L) <= MAXSTACK && n < MAXSTACK && L->top.p - L->stack.p <= MAXSTACK - n;
+#elif LUA_VERSION_NUM >= 504
+  return stacksize(L) <= LUAI_MAXSTACK && n < LUAI_MAXSTACK && L->top.p - L->stack.p <= LUAI_MAXSTACK - n;
+#elif LUA_VERSION_NUM >= 502
+  return L->top - L->stack + EXTRA_STACK <= LUAI_MAXSTACK - n;
+#else
+  return n <= LUAI_MAXCSTACK && L->top - L->base <= LUAI_MAXCSTACK - n;
+#endif
+}
+
+/*
+** `lua_checkstack` for `of`, which may be another coroutine than `L`, which runs: raises on that if it is memory
+** that is missing, so that nobody takes it for too many values.
+*/
+int lupa_checkstack (lua_State *L, lua_State *of, int n) {
+  if (lua_checkstack(of, n))
+    return 1;
+  if (may_hold(of, n))
+    no_memory(L);
+  return 0;
+}
+
 #if LUA_VERSION_NUM == 504
 
 /*

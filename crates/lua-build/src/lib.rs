@@ -15,6 +15,7 @@
 pub mod fixes;
 mod link;
 mod luajit;
+mod memory;
 mod probe;
 mod puc;
 mod stack;

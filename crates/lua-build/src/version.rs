@@ -1,6 +1,7 @@
 //! The table of versions: one row for each Lua.
 
 use crate::fixes::{self, Fix};
+use crate::memory;
 use crate::stack;
 
 /// How a Lua is built.
@@ -57,6 +58,7 @@ pub const TABLE: &[Version] = &[
             fixes::COMPILING,
             fixes::REINSERTION_OF_51,
             fixes::GROWTH,
+            memory::ROOM_OF_51,
             stack::ROOM,
             stack::CALLS_OF_51,
             stack::COMPILER_OF_51,
@@ -83,6 +85,7 @@ pub const TABLE: &[Version] = &[
             fixes::GROWTH,
             fixes::WEAK_KEYS,
             fixes::TOKENS_OF_52,
+            memory::ROOM,
             stack::ROOM,
             stack::CALLS_OF_52,
             stack::COMPILER_OF_52,
@@ -111,6 +114,8 @@ pub const TABLE: &[Version] = &[
             fixes::REINSERTION_OF_52,
             fixes::WEAK_KEYS,
             fixes::FINALIZERS_OF_53,
+            memory::ROOM,
+            memory::BUFFERS_OF_53,
             stack::ROOM,
             stack::CALLS_OF_52,
             stack::COMPILER_OF_52,
@@ -140,6 +145,9 @@ pub const TABLE: &[Version] = &[
             fixes::CALLS,
             fixes::REINSERTION_OF_54,
             fixes::WEAK_KEYS,
+            memory::STACKS,
+            memory::ROOM,
+            memory::BUFFERS,
             stack::ROOM,
             stack::CALLS_OF_54,
             stack::COMPILER_OF_54,
@@ -166,6 +174,9 @@ pub const TABLE: &[Version] = &[
             fixes::TABLES,
             fixes::COMPILING,
             fixes::WEAK_KEYS,
+            memory::STACKS,
+            memory::ROOM,
+            memory::BUFFERS,
             stack::ROOM,
             stack::CALLS_OF_54,
             stack::COMPILER_OF_54,
@@ -191,6 +202,7 @@ pub const TABLE: &[Version] = &[
             fixes::ALLOCATIONS_OF_20,
             fixes::HANDLERS_OF_20,
             fixes::DIGITS_OF_20,
+            memory::RESUMPTION_OF_20,
             stack::ROOM_OF_LUAJIT,
             stack::RESUMPTION_OF_20,
         ],
@@ -210,6 +222,7 @@ pub const TABLE: &[Version] = &[
             fixes::GROWTH_OF_LUAJIT,
             fixes::ARGUMENTS_OF_21,
             fixes::SEARCHES_OF_21,
+            memory::ROOM_OF_21,
             stack::ROOM_OF_LUAJIT,
             stack::RESUMPTION_OF_21,
         ],

@@ -114,6 +114,13 @@ impl<'a> Alive<'a> {
         unsafe { Python::assume_attached() }
     }
 
+    /// Whether nobody else has a reference to it than one who holds it for that time.
+    #[inline(always)]
+    pub(crate) fn is_held_once(self) -> bool {
+        // SAFETY: alive; attached, as whoever holds an object is.
+        unsafe { ffi::Py_REFCNT(self.as_ptr()) == 1 }
+    }
+
     /// The object as PyO3 has what is borrowed.
     #[inline(always)]
     pub(crate) fn borrow<'py>(self, py: Python<'py>) -> Borrowed<'a, 'py, PyAny> {

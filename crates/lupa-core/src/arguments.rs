@@ -7,9 +7,11 @@ use pyo3::exceptions::{PyIndexError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyInt, PyString, PyTuple};
 
+use crate::account::Work;
 use crate::entry::Entry;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::fallible;
+use crate::sandbox::weight_of_argument;
 use crate::types::Link;
 use crate::walk::{self, Walk, Wanted};
 
@@ -33,6 +35,14 @@ impl PyArguments {
     }
 }
 
+/// What a table was split into.
+pub(crate) struct Unpacked<'py> {
+    pub(crate) args: Bound<'py, PyTuple>,
+    pub(crate) kwargs: Bound<'py, PyDict>,
+    /// What all of it takes; bytes.
+    pub(crate) weight: usize,
+}
+
 /// Splits a table into its sequence, as positional, and its string keys, as keyword arguments.
 ///
 /// # Errors
@@ -40,7 +50,7 @@ impl PyArguments {
 pub(crate) fn unpack<'py, B: LuaBackend>(
     entry: &Entry<'py, B>,
     table: Ref,
-) -> Result<(Bound<'py, PyTuple>, Bound<'py, PyDict>)> {
+) -> Result<Unpacked<'py>> {
     let py = entry.py;
     let runtime = entry.runtime();
     let state = entry.state();
@@ -48,75 +58,102 @@ pub(crate) fn unpack<'py, B: LuaBackend>(
     state.push_ref(table);
     let length = state.raw_len(-1);
     state.set_top(base);
-    let mut args: Vec<Option<Bound<'py, PyAny>>> = Vec::new();
-    args.try_reserve_exact(length).map_err(|_| crate::error::Error::Memory)?;
-    args.resize(length, None);
     let kwargs = fallible::dict(py)?;
+    let mut received = Received { length, args: Vec::new(), kwargs, work: Work::new(entry) };
     let mut walk = Walk::default();
-    let result = collect(entry, table, &mut walk, &mut args, &kwargs);
+    let result = received.collect(entry, table, &mut walk);
     walk.end(runtime);
     result?;
+    received.grow(length)?;
+    let Received { args, kwargs, work, .. } = received;
+    let weight = if entry.weighs() { work.taken().saturating_add(LEAST) } else { 0 };
     let none = py.None().into_bound(py);
     let args = args.into_iter().map(|value| value.unwrap_or_else(|| none.clone()));
-    Ok((fallible::tuple(py, args)?, kwargs))
+    Ok(Unpacked { args: fallible::tuple(py, args)?, kwargs, weight })
 }
 
-fn collect<'py, B: LuaBackend>(
-    entry: &Entry<'py, B>,
-    table: Ref,
-    walk: &mut Walk,
-    args: &mut [Option<Bound<'py, PyAny>>],
-    kwargs: &Bound<'py, PyDict>,
-) -> Result<()> {
-    let state = entry.state();
-    let base = state.top();
-    let mut room = [TableEntry::EMPTY; walk::MOST];
-    let mut given = 0;
-    loop {
-        let mut batch = walk.read(entry, table, given, Wanted::Both, &mut room)?;
-        given = batch.len();
-        while let Some((key, value)) = batch.next() {
-            let pair =
-                key.object(entry, state).and_then(|key| Ok((key, value.object(entry, state)?)));
-            let placed = pair.and_then(|(key, value)| {
-                place(entry, args, kwargs, &key, value).map_err(Into::into)
-            });
-            if placed.is_err() {
-                state.set_top(base);
-                return placed;
-            }
-        }
-        state.set_top(base);
-        if given == 0 {
+/// What any arguments take.
+const LEAST: usize = 512;
+
+/// What an argument takes besides its value: its place in a list and then in a tuple, or in a dict.
+const PLACE: usize = 16;
+const NAMED: usize = 112;
+
+/// What was received so far.
+struct Received<'e, 'py, B: LuaBackend> {
+    // What the table says that its length is, which can be anything.
+    length: usize,
+    args: Vec<Option<Bound<'py, PyAny>>>,
+    kwargs: Bound<'py, PyDict>,
+    work: Work<'e, 'py, B>,
+}
+
+impl<'py, B: LuaBackend> Received<'_, 'py, B> {
+    /// Makes so many places, if there are not as many.
+    fn grow(&mut self, count: usize) -> Result<()> {
+        let more = count.saturating_sub(self.args.len());
+        if more == 0 {
             return Ok(());
         }
-    }
-}
-
-fn place<'py, B: LuaBackend>(
-    entry: &Entry<'py, B>,
-    args: &mut [Option<Bound<'py, PyAny>>],
-    kwargs: &Bound<'py, PyDict>,
-    key: &Bound<'py, PyAny>,
-    value: Bound<'py, PyAny>,
-) -> PyResult<()> {
-    if key.is_instance_of::<PyInt>() && !key.is_instance_of::<PyBool>() {
-        let place = key
-            .extract::<usize>()
-            .ok()
-            .and_then(|number| number.checked_sub(1))
-            .and_then(|index| args.get_mut(index));
-        let Some(place) = place else {
-            return Err(fallible::error::<PyIndexError>("table index out of range"));
-        };
-        *place = Some(value);
+        self.work.take(more.saturating_mul(PLACE))?;
+        self.args.try_reserve(more).map_err(|_| Error::Memory)?;
+        for _ in 0..more {
+            self.work.step()?;
+            self.args.push(None);
+        }
         Ok(())
-    } else if let Ok(bytes) = key.cast::<PyBytes>() {
-        let name = entry.options.source_encoding.decode(entry.py, bytes.as_bytes())?;
-        kwargs.set_item(name, value)
-    } else if key.is_instance_of::<PyString>() {
-        kwargs.set_item(key, value)
-    } else {
-        Err(fallible::error::<PyTypeError>("table key is neither an integer nor a string"))
+    }
+
+    fn collect(&mut self, entry: &Entry<'py, B>, table: Ref, walk: &mut Walk) -> Result<()> {
+        let state = entry.state();
+        let base = state.top();
+        let mut room = [TableEntry::EMPTY; walk::MOST];
+        let mut given = 0;
+        loop {
+            let mut batch = walk.read(entry, table, given, Wanted::Both, &mut room)?;
+            given = batch.len();
+            while let Some((key, value)) = batch.next() {
+                let pair =
+                    key.object(entry, state).and_then(|key| Ok((key, value.object(entry, state)?)));
+                let placed = pair.and_then(|(key, value)| self.place(entry, &key, value));
+                if placed.is_err() {
+                    state.set_top(base);
+                    return placed;
+                }
+            }
+            state.set_top(base);
+            if given == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    fn place(
+        &mut self,
+        entry: &Entry<'py, B>,
+        key: &Bound<'py, PyAny>,
+        value: Bound<'py, PyAny>,
+    ) -> Result<()> {
+        self.work.step()?;
+        self.work.take(weight_of_argument(&value))?;
+        if key.is_instance_of::<PyInt>() && !key.is_instance_of::<PyBool>() {
+            let number = key.extract::<usize>().ok().filter(|&n| (1..=self.length).contains(&n));
+            let Some(number) = number else {
+                return Err(fallible::error::<PyIndexError>("table index out of range").into());
+            };
+            self.grow(number)?;
+            self.args[number - 1] = Some(value);
+        } else if let Ok(bytes) = key.cast::<PyBytes>() {
+            let name = entry.options.source_encoding.decode(entry.py, bytes.as_bytes())?;
+            self.work.take(weight_of_argument(&name).saturating_add(NAMED))?;
+            self.kwargs.set_item(name, value)?;
+        } else if key.is_instance_of::<PyString>() {
+            self.work.take(weight_of_argument(key).saturating_add(NAMED))?;
+            self.kwargs.set_item(key, value)?;
+        } else {
+            let text = "table key is neither an integer nor a string";
+            return Err(fallible::error::<PyTypeError>(text).into());
+        }
+        Ok(())
     }
 }

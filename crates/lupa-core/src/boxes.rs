@@ -17,6 +17,7 @@ use lua_api::{LuaBackend, Raising, Ref, State, value};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
+use crate::account::Weight;
 use crate::alive::Alive;
 use crate::compat;
 use crate::types::drop_object;
@@ -63,8 +64,8 @@ pub(crate) struct PyBox {
     stamp: u64,
     slot: u32,
     view: View,
-    /// What the object counts for in Lua's memory ([`crate::sandbox`]), in KiB.
-    weight: u16,
+    /// What the object counts for in Lua's memory.
+    weight: Weight,
 }
 
 struct Slot {
@@ -96,7 +97,7 @@ pub(crate) struct Boxes {
 pub(crate) struct NewBox<'a> {
     pub(crate) object: Alive<'a>,
     pub(crate) view: View,
-    pub(crate) weight: u16,
+    pub(crate) weight: Weight,
     /// The table that the box is kept in, and its key there.
     pub(crate) cache: Option<(Ref, i64)>,
 }
@@ -141,10 +142,7 @@ impl Boxes {
             raising.error(c"the metatable of Python objects is gone");
         }
         // SAFETY: the new userdata, of this size, which is on the stack below the metatable.
-        unsafe {
-            self.fill(home, new.object, new.view);
-            (*home).weight = new.weight;
-        }
+        unsafe { self.fill(home, new.object, new.view, new.weight) };
         raising.set_metatable(-2);
     }
 
@@ -152,7 +150,13 @@ impl Boxes {
     ///
     /// # Safety
     /// `home` is a new userdata, of the size of a [`PyBox`] at least.
-    pub(crate) unsafe fn fill(&self, home: *mut PyBox, object: Alive<'_>, view: View) {
+    pub(crate) unsafe fn fill(
+        &self,
+        home: *mut PyBox,
+        object: Alive<'_>,
+        view: View,
+        weight: Weight,
+    ) {
         let object = object.hold().into_ptr();
         let stamp = self.stamps.get() + 1;
         self.stamps.set(stamp);
@@ -169,7 +173,7 @@ impl Boxes {
                 slots.len() as u32 - 1
             }
         };
-        let filled = PyBox { closed_file: [0; 2], stamp, slot: number, view, weight: 0 };
+        let filled = PyBox { closed_file: [0; 2], stamp, slot: number, view, weight };
         // SAFETY: as the caller promises.
         unsafe { home.write(filled) };
     }
@@ -248,21 +252,22 @@ impl Boxes {
     }
 
     /// Gives the box at `index` up, if it is one, as a finalizer does; gives its weight. No Python, no allocation.
-    pub(crate) fn give_up<B: LuaBackend>(&self, state: State<B>, index: i32) -> u16 {
+    pub(crate) fn give_up<B: LuaBackend>(&self, state: State<B>, index: i32) -> Weight {
         // SAFETY: of that size, and on the stack.
-        Self::candidate(state, index).map_or(0, |candidate| unsafe { self.bury(candidate) })
+        Self::candidate(state, index)
+            .map_or(Weight::default(), |candidate| unsafe { self.bury(candidate) })
     }
 
     /// The finalizer's part: gives the box up, and gives its weight. No Python, no allocation.
     ///
     /// # Safety
     /// As for [`Boxes::look_up`].
-    pub(crate) unsafe fn bury(&self, candidate: *mut PyBox) -> u16 {
+    pub(crate) unsafe fn bury(&self, candidate: *mut PyBox) -> Weight {
         // SAFETY: as the caller promises; a genuine box, then. The stamp of its slot is read by nobody without the
         // lock.
         unsafe {
             if self.look_up(candidate).is_none() {
-                return 0;
+                return Weight::default();
             }
             let number = (*candidate).slot;
             (&*self.slots.get())[number as usize].stamp.set(0);

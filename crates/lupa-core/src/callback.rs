@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use lua_api::raw::lua_State;
 use lua_api::{LuaBackend, Raising, State, Thread};
-use pyo3::exceptions::{PyKeyboardInterrupt, PyRecursionError};
+use pyo3::exceptions::{PyKeyboardInterrupt, PyRecursionError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
@@ -42,6 +42,20 @@ impl Failure {
         problem: Cow<'static, str>,
     ) -> Self {
         Failure::Argument(Box::new((number, function, problem)))
+    }
+}
+
+impl Failure {
+    /// The error, for callers that are no callbacks.
+    pub(crate) fn into_error(self) -> Error {
+        match self {
+            Failure::Error(error) => error,
+            Failure::Argument(argument) => {
+                let (number, function, problem) = *argument;
+                let text = format!("bad argument #{number} to '{function}' ({problem})");
+                fallible::error::<PyTypeError>(text).into()
+            }
+        }
     }
 }
 

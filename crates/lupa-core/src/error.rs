@@ -217,6 +217,12 @@ pub(crate) fn place<B: LuaBackend>(state: State<B>, level: i32) -> String {
     })
 }
 
+/// Where Lua code has called what runs now, as the end of a message; empty where no Lua code has.
+pub(crate) fn where_called<B: LuaBackend>(state: State<B>) -> String {
+    let place = (0..3).map(|level| place(state, level)).find(|place| !place.is_empty());
+    place.map_or_else(String::new, |place| format!(" (at {})", place.trim_end_matches(": ")))
+}
+
 /// What an error was raised by: this decides on the class and on the words before the message.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {

@@ -444,7 +444,7 @@ pub(crate) struct Zeros {
 
 impl Zeros {
     /// What a block is aligned to, for the sake of vector instructions.
-    const ALIGNMENT: usize = 64;
+    pub(crate) const ALIGNMENT: usize = 64;
 
     /// A block of so many bytes; `None` if there is no memory for it.
     pub(crate) fn new(bytes: usize) -> Option<Self> {

@@ -11,6 +11,7 @@
 #[cfg(panic = "abort")]
 compile_error!("lupa needs panic = \"unwind\": LuaJIT raises errors by unwinding");
 
+mod account;
 mod alive;
 mod arguments;
 mod array;

@@ -144,6 +144,14 @@ impl Limits {
         self.counted_from = left;
     }
 
+    /// So many steps were made that are no instructions of Lua, and count as such.
+    pub(crate) fn charge(&self, steps: usize) {
+        let steps = i64::try_from(steps).unwrap_or(i64::MAX);
+        for scope in self.active.scopes() {
+            scope.count(steps);
+        }
+    }
+
     /// Nothing is counted until [`Limits::next_count`].
     pub(crate) fn pause_count(&mut self) {
         self.counted_from = 0;

@@ -3,10 +3,11 @@
 
 use std::mem::MaybeUninit;
 
-use lua_api::{Function, LuaBackend, Raising, State};
+use lua_api::{Function, LuaBackend, Raising, State, value};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple};
 
+use crate::account::Work;
 use crate::alive::Alive;
 use crate::arguments::PyArguments;
 use crate::boxes::View;
@@ -178,7 +179,15 @@ fn call_in<'py, B: LuaBackend>(
     let count = places.len() - 1;
     let mut arguments = Received::new(entry.py, places);
     let mut special = false;
+    // Many values, and long strings, are asked for before they are made.
+    let mut work = entry.weighs().then(|| Work::new(entry));
     for index in (first..).take(count) {
+        if let Some(work) = &mut work {
+            work.step()?;
+            if state.type_of(index) == value::STRING {
+                work.take(state.raw_len(index))?;
+            }
+        }
         let argument = from_lua(entry.runtime(), entry.py, state, index)?;
         special |= argument.is_exact_instance_of::<PyArguments>();
         arguments.push(argument);
@@ -328,10 +337,7 @@ impl<B: LuaBackend> Function<B> for Collect {
     fn call(raising: Raising<'_, B>) -> i32 {
         let Some(runtime) = raising.instance().host::<Runtime<B>>() else { return 0 };
         if looks_like_box(runtime, raising.state(), 1) {
-            let weight = runtime.boxes.give_up(raising.state(), 1);
-            if weight != 0 {
-                crate::sandbox::lift(runtime, weight);
-            }
+            runtime.lift(runtime.boxes.give_up(raising.state(), 1));
         }
         0
     }

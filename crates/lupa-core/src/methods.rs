@@ -155,7 +155,7 @@ unsafe extern "C" fn lua_args<B: LuaBackend>(
         // SAFETY: called by Python with a live table.
         let (runtime, reference) = unsafe { object::parts::<B>(this) };
         let entry = runtime.enter(py)?;
-        let (args, kwargs) = arguments::unpack(&entry, reference)?;
+        let arguments::Unpacked { args, kwargs, .. } = arguments::unpack(&entry, reference)?;
         Ok(fallible::tuple(py, [args.into_any(), kwargs.into_any()])?.into_any())
     })
 }

@@ -260,13 +260,11 @@ impl<B: LuaBackend> Callback<B> for Args {
         let Ok(table) = entry.instance.take_ref(state) else { return Err(Error::Memory.into()) };
         let unpacked = arguments::unpack(entry, table);
         entry.instance.release(table);
-        let (args, kwargs) = unpacked?;
-        let sandboxed = entry.options.sandbox.is_some();
-        let weight = if sandboxed { sandbox::weight_of_arguments(&args, &kwargs) } else { 0 };
+        let arguments::Unpacked { args, kwargs, weight } = unpacked?;
         let object =
             PyArguments { args: args.unbind().into(), kwargs: kwargs.unbind().into(), weight };
         let object = Bound::new(entry.py, object)?;
-        if sandboxed {
+        if entry.weighs() {
             sandbox::push_weighty(entry, state, object.as_any(), weight)?;
             return Ok(1);
         }

@@ -18,11 +18,11 @@ use pyo3::prelude::*;
 use pyo3::types::PyType;
 
 use crate::attribute::Attributes as _;
-use crate::callback::{Callback, Outcome, call_inner};
+use crate::callback::{Callback, Failure, Outcome, call_inner};
 use crate::entry::Entry;
 use crate::error::{Result, classes, place};
 use crate::fallible;
-use crate::guard::settled;
+use crate::guard::{parked, settled};
 use crate::limits::Active;
 use crate::limits::{Limits, Over};
 use crate::monitor::NEVER;
@@ -286,6 +286,29 @@ impl<B: LuaBackend> Callback<B> for Stop {
         let exception = settled(py, fallible::error_of(class, text));
         leave(entry, state, exception.clone_ref(py));
         Err(exception.into())
+    }
+}
+
+impl<B: LuaBackend> Entry<'_, B> {
+    /// In the middle of work of our own that may take long, of which so many steps are done: they count as
+    /// instructions, and others may run now.
+    ///
+    /// # Errors
+    /// What Lua is stopped with, or what a handler of a signal has raised.
+    pub(crate) fn look(&self, steps: usize) -> Result<()> {
+        let (py, state) = (self.py, self.state());
+        if self.due.has(due::LIMITS) {
+            self.stops.limits.borrow().charge(steps);
+        }
+        // Whoever wants to interrupt this needs Python's lock for it.
+        parked(|| py.detach(|| ()));
+        if self.has_to_stop() {
+            Stop::run(self, state).map_err(Failure::into_error)?;
+        }
+        if self.listens() {
+            Signals::run(self, state).map_err(Failure::into_error)?;
+        }
+        Ok(())
     }
 }
 

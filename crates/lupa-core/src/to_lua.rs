@@ -10,6 +10,7 @@ use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyFloat, PyInt, PyString};
 
+use crate::account::Weight;
 use crate::alive::{Alive, Kind};
 use crate::boxes::{NewBox, View};
 use crate::encoding::Encoding;
@@ -33,8 +34,8 @@ pub(crate) enum Prepared<'a> {
     Bytes(&'a [u8]),
     Reference(Ref),
     Object(Alive<'a>, View),
-    /// An object that counts for so many KiB of Lua's memory.
-    Weighty(Alive<'a>, u16),
+    /// An object that counts for so much of Lua's memory.
+    Weighty(Alive<'a>, View, Weight),
 }
 
 impl Prepared<'_> {
@@ -73,9 +74,9 @@ impl<'py> Ready<'_, 'py> {
                 },
                 Prepared::Reference(reference) => Ready::Reference(reference, object.clone()),
                 Prepared::Object(target, view) => Ready::Object(target.borrow(py).to_owned(), view),
-                // Made for one purpose, and never prepared.
-                Prepared::Weighty(target, _) => {
-                    Ready::Object(target.borrow(py).to_owned(), View::ATTRIBUTES)
+                // Weighed when it is pushed, and so never prepared.
+                Prepared::Weighty(target, view, _) => {
+                    Ready::Object(target.borrow(py).to_owned(), view)
                 }
             },
             Ready::Text(text) => Ready::Text(text),
@@ -386,8 +387,13 @@ pub(crate) fn push_method<B: LuaBackend>(
         return Err(Error::Memory);
     }
     let object = Alive::of(method);
+    let mut weight = Weight::default();
+    if runtime.weighs() {
+        weight = entry.weight_of_new(object);
+        entry.make_room(weight.bytes())?;
+    }
     match state.protect_values(|raising| {
-        push_new(runtime, raising, object, view, 0, key);
+        push_new(runtime, raising, object, view, key, weight);
         1
     }) {
         Ok(_) => Ok(()),
@@ -440,10 +446,11 @@ pub(crate) fn push<B: LuaBackend>(
         Prepared::Bytes(bytes) => raising.push_bytes(bytes),
         Prepared::Object(object, View::ARRAY) => crate::array::push(runtime, raising, object),
         Prepared::Object(object, view) => {
-            push_new(runtime, raising, object, view, 0, cache_key::<B>(object));
+            let weight = if runtime.weighs() { Weight::of_box() } else { Weight::default() };
+            push_new(runtime, raising, object, view, cache_key::<B>(object), weight);
         }
-        Prepared::Weighty(object, weight) => {
-            push_new(runtime, raising, object, View::ATTRIBUTES, weight, cache_key::<B>(object));
+        Prepared::Weighty(object, view, weight) => {
+            push_new(runtime, raising, object, view, cache_key::<B>(object), weight);
         }
         _ => raising.push_nil(),
     }
@@ -454,13 +461,14 @@ fn push_new<B: LuaBackend>(
     raising: Raising<'_, B>,
     object: Alive<'_>,
     view: View,
-    weight: u16,
     key: i64,
+    weight: Weight,
 ) {
     let new =
         NewBox { object, view, weight, cache: cache(runtime, view).map(|cache| (cache, key)) };
     let anchors = &runtime.anchors;
     runtime.boxes.push(raising, new, (anchors.metatable.get(), anchors.metatable_address.get()));
+    runtime.load(weight);
 }
 
 /// Pushes a prepared value from ordinary code, in a protected call if it needs one.
@@ -477,6 +485,7 @@ pub(crate) fn push_protected<B: LuaBackend>(
     if push_plain(runtime, state, prepared) {
         return Ok(());
     }
+    let prepared = entry.weighed(prepared)?;
     if !runtime.boxes.reserve(entry.py, 1) {
         return Err(Error::Memory);
     }

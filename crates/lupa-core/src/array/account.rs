@@ -16,8 +16,13 @@ impl Block {
     /// A block of so many bytes; `None` if there is no memory for it.
     pub(super) fn new(bytes: usize, account: &Arc<AtomicUsize>) -> Option<Self> {
         let zeros = Zeros::new(bytes)?;
-        account.fetch_add(zeros.size(), Ordering::Relaxed);
+        account.fetch_add(Self::cost(zeros.size()), Ordering::Relaxed);
         Some(Block { zeros, account: Arc::clone(account) })
+    }
+
+    /// What a block of so many bytes takes, with what the allocator has beside it.
+    pub(super) fn cost(bytes: usize) -> usize {
+        bytes.max(1).saturating_add(2 * Zeros::ALIGNMENT - 1) & !(Zeros::ALIGNMENT - 1)
     }
 
     /// Where it begins.
@@ -28,7 +33,7 @@ impl Block {
 
 impl Drop for Block {
     fn drop(&mut self) {
-        self.account.fetch_sub(self.zeros.size(), Ordering::Relaxed);
+        self.account.fetch_sub(Self::cost(self.zeros.size()), Ordering::Relaxed);
     }
 }
 

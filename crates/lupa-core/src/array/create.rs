@@ -1,15 +1,15 @@
 //! The functions of Lua's `python` table that make arrays.
 #![forbid(unsafe_code)]
 
-use std::sync::atomic::Ordering;
-
-use lua_api::{Gc, LuaBackend, Raising, State, value};
+use lua_api::{LuaBackend, Raising, State, value};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 
+use super::account::Block;
 use super::dtype::Kind;
 use super::layout::Layout;
 use super::memory::{Array as Made, Elements, OnStack, Owned, Place};
-use super::{access, jit, methods, numpy, userdata, values};
+use super::{access, jit, methods, numpy, object, userdata, values};
+use crate::account::Work;
 use crate::alive::Alive;
 use crate::callback::{Callback, Failure, Outcome};
 use crate::entry::Entry;
@@ -28,10 +28,6 @@ pub(crate) fn library<B: LuaBackend>(raising: Raising<'_, B>, sandboxed: bool) {
     }
 }
 
-/// New memory after this many bytes is worth a look for arrays that are garbage: Lua's collector
-/// sees only how small their userdata are.
-const PRESSURE: usize = 32 << 20;
-
 /// An array of new memory, all zeros.
 pub(super) fn zeros<'py, B: LuaBackend>(
     entry: &Entry<'py, B>,
@@ -40,31 +36,10 @@ pub(super) fn zeros<'py, B: LuaBackend>(
 ) -> Result<Made<'py>, Failure> {
     let too_large = || fallible::error::<PyValueError>("an array cannot be that large");
     let layout = Layout::contiguous(kind, lens).ok_or_else(too_large)?;
-    let bytes = layout.bytes();
-    let runtime = entry.runtime();
-    let memory = runtime.instance.memory();
-    let account = memory.outside();
-    let pressure = runtime.arrays.pressure.get().saturating_add(bytes);
-    runtime.arrays.pressure.set(pressure);
-    if pressure > PRESSURE.max(account.load(Ordering::Relaxed)) || !memory.has_room(bytes) {
-        runtime.arrays.pressure.set(bytes);
-        collect(entry);
-    }
-    if !memory.has_room(bytes) {
-        return Err(Error::Memory.into());
-    }
+    entry.make_room(Block::cost(layout.bytes()).saturating_add(object::SIZE))?;
+    let account = entry.runtime().instance.memory().outside();
     let owned = Owned::zeros(layout, account).ok_or(Error::Memory)?;
     Ok(Made::new(entry.py, owned)?)
-}
-
-/// Frees arrays that nobody can use any more.
-fn collect<B: LuaBackend>(entry: &Entry<'_, B>) {
-    let state = entry.state();
-    if state.protect(|raising| raising.gc(Gc::Collect)).is_err() {
-        // A finalizer has raised, and the collection has ended early: that is all there is to do.
-        state.pop(1);
-    }
-    entry.runtime().drop_dead(entry.py);
 }
 
 /// The lengths of a shape: the integers from `first` on, or those of the one table there. With
@@ -93,7 +68,8 @@ pub(super) fn lens<B: LuaBackend>(
             lens.push(valid(number, first)?);
         }
     } else {
-        for index in first..=state.top() {
+        // One more than there may be is one too many.
+        for index in (first..=state.top()).take(super::layout::MAX_DIMS + 1) {
             lens.push(valid(access::integer(state, index), index)?);
         }
     }
@@ -142,7 +118,7 @@ impl<B: LuaBackend> Callback<B> for ArrayFrom {
         state.set_top(1);
         let lens = shape_of_tables(entry, state, kind)?;
         let array = zeros(entry, kind, &lens)?;
-        fill(entry, state, &lens, &mut array.elements().places())?;
+        fill(&mut Work::new(entry), entry, state, &lens, &mut array.elements().places())?;
         methods::push_array(entry, state, &array)
     }
 }
@@ -179,6 +155,7 @@ fn shape_of_tables<B: LuaBackend>(
 
 /// Fills elements from the table on top, whose shape begins with `lens`.
 fn fill<'a, B: LuaBackend>(
+    work: &mut Work<'_, '_, B>,
     entry: &Entry<'_, B>,
     state: State<B>,
     lens: &[isize],
@@ -186,6 +163,7 @@ fn fill<'a, B: LuaBackend>(
 ) -> Result<(), Failure> {
     let Some((&len, inner)) = lens.split_first() else { return Ok(()) };
     for place in 1..=len {
+        work.step()?;
         state.raw_geti(-1, place as i64);
         let index = state.top();
         if inner.is_empty() {
@@ -195,7 +173,7 @@ fn fill<'a, B: LuaBackend>(
             values::write(at, value)?;
         } else if state.type_of(index) == value::TABLE && state.raw_len(index) as isize == inner[0]
         {
-            fill(entry, state, inner, places)?;
+            fill(work, entry, state, inner, places)?;
         } else {
             let problem = "the tables inside are not all of the same shape";
             return Err(fallible::error::<PyValueError>(problem).into());

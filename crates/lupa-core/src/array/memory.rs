@@ -21,6 +21,7 @@ use super::element::{self, Value};
 use super::export::Description;
 use super::layout::{Dim, Header, Layout};
 use super::{jit, object};
+use crate::account::Weight;
 use crate::alive::Alive;
 use crate::boxes::{PyBox, View};
 use crate::runtime::Runtime;
@@ -271,8 +272,18 @@ impl<'a> Elements<'a> {
         work(Elements { owner: self.owner, layout: &row })
     }
 
+    /// What the userdata is to count for. Of an array that was made for this, the object is there for as long as that.
+    pub(super) fn weight(self) -> Weight {
+        Weight::with_box(if self.owner.is_held_once() { object::SIZE } else { 0 })
+    }
+
     /// Pushes the userdata, after [`crate::boxes::Boxes::reserve`].
-    pub(super) fn push<B: LuaBackend>(self, runtime: &Runtime<B>, raising: Raising<'_, B>) {
+    pub(super) fn push<B: LuaBackend>(
+        self,
+        runtime: &Runtime<B>,
+        raising: Raising<'_, B>,
+        weight: Weight,
+    ) {
         let dims = self.layout.dims();
         let size = size_of::<ArrayBox>() + size_of_val(dims);
         let home = raising.new_userdata(size).cast::<ArrayBox>();
@@ -287,8 +298,9 @@ impl<'a> Elements<'a> {
         unsafe {
             (&raw mut (*home).header).write(self.layout.header);
             home.add(1).cast::<Dim>().copy_from_nonoverlapping(dims.as_ptr(), dims.len());
-            runtime.boxes.fill(home.cast(), self.owner, View::ARRAY);
+            runtime.boxes.fill(home.cast(), self.owner, View::ARRAY, weight);
         }
+        runtime.load(weight);
         raising.set_metatable(-2);
     }
 }
@@ -486,7 +498,8 @@ impl<B: LuaBackend> OnStack<'_, B> {
     pub(super) fn release(self, array: i32) {
         if let Some((found, _)) = find(self.0, self.1, array) {
             // SAFETY: a genuine box, on the stack.
-            unsafe { self.0.boxes.bury(found.cast()) };
+            let weight = unsafe { self.0.boxes.bury(found.cast()) };
+            self.0.lift(weight);
         }
     }
 

@@ -1,12 +1,13 @@
 //! What Lua code can do with an array, every case; and the methods.
 #![forbid(unsafe_code)]
 
-use lua_api::{LuaBackend, State, value};
+use lua_api::{LuaBackend, Raising, Ref, State, value};
 use pyo3::exceptions::{PyAttributeError, PyTypeError, PyValueError};
 
 use super::layout::{Layout, Pick, Range};
 use super::memory::{Array, Elements, OnStack};
 use super::{create, element, object, userdata, values};
+use crate::account::Work;
 use crate::callback::{Callback, Failure, Outcome};
 use crate::entry::Entry;
 use crate::error::{Error, raised};
@@ -375,7 +376,9 @@ impl<B: LuaBackend> Callback<B> for Copy {
         let layout = array.layout();
         let lens: Vec<_> = layout.dims().iter().map(|dim| dim.len).collect();
         let copy = create::zeros(entry, layout.header.kind, &lens)?;
+        let mut work = Work::new(entry);
         for (from, to) in array.elements().places().zip(copy.elements().places()) {
+            work.step()?;
             element::copy(from, to);
         }
         push_array(entry, state, &copy)
@@ -390,7 +393,9 @@ impl<B: LuaBackend> Callback<B> for Fill {
         let array = this(entry, state)?;
         let header = array.layout().header;
         let value = values::read(entry, state, 2, header.kind)?;
+        let mut work = Work::new(entry);
         for place in array.elements().places() {
+            work.step()?;
             values::write(place, value)?;
         }
         if header.readonly {
@@ -416,11 +421,15 @@ pub(super) struct ToTable;
 impl<B: LuaBackend> Callback<B> for ToTable {
     fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
         let array = this(entry, state)?;
-        to_table(entry, state, array.elements())
+        to_table(&mut Work::new(entry), entry, state, array.elements())
     }
 }
 
+/// How many elements are read between two looks at the limits.
+const MANY: isize = 1024;
+
 fn to_table<B: LuaBackend>(
+    work: &mut Work<'_, '_, B>,
     entry: &Entry<'_, B>,
     state: State<B>,
     elements: Elements<'_>,
@@ -435,26 +444,29 @@ fn to_table<B: LuaBackend>(
     };
     let (len, flat) = (dim.len, layout.dims().len() == 1);
     let room = i32::try_from(len).map_err(|_| Error::Memory)?;
+    let few = if flat { len.min(MANY) } else { 0 };
     let made = state.protect_values(|raising| {
         raising.reserve(lua_api::MIN_ROOM + 4);
         raising.new_table(room, 0);
-        if flat {
-            for (at, place) in elements.places().zip(1..) {
-                if !super::access::push_plain_value(raising.state(), element::load(at)) {
-                    break;
-                }
-                raising.raw_seti(-2, place);
-            }
-        }
+        set_elements(raising, elements, 0, few);
         1
     });
     if let Err(failure) = made {
         return Err(raised(entry, state, failure).into());
     }
-    // What is left: rows, and elements that are no plain values.
-    let first = if flat { state.raw_len(-1) as isize } else { 0 };
+    // Elements that are plain values, then what is left: others, and rows.
+    let mut first = if flat { state.raw_len(-1) as isize } else { 0 };
+    if flat && first == few && first < len {
+        state.push_value(-1);
+        let whole = entry.instance.take_ref(state);
+        let whole = whole.map_err(|failure| raised(entry, state, failure))?;
+        let set = set_more(work, entry, state, elements, whole, first);
+        entry.instance.release(whole);
+        first = set?;
+    }
     for position in first..len {
-        elements.with_row(position, |row| to_table(entry, state, row))?;
+        work.step()?;
+        elements.with_row(position, |row| to_table(work, entry, state, row))?;
         let table = entry.instance.take_ref(state);
         let item = table.map_err(|failure| raised(entry, state, failure))?;
         state.push_value(-1);
@@ -470,4 +482,50 @@ fn to_table<B: LuaBackend>(
         set.map_err(|failure| raised(entry, state, failure))?;
     }
     Ok(1)
+}
+
+/// Sets the elements from `first` on of the table `whole`; gives the position of the first that is no plain value.
+fn set_more<B: LuaBackend>(
+    work: &mut Work<'_, '_, B>,
+    entry: &Entry<'_, B>,
+    state: State<B>,
+    elements: Elements<'_>,
+    whole: Ref,
+    mut first: isize,
+) -> Result<isize, Failure> {
+    let len = elements.layout().dims().first().map_or(0, |dim| dim.len);
+    while first < len {
+        work.pass(MANY as usize)?;
+        let end = len.min(first + MANY);
+        let set = state.protect(|raising| {
+            raising.push_ref(whole);
+            raising.expect_table(1);
+            set_elements(raising, elements, first, end)
+        });
+        first = set.map_err(|failure| raised(entry, state, failure))?;
+        if first < end {
+            break;
+        }
+    }
+    Ok(first)
+}
+
+/// Sets elements of the table on top, those from `first` on and before `end`, up to one that is no plain value; gives
+/// its position.
+fn set_elements<B: LuaBackend>(
+    raising: Raising<'_, B>,
+    elements: Elements<'_>,
+    first: isize,
+    end: isize,
+) -> isize {
+    for position in first..end {
+        let value = elements.place(&[position]).map(element::load);
+        let is_plain =
+            value.is_some_and(|value| super::access::push_plain_value(raising.state(), value));
+        if !is_plain {
+            return position;
+        }
+        raising.raw_seti(-2, position as i64 + 1);
+    }
+    end
 }

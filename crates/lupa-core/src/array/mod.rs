@@ -54,8 +54,8 @@ pub(crate) struct Arrays {
     pins: Arc<AtomicUsize>,
     /// Lua is being closed: its memory is no longer given away.
     closing: Cell<bool>,
-    /// Bytes that were taken outside of Lua's memory since the last full collection.
-    pub(crate) pressure: Cell<usize>,
+    /// Bytes that were held outside of Lua's memory after the last full collection for their sake.
+    pub(crate) settled: Cell<usize>,
 }
 
 impl Arrays {

@@ -33,6 +33,9 @@ pub(crate) struct ArrayObject {
     layout: Layout,
 }
 
+/// What such an object takes, with what Python's collector and allocator have beside it.
+pub(crate) const SIZE: usize = size_of::<ArrayObject>() + 48;
+
 /// Makes an array.
 pub(crate) fn create<'py>(py: Python<'py>, owned: Owned) -> PyResult<Bound<'py, PyAny>> {
     let (source, mut layout) = owned.into_parts();

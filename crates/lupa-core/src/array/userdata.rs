@@ -7,6 +7,7 @@ use lua_api::{Function, LuaBackend, Raising, State};
 
 use super::memory::Elements;
 use super::{access, jit, methods};
+use crate::account::Weight;
 use crate::alive::Alive;
 use crate::entry::Entry;
 use crate::error::{Error, Result, raised};
@@ -16,7 +17,10 @@ use crate::setup::{anchor, field};
 /// Pushes a `_LuaArray`; see [`crate::to_lua::push`] for what has to be done before.
 pub(crate) fn push<B: LuaBackend>(runtime: &Runtime<B>, raising: Raising<'_, B>, array: Alive<'_>) {
     match Elements::of(array) {
-        Some(elements) => elements.push(runtime, raising),
+        Some(elements) => {
+            let weight = if runtime.weighs() { Weight::of_box() } else { Weight::default() };
+            elements.push(runtime, raising, weight);
+        }
         None => raising.error(c"this is no array"),
     }
 }
@@ -32,11 +36,16 @@ pub(super) fn push_protected<B: LuaBackend>(
 ) -> Result<()> {
     ensure(entry)?;
     let runtime = entry.runtime();
+    let mut weight = Weight::default();
+    if runtime.weighs() {
+        weight = elements.weight();
+        entry.make_room(weight.bytes())?;
+    }
     if !runtime.boxes.reserve(entry.py, 1) {
         return Err(Error::Memory);
     }
     match state.protect_values(|raising| {
-        elements.push(runtime, raising);
+        elements.push(runtime, raising, weight);
         1
     }) {
         Ok(_) => Ok(()),

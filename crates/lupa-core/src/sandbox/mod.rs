@@ -20,7 +20,7 @@ pub(crate) use rights::{Rights, exposed, partial};
 pub(crate) use wall::{
     check_array, check_call, check_iteration, check_next, check_number, may_unpack, metamethods,
 };
-pub(crate) use weight::{lift, push_exception, push_weighty, weight_of_arguments};
+pub(crate) use weight::{push_exception, push_weighty, weight_of_argument};
 
 /// The limit of Lua's memory, in bytes, unless `max_memory` says otherwise.
 pub(crate) const SANDBOX_MEMORY: usize = 64 << 20;

@@ -22,7 +22,7 @@ use crate::boxes::View;
 use crate::callback::{Callback, Outcome};
 use crate::compat;
 use crate::entry::Entry;
-use crate::error::classes;
+use crate::error::{classes, where_called};
 use crate::fallible;
 use crate::from_lua::from_lua;
 use crate::metamethods::{self, attribute_name, push_object, push_text, python_argument};
@@ -40,11 +40,18 @@ pub(crate) fn metamethods<B: LuaBackend>(raising: Raising<'_, B>) {
 
 /// Refuses an operation: `what` is a verb with what it is done to, `cure` the option that allows it.
 #[cold]
-fn refuse(object: &Bound<'_, PyAny>, what: &str, cure: &str) -> PyErr {
+fn refuse<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    object: &Bound<'_, PyAny>,
+    what: &str,
+    cure: &str,
+) -> PyErr {
     let py = object.py();
     let kind = type_name(object);
-    let message =
-        format!("Lua code may not {what} this '{kind}': the host has not exposed it with {cure}");
+    let at = where_called(entry.state());
+    let message = format!(
+        "Lua code may not {what} this '{kind}': the host has not exposed it with {cure}{at}"
+    );
     fallible::error_of(classes(py).sandbox.bind(py).clone(), message)
 }
 
@@ -69,23 +76,27 @@ pub(crate) fn check_call<B: LuaBackend>(
     view: View,
 ) -> PyResult<()> {
     match &entry.options.sandbox {
-        Some(sandbox) if !view.has(View::CALL) => allow_call(sandbox, object),
+        Some(sandbox) if !view.has(View::CALL) => allow_call(entry, sandbox, object),
         _ => Ok(()),
     }
 }
 
 #[inline(never)]
-fn allow_call(sandbox: &Sandbox, object: &Bound<'_, PyAny>) -> PyResult<()> {
+fn allow_call<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    sandbox: &Sandbox,
+    object: &Bound<'_, PyAny>,
+) -> PyResult<()> {
     if sandbox.rights(object)?.is_some_and(|rights| rights.call) {
         return Ok(());
     }
     if !object.is_instance_of::<PyType>() {
-        return Err(refuse(object, "call", "call=True"));
+        return Err(refuse(entry, object, "call", "call=True"));
     }
     if sandbox.constructs(object)? {
         return Ok(());
     }
-    Err(refuse(object, "call", "construct=True"))
+    Err(refuse(entry, object, "call", "construct=True"))
 }
 
 /// An error unless Lua code may go over an object.
@@ -95,7 +106,7 @@ pub(crate) fn check_iteration<B: LuaBackend>(
 ) -> PyResult<()> {
     match &entry.options.sandbox {
         Some(sandbox) if !sandbox.rights(object)?.is_some_and(|rights| rights.iterate) => {
-            Err(refuse(object, "iterate over", "iterate=True"))
+            Err(refuse(entry, object, "iterate over", "iterate=True"))
         }
         _ => Ok(()),
     }
@@ -139,7 +150,8 @@ pub(crate) fn check_array<B: LuaBackend>(
         Some(_) => {
             let kind = type_name(object);
             let message = format!(
-                "Lua code may not make an array of this '{kind}': the host can pass as_array(obj)"
+                "Lua code may not make an array of this '{kind}': the host can pass as_array(obj){}",
+                where_called(entry.state())
             );
             Err(fallible::error_of(classes(entry.py).sandbox.bind(entry.py).clone(), message))
         }
@@ -209,7 +221,8 @@ fn attribute_text<B: LuaBackend>(entry: &Entry<'_, B>, key: &Bound<'_, PyAny>) -
 }
 
 #[cold]
-fn refuse_access(
+fn refuse_access<B: LuaBackend>(
+    entry: &Entry<'_, B>,
     object: &Bound<'_, PyAny>,
     key: &Bound<'_, PyAny>,
     verb: &str,
@@ -220,9 +233,11 @@ fn refuse_access(
             // A script chooses the name, and can keep the error.
             let name: String = name.to_string_lossy().chars().take(MOST_OF_A_NAME).collect();
             let cure = format!("{}=['{name}'] or {}=True", options.0, options.1);
-            refuse(object, &format!("{verb} '{name}' of"), &cure)
+            refuse(entry, object, &format!("{verb} '{name}' of"), &cure)
         }
-        Err(_) => refuse(object, &format!("{verb} items of"), &format!("{}=True", options.1)),
+        Err(_) => {
+            refuse(entry, object, &format!("{verb} items of"), &format!("{}=True", options.1))
+        }
     }
 }
 
@@ -247,7 +262,7 @@ impl<B: LuaBackend> Callback<B> for Index {
         let options = &entry.options;
         let rights = rights_to(entry, &object)?;
         let Some(target) = Target::allowed(entry, rights.as_deref(), view, &key, false) else {
-            return Err(refuse_access(&object, &key, "read", ("attributes", "items")).into());
+            return Err(refuse_access(entry, &object, &key, "read", ("attributes", "items")).into());
         };
         let (name, value) = match (&options.attribute_getter, &target) {
             (Some(getter), _) => {
@@ -287,7 +302,7 @@ impl<B: LuaBackend> Callback<B> for NewIndex {
         let rights = rights_to(entry, &object)?;
         let Some(target) = Target::allowed(entry, rights.as_deref(), view, &key, true) else {
             let cure = ("writable", "writable_items");
-            return Err(refuse_access(&object, &key, "set", cure).into());
+            return Err(refuse_access(entry, &object, &key, "set", cure).into());
         };
         match (&options.attribute_setter, target) {
             (Some(setter), _) => {

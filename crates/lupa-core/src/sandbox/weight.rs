@@ -1,60 +1,54 @@
-//! What Python objects count for in the memory of a sandbox.
-//!
-//! A box is small, whatever is in it. Most objects are the host's, and there anyway; but a script that
-//! keeps exceptions, or what `python.args` makes, keeps objects that are there because of it, with
-//! strings of its choice in them. Such a box counts for as much as they take, until it is collected.
+//! What exceptions and arguments count for in the memory of a sandbox: they hold strings of a script's choice, and are
+//! there because of it.
 #![forbid(unsafe_code)]
 
+use std::collections::HashSet;
 use std::ffi::CStr;
-use std::sync::atomic::Ordering;
 
-use lua_api::{Gc, LuaBackend, State};
+use lua_api::{LuaBackend, State};
 use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 
+use crate::account::{Weight, size_of_object};
 use crate::alive::Alive;
 use crate::arguments::PyArguments;
 use crate::attribute::Attributes as _;
+use crate::boxes::View;
 use crate::entry::Entry;
-use crate::error::{Error, Result};
+use crate::error;
 use crate::fallible;
-use crate::runtime::Runtime;
 use crate::to_lua::{Prepared, push_protected};
 
 /// What any such object takes.
-const LEAST: usize = 512;
+const LEAST: usize = 256;
 
 /// What a level of a traceback takes: itself, and the frame of a call.
-const LEVEL: usize = 512;
+const LEVEL: usize = 640;
+
+/// An object that is no string.
+const OTHER: usize = 64;
+
+/// How many local variables of a function are looked at.
+const MANY: usize = 100;
 
 /// How far exceptions that others were the cause of are followed, and levels of a traceback.
 const FAR: usize = 10_000;
-
-const UNIT: usize = 1024;
-
-/// How much makes a collection worth while, where there is no limit.
-const MUCH: usize = 16 << 20;
 
 /// Pushes an exception.
 pub(crate) fn push_exception<B: LuaBackend>(
     entry: &Entry<'_, B>,
     state: State<B>,
     exception: &Bound<'_, PyAny>,
-) -> Result<()> {
+) -> error::Result<()> {
     push_weighty(entry, state, exception, weight_of_exception(exception))
-}
-
-/// What `python.args` makes of these arguments weighs.
-pub(crate) fn weight_of_arguments(args: &Bound<'_, PyTuple>, kwargs: &Bound<'_, PyDict>) -> usize {
-    let named = kwargs.iter().map(|(name, value)| size(&name) + size(&value)).sum::<usize>();
-    LEAST + args.iter().map(|value| size(&value)).sum::<usize>() + named
 }
 
 /// What an exception weighs, with its traceback, with those that it came from and those in its arguments.
 fn weight_of_exception(exception: &Bound<'_, PyAny>) -> usize {
-    let mut weight = 0;
+    let mut weight = 0_usize;
     let mut far = 0;
+    let mut seen = HashSet::new();
     let mut open = vec![exception.clone()];
     while let Some(exception) = open.pop().filter(|_| far < FAR) {
         far += 1;
@@ -67,7 +61,7 @@ fn weight_of_exception(exception: &Bound<'_, PyAny>) -> usize {
                         return weight;
                     }
                 } else {
-                    weight += size(&value);
+                    weight = weight_of_argument(&value).saturating_add(weight);
                 }
             }
         }
@@ -75,6 +69,9 @@ fn weight_of_exception(exception: &Bound<'_, PyAny>) -> usize {
         while let Some(found) = level.filter(|_| far < FAR) {
             far += 1;
             weight += LEVEL;
+            if let Some(frame) = follow(&found, c"tb_frame") {
+                weight = weight_of_locals(&frame, &mut seen).saturating_add(weight);
+            }
             level = follow(&found, c"tb_next");
         }
         open.extend(
@@ -90,21 +87,60 @@ fn follow<'py>(object: &Bound<'py, PyAny>, name: &CStr) -> Option<Bound<'py, PyA
     object.attribute(name).ok().filter(|found| !found.is_none())
 }
 
-/// What an object takes, about; of those that are no strings it is not much.
-fn size(object: &Bound<'_, PyAny>) -> usize {
-    const OTHER: usize = 64;
-    if let Ok(text) = object.cast::<PyString>() {
-        // Up to four bytes for a character.
-        return OTHER + text.len().map_or(0, |len| 4 * len);
-    }
-    // One that is in another outlives its box, and counts twice while that is there.
+/// What an argument takes. One that is in another outlives its box, and counts twice while that is there.
+pub(crate) fn weight_of_argument(object: &Bound<'_, PyAny>) -> usize {
     if let Ok(arguments) = object.cast::<PyArguments>() {
-        return OTHER + arguments.get().weight;
+        return arguments.get().weight.saturating_add(OTHER);
     }
     if object.is_instance_of::<PyBaseException>() {
-        return OTHER + weight_of_exception(object);
+        return weight_of_exception(object).saturating_add(OTHER);
     }
-    OTHER + object.cast::<PyBytes>().map_or(0, |bytes| bytes.as_bytes().len())
+    size_of_object(object)
+}
+
+/// Whether these are local variables that no code but Python's own is asked for.
+fn is_of_python(locals: &Bound<'_, PyAny>) -> bool {
+    locals.is_exact_instance_of::<PyDict>()
+        || locals.get_type().name().is_ok_and(|name| name == "FrameLocalsProxy")
+}
+
+/// What the local variables of a function take that has raised: those that a script has handed over among them,
+/// also in the tuple and the dict that take any number of arguments.
+fn weight_of_locals(frame: &Bound<'_, PyAny>, seen: &mut HashSet<usize>) -> usize {
+    let Some(locals) = follow(frame, c"f_locals").filter(is_of_python) else { return 0 };
+    let mut weight = 0_usize;
+    let mut add = |value: &Bound<'_, PyAny>| {
+        weight = weight.saturating_add(weight_of_local(value, seen));
+    };
+    for value in values_of(&locals).take(MANY) {
+        add(&value);
+        if let Ok(tuple) = value.cast_exact::<PyTuple>() {
+            tuple.iter().take(MANY).for_each(|item| add(&item));
+        } else if value.is_exact_instance_of::<PyDict>() {
+            values_of(&value).take(MANY).for_each(|item| add(&item));
+        }
+    }
+    weight
+}
+
+/// The values of a mapping, as long as nothing goes wrong.
+fn values_of<'py>(
+    mapping: &Bound<'py, PyAny>,
+) -> impl Iterator<Item = Bound<'py, PyAny>> + use<'py> {
+    let values = fallible::name(mapping.py(), c"values").and_then(|name| mapping.method0(name));
+    let values = values.and_then(|values| values.try_iter()).ok();
+    values.into_iter().flatten().map_while(Result::ok)
+}
+
+/// What a local variable takes that may hold what a script has made; what several hold counts once.
+fn weight_of_local(value: &Bound<'_, PyAny>, seen: &mut HashSet<usize>) -> usize {
+    let text = value.is_exact_instance_of::<PyString>() || value.is_exact_instance_of::<PyBytes>();
+    let arguments = value.cast_exact::<PyArguments>().map_or(0, |arguments| arguments.get().weight);
+    let counts = (text || arguments != 0) && seen.try_reserve(1).is_ok();
+    if !counts || !seen.insert(value.as_ptr().addr()) {
+        return 0;
+    }
+    if text { size_of_object(value) } else { arguments }
 }
 
 /// Pushes an object that weighs so many bytes.
@@ -113,33 +149,8 @@ pub(crate) fn push_weighty<B: LuaBackend>(
     state: State<B>,
     object: &Bound<'_, PyAny>,
     bytes: usize,
-) -> Result<()> {
-    let runtime = entry.runtime();
-    let memory = runtime.instance.memory();
-    let pressure = runtime.arrays.pressure.get().saturating_add(bytes);
-    runtime.arrays.pressure.set(pressure);
-    let much = if memory.limit() == 0 { MUCH } else { memory.limit() / 4 };
-    if pressure > much || !memory.has_room(bytes) {
-        // Lua does not know that its small boxes are worth a collection.
-        runtime.arrays.pressure.set(bytes);
-        if state.protect(|raising| raising.gc(Gc::Collect)).is_err() {
-            state.pop(1);
-        }
-        if !memory.has_room(bytes) {
-            return Err(Error::Memory);
-        }
-    }
-    let weight = u16::try_from(bytes.div_ceil(UNIT)).unwrap_or(u16::MAX);
-    memory.outside().fetch_add(usize::from(weight) * UNIT, Ordering::Relaxed);
-    let pushed = push_protected(entry, state, Prepared::Weighty(Alive::of(object), weight));
-    if pushed.is_err() {
-        lift(runtime, weight);
-    }
-    pushed
-}
-
-/// Takes the weight of a box off again, when it is collected.
-pub(crate) fn lift<B: LuaBackend>(runtime: &Runtime<B>, weight: u16) {
-    let bytes = usize::from(weight) * UNIT;
-    runtime.instance.memory().outside().fetch_sub(bytes, Ordering::Relaxed);
+) -> error::Result<()> {
+    let weight = Weight::with_box(bytes);
+    entry.make_room(weight.bytes())?;
+    push_protected(entry, state, Prepared::Weighty(Alive::of(object), View::ATTRIBUTES, weight))
 }

@@ -1,0 +1,99 @@
+//! What is mended for the end of memory: where a stack cannot grow for want of it, Lua collects garbage and
+//! tries again, and then says that there is not enough memory.
+
+use crate::fixes::Fix;
+
+/// From 5.4 on, no garbage is collected in the middle of a stack that moves: it is before.
+pub(crate) const STACKS: &[Fix] = &[Fix {
+    file: "ldo.c",
+    place: "int luaD_growstack (lua_State *L, int n, int raiseerror) {",
+    before: "static int lupa_reallocstack (lua_State *L, int newsize, int raiseerror);\n\
+             #define luaD_reallocstack lupa_reallocstack\n\n",
+}];
+
+/// `lua_checkstack` says nothing of the reason. (`S` may be another coroutine than the one that runs, `L`.)
+macro_rules! room {
+    ($($file:literal at $place:literal),+) => {
+        &[$(Fix {
+            file: $file,
+            place: $place,
+            before: "extern int lupa_checkstack (lua_State *L, lua_State *of, int n);\n\
+                     #undef lua_checkstack\n\
+                     #define lua_checkstack(S,n) lupa_checkstack(L,S,n)\n",
+        }),+]
+    };
+}
+pub(crate) const ROOM_OF_51: &[Fix] = room!(
+    "lauxlib.c" at "LUALIB_API void luaL_checkstack (",
+    "lbaselib.c" at "#include \"lualib.h\""
+);
+/// Of 5.2 and later.
+pub(crate) const ROOM: &[Fix] = room!(
+    "lauxlib.c" at "LUALIB_API void luaL_checkstack (",
+    "lcorolib.c" at "#include \"lualib.h\"",
+    "ltablib.c" at "#include \"lualib.h\""
+);
+
+/// In LuaJIT 2.1, the error of a stack that could not grow is where it was. 2.0 raises it.
+macro_rules! reason {
+    ($file:literal, $place:literal) => {
+        Fix {
+            file: $file,
+            place: $place,
+            before: "    if (tvisstr(L->top) && strV(L->top) == lj_err_str(L, LJ_ERR_ERRMEM))\n      \
+                     lj_err_mem(L);\n    else\n",
+        }
+    };
+}
+pub(crate) const ROOM_OF_21: &[Fix] = &[
+    reason!("src/lj_api.c", "    lj_err_callerv(L, LJ_ERR_STKOVM, msg);"),
+    reason!("src/lib_base.c", "    lj_err_caller(L, LJ_ERR_UNPACK);"),
+];
+
+/// The buffers that strings are made in take memory past Lua's collector.
+macro_rules! buffers {
+    ($place:literal) => {
+        &[Fix {
+            file: "lauxlib.c",
+            place: $place,
+            before: "  if (temp == NULL && newsize > 0) {\n    \
+                     lua_gc(L, LUA_GCCOLLECT, 0);\n    \
+                     temp = allocf(ud, box->box, box->bsize, newsize);\n  }\n",
+        }]
+    };
+}
+pub(crate) const BUFFERS_OF_53: &[Fix] =
+    buffers!("  if (temp == NULL && newsize > 0) {  /* allocation error? */");
+/// Of 5.4 and later.
+pub(crate) const BUFFERS: &[Fix] =
+    buffers!("  if (l_unlikely(temp == NULL && newsize > 0)) {  /* allocation error? */");
+
+/// In LuaJIT 2.0, a coroutine that has no memory to take what it is resumed with raises on itself, where nobody
+/// catches it, and the process ends.
+pub(crate) const RESUMPTION_OF_20: &[Fix] = &[
+    Fix {
+        file: "src/lib_base.c",
+        place: "static int ffh_resume(lua_State *L, lua_State *co, int wrap)",
+        before: "#include \"lj_vm.h\"\n\n\
+                 static TValue *lupa_grow(lua_State *co, lua_CFunction dummy, void *need)\n{\n  \
+                 UNUSED(dummy);\n  \
+                 lj_state_growstack(co, *(MSize *)need);\n  \
+                 return NULL;\n}\n\n",
+    },
+    Fix {
+        file: "src/lib_base.c",
+        place: "  lj_state_growstack(co, (MSize)(L->top - L->base));",
+        before: "  {\n    \
+                 MSize need = (MSize)(L->top - L->base);\n    \
+                 ptrdiff_t top = savestack(co, co->top), base = savestack(co, co->base);\n    \
+                 uint8_t status = co->status;\n    \
+                 int error = lj_vm_cpcall(co, NULL, &need, lupa_grow);\n    \
+                 if (error != 0) {\n      \
+                 co->top = restorestack(co, top);\n      \
+                 co->base = restorestack(co, base);\n      \
+                 co->status = status;\n      \
+                 if (error == LUA_ERRMEM) lj_err_mem(L);\n      \
+                 lj_err_caller(L, LJ_ERR_STKOV);\n    }\n  }\n  \
+                 if (0)\n",
+    },
+];

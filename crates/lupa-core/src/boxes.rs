@@ -10,12 +10,14 @@
 //! an object until then.
 
 use std::cell::{Cell, RefCell, UnsafeCell};
-use std::ffi::{c_int, c_void};
 use std::ptr::null_mut;
 
 use pyo3::ffi;
+use pyo3::prelude::*;
 
 use crate::alive::Alive;
+use crate::slots::{Visit, Visited};
+use crate::types::drop_object;
 
 /// How an object looks from Lua; the bits are those of lupa's documentation of its flags.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -190,30 +192,25 @@ impl Boxes {
     }
 
     /// For `tp_traverse`: visits every object that Lua holds.
-    ///
-    /// # Safety
-    /// Attached; called by Python's collector.
-    pub(crate) unsafe fn traverse(&self, visit: ffi::visitproc, arg: *mut c_void) -> c_int {
+    pub(crate) fn visit(&self, visit: &Visit<'_>) -> Visited {
         // SAFETY: see the type's documentation.
         for slot in unsafe { &*self.slots.get() } {
-            if !slot.object.is_null() {
-                // SAFETY: the collector's own function, on a live object.
-                let result = unsafe { visit(slot.object, arg) };
-                if result != 0 {
-                    return result;
-                }
-            }
+            // SAFETY: null, or owned by the slot.
+            unsafe { visit.pointer(slot.object)? };
         }
-        0
+        Visited::Continue(())
     }
 
-    /// For `tp_clear` and closing: every box loses its object; the references are the caller's.
-    pub(crate) fn take_all(&self) -> impl Iterator<Item = *mut ffi::PyObject> + use<> {
+    /// For `tp_clear` and closing: every box loses its object. Runs Python code.
+    pub(crate) fn drop_all(&self, _: Python<'_>) {
         // SAFETY: attached; the runtime is garbage or closed, so nobody holds its lock.
         let slots = std::mem::take(unsafe { &mut *self.slots.get() });
         self.free.borrow_mut().clear();
         self.dead.borrow_mut().clear();
         self.dead_count.set(0);
-        slots.into_iter().map(|slot| slot.object).filter(|object| !object.is_null())
+        for slot in slots {
+            // SAFETY: attached; null, or a reference that came from the slot.
+            unsafe { drop_object(slot.object) };
+        }
     }
 }

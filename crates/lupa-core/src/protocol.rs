@@ -62,8 +62,7 @@ pub(crate) fn as_itemgetter(obj: Py<PyAny>) -> ProtocolWrapper {
 /// ('table', 'function', None)
 #[pyfunction]
 pub(crate) fn lua_type<'py>(obj: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyString>>> {
-    // SAFETY: a live object.
-    if !unsafe { crate::object::is_lua_object(obj.as_ptr()) } {
+    if !crate::object::is_lua_object(Alive::of(obj)) {
         return Ok(None);
     }
     let name = crate::engine::get().type_name(obj)?;

@@ -89,10 +89,8 @@ unsafe fn push_unless<B: LuaBackend>(
             state.push_bool(true);
         } else if object == ffi::Py_False() {
             state.push_bool(false);
-        } else if object::is_lua_object(object) {
-            let Ok(reference) = object::reference_in(object, entry.runtime().owner()) else {
-                return false;
-            };
+        } else if let Some(reference) = object::reference_in(held, entry.runtime()) {
+            let Ok(reference) = reference else { return false };
             state.push_ref(reference);
         } else {
             return false;

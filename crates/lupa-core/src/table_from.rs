@@ -139,11 +139,10 @@ impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
         if source.is_exact_instance_of::<PyList>() || source.is_exact_instance_of::<PyTuple>() {
             return self.sequence(source, seen);
         }
-        // SAFETY: a live object.
-        if unsafe { ffi::Py_TYPE(source.as_ptr()) } == types::get().table {
-            // SAFETY: a wrapper.
-            let reference =
-                unsafe { object::reference_in(source.as_ptr(), self.entry.runtime().owner())? };
+        if types::any().table.has(Alive::of(source))
+            && let Some(reference) = object::reference_in(Alive::of(source), self.entry.runtime())
+        {
+            let reference = reference?;
             self.flush()?;
             return self.copy(reference);
         }
@@ -433,8 +432,7 @@ fn becomes_table(object: &Bound<'_, PyAny>) -> PyResult<bool> {
         ffi::PyLong_Check(pointer) != 0
             || ffi::PyFloat_Check(pointer) != 0
             || pointer == ffi::Py_None()
-            || object::is_lua_object(pointer)
-    };
+    } || object::is_lua_object(Alive::of(object));
     if plain || object.is_instance_of::<PyString>() || object.is_instance_of::<PyBytes>() {
         return Ok(false);
     }

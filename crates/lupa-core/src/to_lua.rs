@@ -158,10 +158,8 @@ pub(crate) fn prepare_plain<'a, B: LuaBackend>(
         if pointer == ffi::Py_True() || pointer == ffi::Py_False() {
             return Some(Prepared::Bool(pointer == ffi::Py_True()));
         }
-        if object::is_lua_object(pointer) {
-            return object::reference_in(pointer, entry.runtime().owner())
-                .ok()
-                .map(Prepared::Reference);
+        if let Some(reference) = object::reference_in(object, entry.runtime()) {
+            return reference.ok().map(Prepared::Reference);
         }
         if ffi::PyBytes_CheckExact(pointer) != 0 {
             return Some(Prepared::Bytes(bytes(object)));
@@ -219,9 +217,8 @@ fn other<'a, 'py, B: LuaBackend>(
         if ffi::PyFloat_Check(pointer) != 0 {
             return Ok(Ready::Plain(Prepared::Float(ffi::PyFloat_AsDouble(pointer))));
         }
-        if object::is_lua_object(pointer) {
-            let reference = object::reference_in(pointer, entry.runtime().owner())?;
-            return Ok(Ready::Plain(Prepared::Reference(reference)));
+        if let Some(reference) = object::reference_in(Alive::of(object), entry.runtime()) {
+            return Ok(Ready::Plain(Prepared::Reference(reference?)));
         }
         if ffi::PyBytes_Check(pointer) != 0 {
             return Ok(Ready::Plain(Prepared::Bytes(bytes(Alive::of(object)))));
@@ -334,14 +331,12 @@ fn replacement<'py, B: LuaBackend>(
                 return Ok(Ready::Object(from_lua(runtime, py, state, -1)?, view));
             }
             let held = from_lua(runtime, py, state, -1)?;
-            // SAFETY: alive; checked to be a wrapper.
-            unsafe {
-                if !object::is_lua_object(held.as_ptr()) {
+            match object::reference_in(Alive::of(&held), runtime) {
+                Some(reference) => Ready::Reference(reference?, held),
+                None => {
                     let view = default_view(&held)?;
-                    return Ok(Ready::Object(held, view));
+                    Ready::Object(held, view)
                 }
-                let reference = object::reference_in(held.as_ptr(), runtime.owner())?;
-                Ready::Reference(reference, held)
             }
         }
     })

@@ -1,6 +1,5 @@
 //! [`Source`]: whose the memory of an array is, and how it is given back.
 
-use std::ffi::{c_int, c_void};
 use std::ptr::{NonNull, null_mut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,6 +11,7 @@ use pyo3::prelude::*;
 use super::dtype::Kind;
 use super::layout::{Dim, Header, Layout};
 use crate::fallible;
+use crate::slots::{Visit, Visited};
 use crate::types::drop_object;
 
 /// A block of zeros from the system's allocator, counted in the account of the runtime that it was
@@ -189,25 +189,33 @@ pub(crate) enum Source {
 
 impl Source {
     /// For `tp_traverse`.
-    ///
-    /// # Safety
-    /// Attached; called by Python's collector.
-    pub(crate) unsafe fn traverse(&self, visit: ffi::visitproc, arg: *mut c_void) -> c_int {
+    pub(crate) fn visit(&self, visit: &Visit<'_>) -> Visited {
         let (first, second) = match self {
             Source::Export { export, origin } => (export.0.obj, origin.0.as_ptr()),
             Source::Block { .. } => (null_mut(), null_mut()),
             Source::Lua { holder, .. } => (holder.0.as_ptr(), null_mut()),
             Source::View { base } => (base.0.as_ptr(), null_mut()),
         };
-        for held in [first, second] {
-            if !held.is_null() {
-                // SAFETY: the collector's own function, on a live object.
-                let result = unsafe { visit(held, arg) };
-                if result != 0 {
-                    return result;
-                }
-            }
+        // SAFETY: null, or held by this.
+        unsafe {
+            visit.pointer(first)?;
+            visit.pointer(second)
         }
-        0
+    }
+}
+
+/// Memory with whoever keeps it, for a new `_LuaArray`.
+pub(crate) struct Owned(Source, Layout);
+
+impl Owned {
+    /// # Safety
+    /// The elements of the layout are there as long as the source.
+    pub(crate) unsafe fn new(source: Source, layout: Layout) -> Self {
+        Owned(source, layout)
+    }
+
+    /// The parts, for the object that has them from now on, and never changes the layout.
+    pub(crate) fn into_parts(self) -> (Source, Layout) {
+        (self.0, self.1)
     }
 }

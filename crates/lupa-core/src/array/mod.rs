@@ -32,6 +32,8 @@ pub(crate) use create::library;
 pub(crate) use numpy::as_array;
 pub(crate) use userdata::push;
 
+use memory::{Held, Owned, Source};
+
 use crate::alive::Alive;
 use crate::boxes::View;
 use crate::entry::Entry;
@@ -76,8 +78,7 @@ pub(crate) fn prepare<'a, 'py, B: LuaBackend>(
     entry: &Entry<'py, B>,
     object: &'a Bound<'py, PyAny>,
 ) -> Result<Option<Ready<'a, 'py>>> {
-    // SAFETY: a live object.
-    if unsafe { object::is_array(object.as_ptr()) } {
+    if object::of(Alive::of(object)).is_some() {
         userdata::ensure(entry)?;
         return Ok(Some(Ready::Plain(Prepared::Object(Alive::of(object), View::ARRAY))));
     }
@@ -97,12 +98,19 @@ pub(crate) fn to_python<'py, B: LuaBackend>(
     let Some((array, layout)) = userdata::parts(runtime, py, state, index) else {
         return Ok(None);
     };
-    // SAFETY: an array, and a layout of its memory.
-    unsafe {
-        if layout.header.whole {
-            Ok(Some(object::public(&array)))
-        } else {
-            Ok(Some(object::view(&array, layout)?))
-        }
+    let source = object::of(Alive::of(&array)).map(|array| array.content().source());
+    if layout.header.whole {
+        let origin = match source {
+            Some(Source::Export { origin, .. }) => origin.bind(py),
+            _ => array.clone(),
+        };
+        return Ok(Some(origin));
     }
+    let base = match source {
+        Some(Source::View { base }) => base.bind(py),
+        _ => array.clone(),
+    };
+    // SAFETY: a layout of the memory of the array, which has it from the base.
+    let view = unsafe { Owned::new(Source::View { base: Held::new(&base) }, layout) };
+    Ok(Some(object::create(py, view)?))
 }

@@ -9,9 +9,10 @@ use pyo3::types::PyType;
 
 use lua_api::LuaBackend;
 
-use super::memory::{Export, Held, Source};
-use super::object::{create, is_array};
+use super::memory::{Export, Held, Owned, Source};
+use super::object::{create, of};
 use super::userdata;
+use crate::alive::Alive;
 use crate::attribute::Attributes as _;
 use crate::boxes::View;
 use crate::entry::Entry;
@@ -114,19 +115,19 @@ fn scalar<'a, 'py, B: LuaBackend>(
 /// `TypeError` for what has no memory to share, or of elements that no array can have.
 pub(super) fn array<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let py = object.py();
-    // SAFETY: a live object.
-    if unsafe { is_array(object.as_ptr()) } {
+    if of(Alive::of(object)).is_some() {
         return Ok(object.clone());
     }
     refuse_masked(object)?;
-    // SAFETY: as above.
+    // SAFETY: a live object.
     let export = if unsafe { ffi::PyObject_CheckBuffer(object.as_ptr()) } != 0 {
         Export::of(object).map_err(|error| explain(object, error))?
     } else {
         Export::of(&through_numpy(object)?)?
     };
     let layout = export.layout()?;
-    create(py, Source::Export { export, origin: Held::new(object) }, layout)
+    // SAFETY: the layout of what has been exported.
+    create(py, unsafe { Owned::new(Source::Export { export, origin: Held::new(object) }, layout) })
 }
 
 /// Why an object that has the buffer protocol gives no buffer.

@@ -192,7 +192,7 @@ impl Boxes {
     }
 
     /// For `tp_traverse`: visits every object that Lua holds.
-    pub(crate) fn visit(&self, visit: &Visit<'_>) -> Visited {
+    pub(crate) fn visit(&self, visit: &Visit) -> Visited {
         // SAFETY: see the type's documentation.
         for slot in unsafe { &*self.slots.get() } {
             // SAFETY: null, or owned by the slot.

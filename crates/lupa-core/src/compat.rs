@@ -168,7 +168,7 @@ pub(crate) fn ascii_string<'py>(
 pub(crate) struct LastPair(Keep<PyTuple>);
 
 impl LastPair {
-    pub(crate) fn visit(&self, visit: &Visit<'_>) -> Visited {
+    pub(crate) fn visit(&self, visit: &Visit) -> Visited {
         visit.keep(&self.0)
     }
 }

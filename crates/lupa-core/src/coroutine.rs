@@ -40,7 +40,7 @@ pub(crate) struct Start {
 }
 
 impl Content for Start {
-    fn visit(&self, visit: &Visit<'_>) -> Visited {
+    fn visit(&self, visit: &Visit) -> Visited {
         visit.keep(self.arguments.visited(visit))
     }
 }
@@ -136,7 +136,7 @@ pub(crate) fn wrap_started<'py, B: LuaBackend>(
 ) -> Result<Bound<'py, PyAny>> {
     let arguments = Cell::new(arguments.map(|arguments| arguments.unbind().into()));
     let start = Start { arguments: Locked::new(runtime, arguments) };
-    let content = With::new(LuaObject::new(runtime, py, state, index)?, start);
+    let content = With { first: LuaObject::new(runtime, py, state, index)?, more: start };
     Ok(types::get().coroutine.create(py, content)?)
 }
 
@@ -178,9 +178,7 @@ fn start_or_go_on<'py, B: LuaBackend>(
     // Not before this thread has the lock: another one may begin the coroutine meanwhile.
     let arguments = start.arguments.get(&entry).take();
     match arguments {
-        Some(arguments) => {
-            resume_with(&entry, object.reference(), &arguments.into_bound(entry.py))
-        }
+        Some(arguments) => resume_with(&entry, object.reference(), &arguments.into_bound(entry.py)),
         None => resume(&entry, object.reference(), &[]),
     }
 }

@@ -1,4 +1,7 @@
-//! Dropping objects of ours that may hold each other in a chain of any length.
+//! Dropping objects of ours, which can hold each other in a chain of any length.
+//!
+//! Each of them frees the next one inside of its own `tp_dealloc`. So where that goes deep, or the stack is nearly full,
+//! the outermost of them does it, when it has done its own.
 #![forbid(unsafe_code)]
 
 use std::cell::Cell;
@@ -20,17 +23,8 @@ thread_local! {
         const { Drops { depth: Cell::new(0), later: Cell::new(Vec::new()) } };
 }
 
-/// Gives up what a wrapper or a runtime holds. Such objects can hold each other
-/// in a chain of any length, and each frees the next one inside of its own `tp_dealloc`. So where that goes deep,
-/// or the stack is nearly full, the outermost of them does it, when it has done its own.
-#[inline(always)]
-pub(crate) fn drop_object(object: Bound<'_, PyAny>) {
-    // Where others have the object too, nothing is freed.
-    if object.get_refcnt() > 1 { drop(object) } else { drop_last(object) }
-}
-
-/// [`drop_object`] for what seems to be the last reference.
-fn drop_last(object: Bound<'_, PyAny>) {
+/// Gives up what a wrapper or a runtime holds, where that seems to be the last reference.
+pub(crate) fn drop_last(object: Bound<'_, PyAny>) {
     let py = object.py();
     let mut object = Some(object);
     // Where this finds nothing, the thread is at its end; and the object goes with this function.

@@ -1,4 +1,5 @@
 //! [`Engine`]: what `LuaRuntime`, which is one concrete class, asks of the backend, which is a type.
+#![forbid(unsafe_code)]
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -18,12 +19,14 @@ use crate::error::{Error, LuaError, Origin, Result, from_stack, raised};
 use crate::fallible;
 use crate::from_lua::from_lua;
 use crate::limits::{Seconds, Wanted};
+use crate::object::LuaObject;
 use crate::owner::RuntimeObject;
 use crate::runtime::{Options, Runtime};
 use crate::sandbox::Sandbox;
 use crate::scope::Scope;
 use crate::stop::{StopHook, due};
-use crate::{object, os_exit, python_lib, sandbox, setup, table_from};
+use crate::types::This;
+use crate::{os_exit, python_lib, sandbox, setup, table_from};
 
 /// What a new runtime is made with, besides [`Options`].
 pub(crate) struct Creation<'py> {
@@ -137,11 +140,15 @@ struct EngineOf<B>(PhantomData<fn() -> B>);
 
 /// The runtime behind a state object.
 ///
-/// It may be used for as long as Python is attached: the `LuaRuntime` whose method runs, which the
-/// caller holds, keeps the object alive.
-fn handle<'py, B: LuaBackend>(state: &Bound<'py, PyAny>) -> &'py Runtime<B> {
-    // SAFETY: `LuaRuntime` keeps what `create` of this very engine gave.
-    unsafe { RuntimeObject::runtime(state.as_ptr()) }
+/// `LuaRuntime` keeps what `create` of this very engine gave.
+fn handle<'a, B: LuaBackend>(state: &'a Bound<'_, PyAny>) -> &'a Runtime<B> {
+    let owner = RuntimeObject::of(Alive::of(state)).expect("the owner of a runtime");
+    owner.content().runtime()
+}
+
+/// The same object, of which the borrow of a runtime has made less.
+fn rebind<'py>(py: Python<'py>, object: Bound<'_, PyAny>) -> Bound<'py, PyAny> {
+    object.unbind().into_bound(py)
 }
 
 impl<B: LuaBackend> Engine for EngineOf<B> {
@@ -179,8 +186,8 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
         args: &Bound<'py, PyTuple>,
         timeout: Option<Seconds>,
     ) -> Result<Bound<'py, PyAny>> {
-        let runtime = handle::<B>(state);
-        let mut entry = runtime.enter_for(state.py(), timeout)?;
+        let (py, runtime) = (state.py(), handle::<B>(state));
+        let mut entry = runtime.enter_for(py, timeout)?;
         if let Some(timeout) = timeout {
             entry.limit(timeout)?;
         }
@@ -203,7 +210,7 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
         let mut objects = fallible::with_room(args.len())?;
         objects.extend(args.iter());
         if call::push_quick(&entry, stack, objects.iter().map(Alive::of)) {
-            return call::end(&entry, stack, base, objects.len());
+            return call::end(&entry, stack, base, objects.len()).map(|given| rebind(py, given));
         }
         stack.set_top(base + 2);
         let function = match entry.instance.take_ref(stack) {
@@ -218,7 +225,7 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
         let result = Arguments::prepare(&entry, &objects)
             .and_then(|arguments| call::call(&entry, function, &arguments));
         runtime.drop_ref(function);
-        result
+        result.map(|given| rebind(py, given))
     }
 
     fn compile<'py>(
@@ -237,7 +244,7 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
         }
         let function = from_lua(entry.runtime(), entry.py, stack, -1);
         stack.pop(1);
-        function
+        function.map(|function| rebind(state.py(), function))
     }
 
     fn require<'py>(
@@ -262,7 +269,7 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
             call::detached_call(runtime, raising, count);
             raising.top() - 1
         })?;
-        if defined.get() { Ok(result) } else { Err(failed("require is not defined")) }
+        if defined.get() { Ok(rebind(py, result)) } else { Err(failed("require is not defined")) }
     }
 
     fn globals<'py>(&self, state: &Bound<'py, PyAny>) -> Result<Bound<'py, PyAny>> {
@@ -272,7 +279,7 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
         stack.push_globals();
         let table = from_lua(entry.runtime(), entry.py, stack, -1);
         stack.pop(1);
-        table
+        table.map(|table| rebind(state.py(), table))
     }
 
     fn table_from<'py>(
@@ -283,7 +290,8 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
     ) -> Result<Bound<'py, PyAny>> {
         let runtime = handle::<B>(state);
         let entry = runtime.enter(state.py())?;
-        table_from::table_from(&entry, sources, recursive)
+        let table = table_from::table_from(&entry, sources, recursive)?;
+        Ok(rebind(state.py(), table))
     }
 
     fn gc(&self, state: &Bound<'_, PyAny>, command: Gc) -> Result<()> {
@@ -421,21 +429,19 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
     }
 
     fn source_encoding<'a>(&self, state: &'a Bound<'_, PyAny>) -> &'a crate::encoding::Encoding {
-        // SAFETY: as in `handle`; borrowed for as long as the object.
-        &unsafe { RuntimeObject::<B>::runtime(state.as_ptr()) }.options.source_encoding
+        &handle::<B>(state).options.source_encoding
     }
 
     fn sandbox<'a>(&self, state: &'a Bound<'_, PyAny>) -> Option<&'a Sandbox> {
-        // SAFETY: as above.
-        unsafe { RuntimeObject::<B>::runtime(state.as_ptr()) }.options.sandbox.as_ref()
+        handle::<B>(state).options.sandbox.as_ref()
     }
 
     fn type_name(&self, wrapper: &Bound<'_, PyAny>) -> PyResult<&'static str> {
-        // SAFETY: the caller has checked that it is a wrapper of this module.
-        let (runtime, reference) = unsafe { object::parts::<B>(wrapper.as_ptr()) };
-        let entry = runtime.enter(wrapper.py())?;
+        let object = This::<LuaObject<B>>::wrapper(Alive::of(wrapper)).expect("a wrapper");
+        let object = object.content();
+        let entry = object.runtime().enter(wrapper.py())?;
         let stack = entry.state();
-        stack.push_ref(reference);
+        stack.push_ref(object.reference());
         let name = match stack.type_of(-1) {
             lua_api::value::LIGHTUSERDATA => "userdata",
             _ => stack.type_name(-1),

@@ -106,7 +106,7 @@ pub(crate) fn spec<B: LuaBackend>() -> Spec<TableIterator<B>> {
 }
 
 impl<B: LuaBackend> Content for TableIterator<B> {
-    fn visit(&self, visit: &Visit<'_>) -> Visited {
+    fn visit(&self, visit: &Visit) -> Visited {
         let progress = self.progress.visited(visit);
         for ready in progress.ready.borrow().iter() {
             visit.keep(ready)?;

@@ -16,7 +16,6 @@ use crate::call::{self, Arguments};
 use crate::entry::Entry;
 use crate::error::{Error, Result, type_error};
 use crate::fallible;
-use crate::from_lua::from_lua_typed;
 use crate::length;
 use crate::operations::{Binary, Call, Content, GetAttribute, Length, Truth, Unary};
 use crate::owner::RuntimeObject;
@@ -78,7 +77,7 @@ impl<B: LuaBackend> LuaObject<B> {
 }
 
 impl<B: LuaBackend> Content for LuaObject<B> {
-    fn visit(&self, visit: &Visit<'_>) -> Visited {
+    fn visit(&self, visit: &Visit) -> Visited {
         visit.object(self.owner.object())
     }
 
@@ -352,7 +351,7 @@ pub(crate) fn get_attribute<'py, B: LuaBackend>(
     let reference = this.reference;
     let entry = this.runtime().enter(py)?;
     // Where strings are UTF-8, an attribute is an item; else there are no strings at hand.
-    if let Some(found) = get_quick(&entry, reference, Alive::of(name), Mode::NotNil) {
+    if let Some(found) = quick::get(&entry, reference, Alive::of(name), Mode::NotNil) {
         return found;
     }
     let key = attribute_key(&entry, name)?;
@@ -388,41 +387,13 @@ impl<B: LuaBackend> Binary<LuaObject<B>> for Item {
         let entry = this.content().runtime().enter(py)?;
         let is_table = types::any().table.has(this.object());
         let mode = if is_table { Mode::NotNil } else { Mode::Value };
-        if let Some(found) = get_quick(&entry, reference, key, mode) {
+        if let Some(found) = quick::get(&entry, reference, key, mode) {
             return found;
         }
         let key = key.borrow(py).to_owned();
         let key = prepare(&entry, &key, mode)?;
         get(&entry, reference, key.value(), false)
     }
-}
-
-/// `table[key]` where that takes no metamethod and the key goes the short way.
-#[inline(always)]
-fn get_quick<'py, B: LuaBackend>(
-    entry: &Entry<'py, B>,
-    reference: Ref,
-    key: Alive<'_>,
-    mode: Mode,
-) -> Option<Result<Bound<'py, PyAny>>> {
-    let state = entry.state();
-    if state.push_ref_type(reference) != value::TABLE {
-        state.pop(1);
-        return None;
-    }
-    // SAFETY: a table was pushed.
-    let Some(kind) = (unsafe { quick::get(entry, state, key, mode) }) else {
-        state.pop(1);
-        return None;
-    };
-    if kind == value::NIL && state.push_metatable(-2) {
-        state.pop(3);
-        return None;
-    }
-    // SAFETY: that is its type.
-    let result = unsafe { from_lua_typed(entry.runtime(), entry.py, state, -1, kind) };
-    state.pop(2);
-    Some(result)
 }
 
 /// `value[key]`, as Lua has it.

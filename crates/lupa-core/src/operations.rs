@@ -13,7 +13,7 @@ use crate::types::This;
 /// What an object has besides what all objects have. Threads share it, so it is `Sync`.
 pub(crate) trait Content: Send + Sync + 'static {
     /// Shows Python's collector each object that this holds. No Python code is run here, and nothing is changed.
-    fn visit(&self, visit: &Visit<'_>) -> Visited;
+    fn visit(&self, visit: &Visit) -> Visited;
 
     /// The end of the object: what it holds is given back.
     fn end(self, py: Python<'_>)
@@ -34,6 +34,7 @@ pub(crate) trait Finalize: Content {
     fn finalize(&self, py: Python<'_>);
 
     /// Whether that has been done.
+    #[cfg(Py_LIMITED_API)]
     fn is_finalized(&self) -> bool;
 }
 

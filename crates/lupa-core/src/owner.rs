@@ -42,7 +42,7 @@ impl<B: LuaBackend> RuntimeObject<B> {
     /// The runtime.
     #[inline(always)]
     pub(crate) fn runtime(&self) -> &Runtime<B> {
-        &self.runtime
+        self.runtime.get()
     }
 }
 
@@ -51,19 +51,21 @@ pub(crate) fn spec<B: LuaBackend>() -> Spec<RuntimeObject<B>> {
 }
 
 impl<B: LuaBackend> Content for RuntimeObject<B> {
-    fn visit(&self, visit: &Visit<'_>) -> Visited {
-        let options = &self.runtime.options;
+    fn visit(&self, visit: &Visit) -> Visited {
+        let options = &self.runtime().options;
         let handlers =
             [&options.attribute_filter, &options.attribute_getter, &options.attribute_setter];
-        let exposures = options.sandbox.iter().flat_map(Sandbox::held);
-        for held in handlers.into_iter().flatten().chain(exposures) {
-            visit.object(held)?;
+        for handler in handlers.into_iter().flatten() {
+            visit.object(handler)?;
         }
-        self.runtime.boxes.visit(visit)
+        for exposure in options.sandbox.iter().flat_map(Sandbox::held) {
+            visit.object(exposure)?;
+        }
+        self.runtime().boxes.visit(visit)
     }
 
     fn end(self, _: Python<'_>) {
-        if self.runtime.instance.is_open() {
+        if self.runtime().instance.is_open() {
             // Only when `finalize` and `clear` both came too early for an array over Lua's
             // memory. Lua's finalizers need an owner that is whole: better a leak.
             self.runtime.leak();
@@ -78,11 +80,12 @@ impl<B: LuaBackend> Finalize for RuntimeObject<B> {
         self.finalized.store(true, Ordering::Relaxed);
         // An array outside, part of the same garbage, may use Lua's memory, and others may still
         // read it: then Lua is closed by `clear`, when that is over.
-        if !self.runtime.arrays.are_pinned() {
-            self.runtime.close_guarded(py);
+        if !self.runtime().arrays.are_pinned() {
+            self.runtime().close_guarded(py);
         }
     }
 
+    #[cfg(Py_LIMITED_API)]
     fn is_finalized(&self) -> bool {
         self.finalized.load(Ordering::Relaxed)
     }
@@ -91,11 +94,11 @@ impl<B: LuaBackend> Finalize for RuntimeObject<B> {
 impl<B: LuaBackend> Clear for RuntimeObject<B> {
     fn clear(&self, garbage: &Garbage<'_>) {
         let py = garbage.py();
-        self.runtime.boxes.drop_all(py);
-        if self.runtime.instance.is_open() && !self.runtime.arrays.are_pinned() {
-            self.runtime.close_guarded(py);
+        self.runtime().boxes.drop_all(py);
+        if self.runtime().instance.is_open() && !self.runtime().arrays.are_pinned() {
+            self.runtime().close_guarded(py);
         }
-        if let Some(sandbox) = &self.runtime.options.sandbox {
+        if let Some(sandbox) = &self.runtime().options.sandbox {
             sandbox.clear(py);
         }
     }

@@ -1,4 +1,5 @@
 //! `as_attrgetter`, `as_itemgetter` and `lua_type`: the module's functions on objects.
+#![forbid(unsafe_code)]
 
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -24,10 +25,7 @@ impl ProtocolWrapper {
 
 #[pymethods]
 impl ProtocolWrapper {
-    fn __traverse__(
-        &self,
-        visit: pyo3::PyVisit<'_>,
-    ) -> std::result::Result<(), pyo3::PyTraverseError> {
+    fn __traverse__(&self, visit: pyo3::PyVisit) -> std::result::Result<(), pyo3::PyTraverseError> {
         visit.call(&*self.object)
     }
 }

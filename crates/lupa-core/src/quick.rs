@@ -7,13 +7,16 @@
 //! Whoever finds the short way closed (`false`, `None`) has changed nothing, and takes the long one
 //! ([`crate::to_lua`], [`crate::from_lua`]), which knows every type.
 
-use lua_api::{LuaBackend, State};
+use lua_api::{LuaBackend, Ref, State, value};
 use pyo3::ffi;
+use pyo3::prelude::*;
 
 use crate::alive::Alive;
 use crate::compat;
 use crate::encoding::Encoding;
 use crate::entry::Entry;
+use crate::error::Result;
+use crate::from_lua::from_lua_typed;
 use crate::object;
 use crate::strings::Strings;
 use crate::to_lua::Mode;
@@ -99,31 +102,56 @@ unsafe fn push_unless<B: LuaBackend>(
     }
 }
 
-/// Pushes `t[key]` of the table on top, without metamethods, if the key goes the short way; gives
-/// its type.
-///
-/// # Safety
-/// A table on top.
+/// `table[key]` of the table behind a reference, where that takes no metamethod and the key goes the short way.
 #[inline(always)]
-pub(crate) unsafe fn get<B: LuaBackend>(
-    entry: &Entry<'_, B>,
-    state: State<B>,
+pub(crate) fn get<'py, B: LuaBackend>(
+    entry: &Entry<'py, B>,
+    reference: Ref,
     key: Alive<'_>,
     mode: Mode,
-) -> Option<i32> {
-    if let Some(position) = position::<B>(key) {
-        return Some(state.raw_geti_type(-1, position));
+) -> Option<Result<Bound<'py, PyAny>>> {
+    let state = entry.state();
+    if state.push_ref_type(reference) != value::TABLE {
+        state.pop(1);
+        return None;
     }
-    push(entry, state, key, mode).then(|| state.raw_get_type(-2))
+    let kind = if let Some(position) = position::<B>(key) {
+        state.raw_geti_type(-1, position)
+    } else if push(entry, state, key, mode) {
+        state.raw_get_type(-2)
+    } else {
+        state.pop(1);
+        return None;
+    };
+    if kind == value::NIL && state.push_metatable(-2) {
+        state.pop(3);
+        return None;
+    }
+    // SAFETY: that is its type.
+    let result = unsafe { from_lua_typed(entry.runtime(), entry.py, state, -1, kind) };
+    state.pop(2);
+    Some(result)
 }
 
-/// Makes `t[key] = value` of the table on top, without metamethods, if the key is in it already and
-/// both go the short way.
-///
-/// # Safety
-/// A table on top.
+/// Makes `table[key] = value` of the table behind a reference, without metamethods, if the key is in it already and
+/// both go the short way. No value is nil.
 #[inline(always)]
-pub(crate) unsafe fn replace<B: LuaBackend>(
+pub(crate) fn replace<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    reference: Ref,
+    key: Alive<'_>,
+    object: Option<Alive<'_>>,
+) -> bool {
+    let state = entry.state();
+    let replaced = state.push_ref_type(reference) == value::TABLE
+        && replace_in_table(entry, state, key, object);
+    state.pop(1);
+    replaced
+}
+
+/// [`replace`] in the table on top.
+#[inline(always)]
+fn replace_in_table<B: LuaBackend>(
     entry: &Entry<'_, B>,
     state: State<B>,
     key: Alive<'_>,

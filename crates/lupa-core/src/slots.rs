@@ -6,8 +6,8 @@
 
 use std::ffi::{CStr, CString, c_int, c_uint, c_void};
 use std::marker::PhantomData;
-use std::ops::ControlFlow;
-use std::ptr::{NonNull, null, null_mut};
+use std::ops::{ControlFlow, Range};
+use std::ptr::{NonNull, null_mut};
 
 use lua_api::LuaBackend;
 use pyo3::ffi;
@@ -17,27 +17,27 @@ use pyo3::types::PyTuple;
 use crate::alive::Alive;
 use crate::array::object::{ArrayObject, refuse};
 use crate::compat;
-use crate::error::Result;
+use crate::error::{Result, type_error};
 use crate::guard::caught;
 use crate::operations::{
-    Assign, Binary, Call, Clear, Content, Finalize, GetAttribute, Length, Read, SetAttribute, Step,
-    Truth, Unary, Variadic,
+    Assign, Binary, Call, Clear, Content, Finalize, GetAttribute, Length, Read, SavedError,
+    SetAttribute, Step, Truth, Unary, Variadic,
 };
 use crate::types::{Begins, Keep, Memory, This, Type};
 
 type Object = *mut ffi::PyObject;
-
-/// What an object is shown with to Python's collector, while it looks for garbage; see [`Content::visit`].
-pub(crate) struct Visit<'a> {
-    visit: ffi::visitproc,
-    argument: *mut c_void,
-    call: PhantomData<&'a ()>,
-}
+type Text = &'static CStr;
 
 /// Whether the collector wants to see more.
 pub(crate) type Visited = ControlFlow<c_int>;
 
-impl Visit<'_> {
+/// What an object is shown with to Python's collector, while it looks for garbage; see [`Content::visit`].
+pub(crate) struct Visit {
+    visit: ffi::visitproc,
+    argument: *mut c_void,
+}
+
+impl Visit {
     /// # Safety
     /// Null, or an object that is held by what is shown.
     #[inline(always)]
@@ -64,12 +64,16 @@ impl Visit<'_> {
     }
 }
 
-/// What Python's collector clears: nobody else can use it any more.
-pub(crate) struct Garbage<'a>(Python<'a>);
+/// An object that Python's collector clears: nobody else can use what it has in its memory, which is at these addresses.
+pub(crate) struct Garbage<'a>(Python<'a>, Range<usize>);
 
 impl<'a> Garbage<'a> {
     pub(crate) fn py(&self) -> Python<'a> {
         self.0
+    }
+
+    pub(crate) fn has<T>(&self, part: &T) -> bool {
+        self.1.contains(&std::ptr::from_ref(part).addr())
     }
 }
 
@@ -108,7 +112,8 @@ macro_rules! functions {
             $object: Object,
             $($argument: Object),*
         ) -> $result {
-            // SAFETY: called by Python (see above).
+            // SAFETY: called by Python (see above), `variadic` with a tuple. What Python itself does with any object sets an
+            // exception where it fails.
             unsafe { run($object, $failed, |$py, $this: This<'_, T>| $work) }
         })*
     };
@@ -117,37 +122,26 @@ macro_rules! functions {
 functions! {
     fn unary<Unary>() -> Object, or null_mut();
     |object, py, this| F::run(py, this).map(Bound::into_ptr)
-
     fn without<Unary>(_nothing) -> Object, or null_mut();
     |object, py, this| F::run(py, this).map(Bound::into_ptr)
-
     fn binary<Binary>(argument) -> Object, or null_mut();
     |object, py, this| F::run(py, this, Alive::from_ptr(argument)).map(Bound::into_ptr)
-
-    /// Given a tuple.
     fn variadic<Variadic>(arguments) -> Object, or null_mut();
     |object, py, this| {
         let arguments = Bound::from_borrowed_ptr(py, arguments).cast_into_unchecked::<PyTuple>();
         F::run(py, this, arguments).map(Bound::into_ptr)
     }
-
     fn length<Length>() -> ffi::Py_ssize_t, or -1;
     |object, py, this| F::run(py, this)
-
     fn truth<Truth>() -> c_int, or -1;
     |object, py, this| F::run(py, this).map(c_int::from)
-
     fn assign<Assign>(key, value) -> c_int, or -1;
     |object, py, this| F::run(py, this, Alive::from_ptr(key), optional(value)).map(|()| 0)
-
-    /// What Python does with any object sets an exception where it fails.
     fn get_attribute<GetAttribute>(name) -> Object, or null_mut();
     |object, py, this| match F::run(py, this, Alive::from_ptr(name))? {
         Some(found) => Ok(found.into_ptr()),
         None => Ok(ffi::PyObject_GenericGetAttr(object, name)),
     }
-
-    /// As above.
     fn set_attribute<SetAttribute>(name, value) -> c_int, or -1;
     |object, py, this| match F::run(py, this, Alive::from_ptr(name), optional(value))? {
         Some(()) => Ok(0),
@@ -182,9 +176,11 @@ unsafe extern "C" fn step<T: Content, F: Step<T>>(object: Object) -> Object {
                 Err(error) => caught(py, || Err(error.into()), null_mut()),
             };
         }
-        run(object, null_mut(), |py, this| {
-            Ok(F::run(py, this)?.map_or(null_mut(), Bound::into_ptr))
-        })
+        run(
+            object,
+            null_mut(),
+            |py, this| Ok(F::run(py, this)?.map_or(null_mut(), Bound::into_ptr)),
+        )
     }
 }
 
@@ -220,8 +216,8 @@ unsafe extern "C" fn get_buffer(object: Object, view: *mut ffi::Py_buffer, flags
                 format: if wants(ffi::PyBUF_FORMAT) { format } else { null_mut() },
                 shape: wanted(ffi::PyBUF_ND, numbers),
                 strides: wanted(ffi::PyBUF_STRIDES, numbers.wrapping_add(dims.len())),
-                suboffsets: null_mut(),
                 internal: numbers.cast(),
+                ..ffi::Py_buffer::new()
             });
             ffi::Py_INCREF(object);
             Ok(0)
@@ -239,14 +235,9 @@ unsafe extern "C" fn release_buffer(object: Object, view: *mut ffi::Py_buffer) {
 }
 
 unsafe extern "C" fn refuse_new(_: *mut ffi::PyTypeObject, _: Object, _: Object) -> Object {
-    // SAFETY: attached; sets an exception.
-    unsafe {
-        ffi::PyErr_SetString(
-            ffi::PyExc_TypeError,
-            c"Type cannot be instantiated manually".as_ptr(),
-        );
-    }
-    null_mut()
+    // SAFETY: called by Python.
+    let py = unsafe { Python::assume_attached() };
+    caught(py, || Err(type_error("Type cannot be instantiated manually")), null_mut())
 }
 
 unsafe extern "C" fn traverse<T: Content>(
@@ -256,7 +247,7 @@ unsafe extern "C" fn traverse<T: Content>(
 ) -> c_int {
     // SAFETY: called by Python's collector. From 3.9 on, objects of heap types hold their type.
     unsafe {
-        let visit = Visit { visit, argument, call: PhantomData };
+        let visit = Visit { visit, argument };
         let mut visited = visit.pointer(ffi::Py_TYPE(object).cast());
         if visited.is_continue() {
             visited = This::<T>::from_ptr(object).visit(&visit);
@@ -267,7 +258,10 @@ unsafe extern "C" fn traverse<T: Content>(
 
 unsafe extern "C" fn clear<T: Clear>(object: Object) -> c_int {
     // SAFETY: called by Python's collector, when nothing outside can use the object any more.
-    unsafe { This::<T>::from_ptr(object).clear(&Garbage(Python::assume_attached())) };
+    unsafe {
+        let memory = object.addr()..object.addr() + size_of::<Memory<T>>();
+        This::<T>::from_ptr(object).clear(&Garbage(Python::assume_attached(), memory));
+    }
     0
 }
 
@@ -320,7 +314,7 @@ unsafe extern "C" fn finalize_and_dealloc<T: Finalize>(object: Object) {
 pub(crate) struct Method<T>(ffi::PyMethodDef, PhantomData<fn(T)>);
 
 impl<T: Content> Method<T> {
-    fn new(name: &'static CStr, pointer: ffi::PyCFunction, flags: c_int, doc: &'static CStr) -> Self {
+    fn new(name: Text, pointer: ffi::PyCFunction, flags: c_int, doc: Text) -> Self {
         let method = ffi::PyMethodDef {
             ml_name: name.as_ptr(),
             ml_meth: ffi::PyMethodDefPointer { PyCFunction: pointer },
@@ -330,22 +324,21 @@ impl<T: Content> Method<T> {
         Method(method, PhantomData)
     }
 
-    pub(crate) fn without<F: Unary<T>>(name: &'static CStr, doc: &'static CStr) -> Self {
+    pub(crate) fn without<F: Unary<T>>(name: Text, doc: Text) -> Self {
         Method::new(name, without::<T, F>, ffi::METH_NOARGS, doc)
     }
 
-    pub(crate) fn with_one<F: Binary<T>>(name: &'static CStr, doc: &'static CStr) -> Self {
+    pub(crate) fn with_one<F: Binary<T>>(name: Text, doc: Text) -> Self {
         Method::new(name, binary::<T, F>, ffi::METH_O, doc)
     }
 
-    pub(crate) fn with_any<F: Variadic<T>>(name: &'static CStr, doc: &'static CStr) -> Self {
+    pub(crate) fn with_any<F: Variadic<T>>(name: Text, doc: Text) -> Self {
         Method::new(name, variadic::<T, F>, ffi::METH_VARARGS, doc)
     }
 
     /// `__class_getitem__`, for annotations.
-    pub(crate) fn generic_alias(doc: &'static CStr) -> Self {
-        let flags = ffi::METH_O | ffi::METH_CLASS;
-        Method::new(c"__class_getitem__", ffi::Py_GenericAlias, flags, doc)
+    pub(crate) fn generic_alias(doc: Text) -> Self {
+        Method::new(c"__class_getitem__", ffi::Py_GenericAlias, ffi::METH_O | ffi::METH_CLASS, doc)
     }
 }
 
@@ -367,7 +360,7 @@ macro_rules! slots {
 }
 
 impl<T: Content> Spec<T> {
-    pub(crate) fn new(name: &'static str, doc: &'static CStr) -> Self {
+    pub(crate) fn new(name: &'static str, doc: Text) -> Self {
         Spec { name, slots: Vec::new(), vectorcall: None, content: PhantomData }
             .slot(ffi::Py_tp_doc, doc.as_ptr().cast_mut().cast())
             .slot(ffi::Py_tp_new, refuse_new as *mut c_void)
@@ -401,13 +394,12 @@ impl<T: Content> Spec<T> {
     /// Its objects can be called.
     pub(crate) fn call<F: Call<T>>(mut self) -> Self {
         self.vectorcall = Some(call::<T, F>);
-        let offset = std::mem::offset_of!(Memory<T>, vectorcall) as ffi::Py_ssize_t;
         let member = ffi::PyMemberDef {
             name: c"__vectorcalloffset__".as_ptr(),
             type_code: compat::T_PYSSIZET,
-            offset,
+            offset: std::mem::offset_of!(Memory<T>, vectorcall) as ffi::Py_ssize_t,
             flags: compat::READONLY,
-            doc: null(),
+            ..Default::default()
         };
         let members = for_ever(vec![member, ffi::PyMemberDef::default()]);
         self.slot(ffi::Py_tp_members, members.cast())
@@ -435,13 +427,13 @@ impl<T: Content> Spec<T> {
         self.slot(ffi::Py_tp_methods, for_ever(methods).cast())
     }
 
-    pub(crate) fn getters(self, getters: &[(&'static CStr, Read<T>, &'static CStr)]) -> Self {
+    pub(crate) fn getters(self, getters: &[(Text, Read<T>, Text)]) -> Self {
         let getter = |&(name, read, doc): &(&CStr, Read<T>, &CStr)| ffi::PyGetSetDef {
             name: name.as_ptr(),
             get: Some(get::<T>),
-            set: None,
             doc: doc.as_ptr(),
             closure: read as *mut c_void,
+            ..Default::default()
         };
         let mut getters: Vec<_> = getters.iter().map(getter).collect();
         getters.push(ffi::PyGetSetDef::default());
@@ -453,6 +445,7 @@ impl<T: Content> Spec<T> {
     where
         T: Begins<A>,
     {
+        const { T::FITS };
         self.slot(ffi::Py_tp_base, base.as_ptr().cast())
     }
 
@@ -486,9 +479,8 @@ impl<T: Content> Spec<T> {
         unsafe {
             let made = ffi::PyType_FromSpec(&raw mut spec);
             std::mem::forget(name);
-            let object = Bound::from_owned_ptr_or_err(py, made)?.into_ptr();
-            let object = NonNull::new_unchecked(object.cast());
-            Ok(Type::new(object, self.vectorcall))
+            let made = Bound::from_owned_ptr_or_err(py, made)?.into_ptr();
+            Ok(Type::new(NonNull::new_unchecked(made.cast()), self.vectorcall))
         }
     }
 }

@@ -108,11 +108,7 @@ fn assign_quick<B: LuaBackend>(
     key: Alive<'_>,
     value: Option<Alive<'_>>,
 ) -> bool {
-    let state = entry.state();
-    let is_table = state.push_ref_type(reference) == value::TABLE;
-    // SAFETY: a table was pushed.
-    let assigned = is_table && unsafe { quick::replace(entry, state, key, value) };
-    state.pop(1);
+    let assigned = quick::replace(entry, reference, key, value);
     entry.change();
     assigned
 }

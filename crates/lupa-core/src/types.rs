@@ -1,5 +1,4 @@
-//! The Python types that are made from specs (wrappers of Lua values, the runtime's owner, iterators and arrays), and the
-//! memory of their objects.
+//! The Python types that are made from specs, and the memory of their objects.
 //!
 //! `#[pyclass]` can neither be generic over the backend nor be called through vectorcall (PEP 590),
 //! which saves a tuple for each call. What Python calls is in [`crate::slots`]; what that does is
@@ -29,26 +28,18 @@ use crate::operations::Content;
 use crate::owner::{self, RuntimeObject};
 use crate::runtime::Runtime;
 use crate::slots::{Garbage, Visit, Visited};
+use crate::walk::Walk;
 use crate::{drops, function, table};
 
 /// A content that begins as another one, so that slots for that one are right for it, too.
 #[repr(C)]
 pub(crate) struct With<A, M> {
-    first: A,
+    pub(crate) first: A,
     pub(crate) more: M,
 }
 
-impl<A, M> With<A, M> {
-    /// The content of both begins at the same place of a [`Memory`].
-    const FITS: () = assert!(align_of::<Self>() == align_of::<A>());
-
-    pub(crate) fn new(first: A, more: M) -> Self {
-        With { first, more }
-    }
-}
-
 impl<A: Content, M: Content> Content for With<A, M> {
-    fn visit(&self, visit: &Visit<'_>) -> Visited {
+    fn visit(&self, visit: &Visit) -> Visited {
         self.first.visit(visit)?;
         self.more.visit(visit)
     }
@@ -62,13 +53,17 @@ impl<A: Content, M: Content> Content for With<A, M> {
 /// What is, or begins as, an `A`.
 ///
 /// # Safety
-/// So does a [`Memory`] of it.
-pub(crate) unsafe trait Begins<A>: Content {}
+/// So does a [`Memory`] of it, where `FITS` can be evaluated.
+pub(crate) unsafe trait Begins<A>: Content {
+    const FITS: () = ();
+}
 
 // SAFETY: it is one.
 unsafe impl<T: Content> Begins<T> for T {}
-// SAFETY: by `repr(C)`; `This::first` looks at the rest.
-unsafe impl<A: Content, M: Content> Begins<A> for With<A, M> {}
+// SAFETY: by `repr(C)`, if the content of both begins at the same place.
+unsafe impl<A: Content, M: Content> Begins<A> for With<A, M> {
+    const FITS: () = assert!(align_of::<Self>() == align_of::<A>());
+}
 
 /// The memory of an object.
 #[repr(C)]
@@ -134,11 +129,11 @@ impl<T> Deref for This<'_, T> {
     }
 }
 
-impl<'a, A, M> This<'a, With<A, M>> {
+impl<'a, A: Content, M: Content> This<'a, With<A, M>> {
     /// The same object, as what it begins as.
     #[inline(always)]
     pub(crate) fn first(self) -> This<'a, A> {
-        const { With::<A, M>::FITS };
+        const { <With<A, M> as Begins<A>>::FITS };
         This(self.0.cast(), PhantomData)
     }
 }
@@ -166,7 +161,7 @@ impl<T: Content> Deref for Hold<T> {
         // No look at whether there is one: this is on the way of each call.
         let object = self.0.0.as_ref().map_or(null_mut(), Py::as_ptr);
         // SAFETY: made from an object with such a content, which it keeps alive as long as it is.
-        unsafe { This::from_ptr(object) }.content()
+        unsafe { This::<T>::from_ptr(object) }.content()
     }
 }
 
@@ -200,12 +195,13 @@ impl<T> Locked<T> {
     }
 
     /// For Python's collector, while no other thread changes anything.
-    pub(crate) fn visited<'a>(&'a self, _: &'a Visit<'_>) -> &'a T {
+    pub(crate) fn visited<'a>(&'a self, _: &'a Visit) -> &'a T {
         &self.value
     }
 
     /// For garbage, which no other thread can use.
-    pub(crate) fn garbage<'a>(&'a self, _: &'a Garbage<'_>) -> &'a T {
+    pub(crate) fn garbage<'a>(&'a self, garbage: &'a Garbage<'_>) -> &'a T {
+        assert!(garbage.has(self), "of another object");
         &self.value
     }
 
@@ -214,6 +210,9 @@ impl<T> Locked<T> {
         self.value
     }
 }
+
+// SAFETY: references and addresses, that are only used with the lock of the runtime.
+unsafe impl Send for Walk {}
 
 /// A runtime that stays where it is until its end.
 pub(crate) struct OwnedRuntime<B: LuaBackend>(Box<Runtime<B>>);
@@ -229,19 +228,15 @@ impl<B: LuaBackend> OwnedRuntime<B> {
         OwnedRuntime(runtime)
     }
 
+    #[inline(always)]
+    pub(crate) fn get(&self) -> &Runtime<B> {
+        &self.0
+    }
+
     /// It is never freed, and its owner may go.
     pub(crate) fn leak(self) {
-        self.owner.0.set(null_mut());
+        self.0.owner.0.set(None);
         Box::leak(self.0);
-    }
-}
-
-impl<B: LuaBackend> Deref for OwnedRuntime<B> {
-    type Target = Runtime<B>;
-
-    #[inline(always)]
-    fn deref(&self) -> &Runtime<B> {
-        &self.0
     }
 }
 
@@ -250,32 +245,26 @@ unsafe impl Send for ArrayObject {}
 // SAFETY: as above.
 unsafe impl Sync for ArrayObject {}
 
-/// Where a runtime finds the object that owns it; null until there is one.
-pub(crate) struct OwnerPlace(Cell<*mut ffi::PyObject>);
-
-impl Default for OwnerPlace {
-    fn default() -> Self {
-        OwnerPlace(Cell::new(null_mut()))
-    }
-}
+/// Where a runtime finds the object that owns it, if there is one already.
+#[derive(Default)]
+pub(crate) struct OwnerPlace(Cell<Option<NonNull<ffi::PyObject>>>);
 
 impl<'a, B: LuaBackend> This<'a, RuntimeObject<B>> {
     /// Makes this known to the runtime that it has.
     pub(crate) fn introduce(self) {
         let runtime = self.content().runtime();
-        runtime.owner.0.set(self.object().as_ptr());
-        // SAFETY: the instance is the runtime's own, and that stays where it is until its end.
+        runtime.owner.0.set(Some(self.0.cast()));
+        // SAFETY: the instance is the runtime's own, and that is in an `OwnedRuntime`, where it stays until its end.
         unsafe { runtime.instance.set_host(runtime) };
     }
 
     /// The owner of a runtime whose Lua is open, as the state says.
     #[inline(always)]
     pub(crate) fn owner_of(runtime: &'a Runtime<B>, state: State<'a, B>) -> Self {
-        let owner = runtime.owner.0.get();
-        assert!(!owner.is_null() && std::ptr::eq(state.instance(), &*runtime.instance), "no owner");
-        // SAFETY: the object that has this runtime. It is alive as long as Lua is open: who frees it has closed Lua, or
-        // leaked the runtime.
-        unsafe { This::from_ptr(owner) }
+        assert!(std::ptr::eq(state.instance(), &*runtime.instance), "a state of another Lua");
+        let owner = runtime.owner.0.get().expect("a runtime that has an owner");
+        // It is alive as long as Lua is open: who frees it has closed Lua, or leaked the runtime.
+        This(owner.cast(), PhantomData)
     }
 }
 
@@ -452,19 +441,23 @@ pub(crate) fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> 
     Ok(())
 }
 
-/// Gives up what a wrapper or a runtime holds: see [`drops::drop_object`]; for null there is nothing to do.
+/// Gives up what a wrapper or a runtime holds: see [`drops`]; for null there is nothing to do.
 ///
 /// # Safety
 /// Attached; the reference is the caller's.
 #[inline(always)]
 pub(crate) unsafe fn drop_object(object: *mut ffi::PyObject) {
-    if !object.is_null() {
-        // SAFETY: as the caller promises.
-        drops::drop_object(unsafe { Bound::from_owned_ptr(Python::assume_attached(), object) });
+    // SAFETY: as the caller promises. Where others have the object too, nothing is freed.
+    unsafe {
+        if !object.is_null() && ffi::Py_REFCNT(object) > 1 {
+            ffi::Py_DECREF(object);
+        } else if !object.is_null() {
+            drops::drop_last(Bound::from_owned_ptr(Python::assume_attached(), object));
+        }
     }
 }
 
-/// A reference to an object that may hold another one of its kind: see [`drops::drop_object`]. It is given back at once
+/// A reference to an object that may hold another one of its kind: see [`drops`]. It is given back at once
 /// when this is dropped, attached, as whoever frees an object of Python is. `Py` would put it off: it does not know of
 /// threads that are attached other than through PyO3.
 pub(crate) struct Link<T = PyAny>(Option<Py<T>>);
@@ -472,11 +465,9 @@ pub(crate) struct Link<T = PyAny>(Option<Py<T>>);
 impl<T> Link<T> {
     /// The reference itself.
     pub(crate) fn into_bound(mut self, py: Python<'_>) -> Bound<'_, T> {
-        self.0.take().expect(IS_THERE).into_bound(py)
+        self.0.take().expect("it is there until it is dropped").into_bound(py)
     }
 }
-
-const IS_THERE: &str = "it is there until it is dropped";
 
 impl<T> From<Py<T>> for Link<T> {
     #[inline(always)]
@@ -490,7 +481,7 @@ impl<T> Deref for Link<T> {
 
     #[inline(always)]
     fn deref(&self) -> &Py<T> {
-        self.0.as_ref().expect(IS_THERE)
+        self.0.as_ref().expect("it is there until it is dropped")
     }
 }
 

@@ -11,6 +11,7 @@ use super::layout::Layout;
 use super::memory::Block;
 use super::userdata::{callback, find};
 use super::{access, jit, methods, numpy, object, userdata, values};
+use crate::alive::Alive;
 use crate::callback::{Callback, Failure, Outcome};
 use crate::entry::Entry;
 use crate::error::Error;
@@ -237,9 +238,8 @@ impl<B: LuaBackend> Callback<B> for Array {
             return Err(fallible::error::<PyTypeError>(message).into());
         }
         let array = numpy::array(&source)?;
-        // SAFETY: an array.
-        let layout = unsafe { object::layout(array.as_ptr()) };
-        userdata::push_protected(entry, state, &array, layout)?;
+        let owner = object::of(Alive::of(&array)).ok_or(Error::LostReference)?;
+        userdata::push_protected(entry, state, &array, owner.layout())?;
         Ok(1)
     }
 }

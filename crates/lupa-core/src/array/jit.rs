@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use super::dtype::Kind;
 use super::element::Value;
 use super::layout::Layout;
-use super::memory::{Held, Pin, Source};
+use super::memory::{Held, Owned, Pin, Source};
 use super::{access, create, object, userdata};
 use crate::callback::{Callback, Failure, Outcome};
 use crate::entry::Entry;
@@ -233,7 +233,8 @@ impl<B: LuaBackend> Callback<B> for Adopt {
         let holder = wrapper::wrap(runtime, entry.py, state, 1, types::get().object)?;
         let holder = Held::new(&holder);
         let source = Source::Lua { holder, _pin: Pin::new(&runtime.arrays.pins) };
-        let owner = object::create(entry.py, source, layout)?;
+        // SAFETY: the memory of the cdata, as the chunk says.
+        let owner = object::create(entry.py, unsafe { Owned::new(source, layout) })?;
         userdata::push_protected(entry, state, &owner, &layout)?;
         Ok(1)
     }

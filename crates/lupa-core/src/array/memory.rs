@@ -189,7 +189,7 @@ pub(crate) enum Source {
 
 impl Source {
     /// For `tp_traverse`.
-    pub(crate) fn visit(&self, visit: &Visit<'_>) -> Visited {
+    pub(crate) fn visit(&self, visit: &Visit) -> Visited {
         let (first, second) = match self {
             Source::Export { export, origin } => (export.0.obj, origin.0.as_ptr()),
             Source::Block { .. } => (null_mut(), null_mut()),

@@ -5,7 +5,7 @@ use pyo3::exceptions::{PyAttributeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
 use super::layout::{Layout, Pick, Range};
-use super::memory::{Block, Source};
+use super::memory::{Block, Owned, Source};
 use super::{create, element, object, userdata, values};
 use crate::callback::{Callback, Failure, Outcome};
 use crate::entry::Entry;
@@ -396,7 +396,9 @@ pub(super) fn push_block<B: LuaBackend>(
     block: Block,
     layout: Layout,
 ) -> Outcome {
-    let owner = object::create(entry.py, Source::Block { _block: block }, layout)?;
+    // SAFETY: the layout is of the block, as whoever calls has made it.
+    let owned = unsafe { Owned::new(Source::Block { _block: block }, layout) };
+    let owner = object::create(entry.py, owned)?;
     push_view(entry, state, &owner, &layout)
 }
 

@@ -74,15 +74,11 @@ pub(crate) fn dtype_name(layout: &Layout) -> String {
 }
 
 pub(crate) fn spec() -> Spec<ArrayObject> {
-    Spec::new("_LuaArray", DOC)
-        .repr::<Repr>()
-        .getters(GETTERS)
-        .sequence_length::<Len>()
-        .buffer()
+    Spec::new("_LuaArray", DOC).repr::<Repr>().getters(GETTERS).sequence_length::<Len>().buffer()
 }
 
 impl Content for ArrayObject {
-    fn visit(&self, visit: &Visit<'_>) -> Visited {
+    fn visit(&self, visit: &Visit) -> Visited {
         self.source.visit(visit)
     }
 

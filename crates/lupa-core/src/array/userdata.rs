@@ -72,8 +72,10 @@ pub(super) fn parts<'py, B: LuaBackend>(
 
 /// Pushes a `_LuaArray`; see [`crate::to_lua::push`] for what has to be done before.
 pub(crate) fn push<B: LuaBackend>(runtime: &Runtime<B>, raising: Raising<'_, B>, array: Alive<'_>) {
-    // SAFETY: prepared by `super::prepare`, so an array, and alive.
-    push_array(runtime, raising, array, unsafe { object::layout(array.as_ptr()) });
+    match object::of(array) {
+        Some(owner) => push_array(runtime, raising, array, owner.content().layout()),
+        None => raising.push_nil(),
+    }
 }
 
 /// Pushes an array of the memory of `owner`.

@@ -160,8 +160,8 @@ impl<'a> Alive<'a> {
                 Kind::Bool(true)
             } else if object == ffi::Py_False() {
                 Kind::Bool(false)
-            } else if object::is_lua_object(object) {
-                object::reference_in(object, runtime.owner()).map_or(Kind::Other, Kind::Wrapper)
+            } else if let Some(reference) = object::reference_in(self, runtime) {
+                reference.map_or(Kind::Other, Kind::Wrapper)
             } else if kind == &raw mut ffi::PyBytes_Type {
                 Kind::Bytes
             } else {
@@ -213,14 +213,12 @@ impl<'a> Alive<'a> {
     /// Whether it is the wrapper of a Lua value.
     #[inline]
     pub(crate) fn is_wrapper(self) -> bool {
-        // SAFETY: attached, alive.
-        unsafe { object::is_lua_object(self.as_ptr()) }
+        types::any().has_wrapper(self)
     }
 
     /// Whether it is the wrapper of a table.
     pub(crate) fn is_table(self) -> bool {
-        // SAFETY: attached, alive.
-        unsafe { ffi::Py_TYPE(self.as_ptr()) == types::get().table }
+        types::any().table.has(self)
     }
 
     /// The reference of a wrapper; `None` for other objects.
@@ -228,8 +226,7 @@ impl<'a> Alive<'a> {
     /// # Errors
     /// For a wrapper of another runtime.
     pub(crate) fn reference<B: LuaBackend>(self, runtime: &Runtime<B>) -> Option<Result<Ref>> {
-        // SAFETY: attached, alive, and checked to be a wrapper.
-        self.is_wrapper().then(|| unsafe { object::reference_in(self.as_ptr(), runtime.owner()) })
+        object::reference_in(self, runtime)
     }
 }
 

@@ -26,10 +26,7 @@ pub(crate) struct PyArguments {
 
 #[pymethods]
 impl PyArguments {
-    fn __traverse__(
-        &self,
-        visit: pyo3::PyVisit<'_>,
-    ) -> std::result::Result<(), pyo3::PyTraverseError> {
+    fn __traverse__(&self, visit: pyo3::PyVisit) -> std::result::Result<(), pyo3::PyTraverseError> {
         visit.call(&*self.args)?;
         visit.call(&*self.kwargs)
     }

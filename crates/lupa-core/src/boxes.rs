@@ -10,7 +10,6 @@
 //! an object until then.
 
 use std::cell::{Cell, RefCell, UnsafeCell};
-use std::ffi::{c_int, c_void};
 use std::ptr::null_mut;
 
 use lua_api::{LuaBackend, Raising, Ref, State, value};
@@ -20,6 +19,7 @@ use pyo3::prelude::*;
 use crate::account::Weight;
 use crate::alive::Alive;
 use crate::compat;
+use crate::slots::{Visit, Visited};
 use crate::types::drop_object;
 
 /// How an object looks from Lua; the bits are those of lupa's documentation of its flags.
@@ -304,21 +304,13 @@ impl Boxes {
     }
 
     /// For `tp_traverse`: visits every object that Lua holds.
-    ///
-    /// # Safety
-    /// Attached; called by Python's collector.
-    pub(crate) unsafe fn traverse(&self, visit: ffi::visitproc, arg: *mut c_void) -> c_int {
+    pub(crate) fn visit(&self, visit: &Visit) -> Visited {
         // SAFETY: see the type's documentation.
         for slot in unsafe { &*self.slots.get() } {
-            if !slot.object.is_null() {
-                // SAFETY: the collector's own function, on a live object.
-                let result = unsafe { visit(slot.object, arg) };
-                if result != 0 {
-                    return result;
-                }
-            }
+            // SAFETY: null, or owned by the slot.
+            unsafe { visit.pointer(slot.object)? };
         }
-        0
+        Visited::Continue(())
     }
 
     /// For `tp_clear` and closing: every box loses its object. Runs Python code.

@@ -5,10 +5,12 @@ use std::ffi::c_int;
 use pyo3::exceptions::PyImportError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyFloat, PyString};
+use pyo3::types::{PyDict, PyFloat, PyString, PyTuple};
 
 use crate::alive::Alive;
 use crate::attribute::Attributes as _;
+use crate::slots::{Visit, Visited};
+use crate::types::{Keep, Link};
 use crate::{fallible, from_lua};
 
 #[cfg(any(Py_LIMITED_API, PyPy, GraalPy, windows))]
@@ -161,33 +163,41 @@ pub(crate) fn ascii_string<'py>(
     }
 }
 
-/// A tuple of two objects, whose references it takes; null, with an exception, when there is no memory.
+/// The tuple that [`pair`] gave the first time, for the same thread or whoever takes its place.
+#[derive(Default)]
+pub(crate) struct LastPair(Keep<PyTuple>);
+
+impl LastPair {
+    pub(crate) fn visit(&self, visit: &Visit) -> Visited {
+        visit.keep(&self.0)
+    }
+}
+
+/// A tuple of two objects.
 ///
-/// `last` is null, or the tuple that this gave the first time. If nobody else has that any more, it is given
+/// If nobody else has the tuple of the first time any more, it is given
 /// again with other items, as Python's own iterators do it: loops and `dict()` take such a pair apart at once.
-///
-/// # Safety
-/// Attached; live objects. `last` is no other thread's, and may be changed by what runs when the old
-/// items go.
 #[inline(always)]
-pub(crate) unsafe fn pair(
-    last: *mut *mut ffi::PyObject,
-    first: *mut ffi::PyObject,
-    second: *mut ffi::PyObject,
-) -> *mut ffi::PyObject {
+pub(crate) fn pair<'py>(
+    last: &LastPair,
+    first: Bound<'py, PyAny>,
+    second: Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = first.py();
+    let (first, second) = (first.into_ptr(), second.into_ptr());
     // Python's collector finds out by itself that a tuple of numbers and strings cannot be part of
     // a cycle; it has less to do if it is told.
-    // SAFETY: as the caller promises.
+    // SAFETY: attached; live objects.
     let atomic = unsafe { !may_be_collected(first) && !may_be_collected(second) };
     // From 3.14 on, tuples remember their hash, and no function makes one forget it.
     #[cfg(not(any(Py_3_14, Py_GIL_DISABLED, Py_LIMITED_API, PyPy, GraalPy)))]
-    // SAFETY: a tuple of two, whose one reference is ours: until another one is given away, nobody sees
-    // that it changes. Its old items go last.
+    // SAFETY: a tuple of two, that was made here, and whose one reference is ours: until another one is given away, nobody
+    // sees that it changes. Its old items go last, and may change the place, which is not borrowed any more.
     unsafe {
-        let again = *last;
+        let again = (*last.0.as_ptr()).as_ref().map_or(std::ptr::null_mut(), |last| last.as_ptr());
         if !again.is_null() && ffi::Py_REFCNT(again) == 1 {
             let old = (ffi::PyTuple_GET_ITEM(again, 0), ffi::PyTuple_GET_ITEM(again, 1));
-            ffi::Py_INCREF(again);
+            let given = Bound::from_borrowed_ptr(py, again);
             ffi::PyTuple_SET_ITEM(again, 0, first);
             ffi::PyTuple_SET_ITEM(again, 1, second);
             match (atomic, ffi::PyObject_GC_IsTracked(again) != 0) {
@@ -197,16 +207,17 @@ pub(crate) unsafe fn pair(
             }
             ffi::Py_DECREF(old.0);
             ffi::Py_DECREF(old.1);
-            return again;
+            return Ok(given);
         }
     }
     // SAFETY: the new tuple takes both references, and nobody uses it before.
-    unsafe {
+    let pair = unsafe {
         let pair = ffi::PyTuple_New(2);
         if pair.is_null() {
+            let error = PyErr::fetch(py);
             ffi::Py_DECREF(first);
             ffi::Py_DECREF(second);
-            return pair;
+            return Err(error);
         }
         #[cfg(not(any(Py_LIMITED_API, PyPy, GraalPy)))]
         {
@@ -221,14 +232,17 @@ pub(crate) unsafe fn pair(
         if atomic {
             ffi::PyObject_GC_UnTrack(pair.cast());
         }
-        if cfg!(not(any(Py_3_14, Py_GIL_DISABLED, Py_LIMITED_API, PyPy, GraalPy)))
-            && (*last).is_null()
-        {
-            ffi::Py_INCREF(pair);
-            *last = pair;
-        }
-        pair
+        Bound::from_owned_ptr(py, pair)
+    };
+    #[cfg(not(any(Py_3_14, Py_GIL_DISABLED, Py_LIMITED_API, PyPy, GraalPy)))]
+    {
+        let kept = last.0.take();
+        let first_time = || Link::from(pair.clone().cast_into::<PyTuple>().ok()?.unbind()).into();
+        last.0.set(kept.or_else(first_time));
     }
+    #[cfg(any(Py_3_14, Py_GIL_DISABLED, Py_LIMITED_API, PyPy, GraalPy))]
+    let _ = last;
+    Ok(pair)
 }
 
 /// Whether Python's collector looks at objects of this kind.

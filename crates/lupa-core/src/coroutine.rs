@@ -1,10 +1,10 @@
 //! `_LuaThread`: Lua coroutines as Python generators.
+#![forbid(unsafe_code)]
 
-use std::ffi::{CStr, c_int, c_void};
-use std::ptr::null_mut;
+use std::cell::Cell;
+use std::ffi::{CStr, c_int};
 
-use lua_api::{ERRRUN, LuaBackend, MIN_ROOM, OK, Raised, State, YIELD, value};
-use pyo3::ffi;
+use lua_api::{ERRRUN, LuaBackend, MIN_ROOM, OK, Raised, Ref, State, YIELD, value};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
@@ -13,11 +13,12 @@ use crate::call::{self, Arguments, push_all};
 use crate::entry::Entry;
 use crate::error::{Error, Origin, Result, classes, from_stack, raised};
 use crate::fallible;
-use crate::guard::{guard_next, guard_status};
-use crate::object::{self, LuaObject};
+use crate::object::{self, CallValue, LuaObject};
+use crate::operations::{Call, Clear, Content, Step, Truth};
 use crate::runtime::Runtime;
+use crate::slots::{Garbage, Spec, Visit, Visited};
 use crate::to_lua::Ready;
-use crate::types::{self, slot};
+use crate::types::{self, Keep, Locked, This, With};
 
 pub(crate) const DOC: &CStr = c"A Lua coroutine, to be used as a generator.\n\n\
     It can be iterated, and ``send()`` resumes it with a value. It is true as long as there may be more to come.\n\n\
@@ -29,24 +30,49 @@ pub(crate) const DOC: &CStr = c"A Lua coroutine, to be used as a generator.\n\n\
     >>> bool(running)\n\
     True";
 
-/// The memory of a coroutine's wrapper.
-#[repr(C)]
-pub(crate) struct Coroutine {
-    object: LuaObject,
-    // The arguments for the first resume, until then; or null.
-    arguments: *mut ffi::PyObject,
+/// What a coroutine's wrapper has.
+pub(crate) type Coroutine<B> = With<LuaObject<B>, Start>;
+
+/// How a coroutine begins.
+pub(crate) struct Start {
+    /// The arguments for the first resume, until then.
+    arguments: Locked<Keep<PyTuple>>,
 }
 
-pub(crate) fn slots<B: LuaBackend>() -> Vec<ffi::PyType_Slot> {
-    vec![
-        slot(ffi::Py_tp_dealloc, dealloc::<B> as *mut c_void),
-        slot(ffi::Py_tp_traverse, traverse as *mut c_void),
-        slot(ffi::Py_tp_clear, clear as *mut c_void),
-        slot(ffi::Py_tp_iter, ffi::PyObject_SelfIter as *mut c_void),
-        slot(ffi::Py_tp_iternext, next::<B> as *mut c_void),
-        slot(ffi::Py_nb_bool, truth::<B> as *mut c_void),
-        slot(ffi::Py_tp_methods, crate::methods::coroutine::<B>().cast()),
-    ]
+impl Content for Start {
+    fn visit(&self, visit: &Visit) -> Visited {
+        visit.keep(self.arguments.visited(visit))
+    }
+}
+
+impl<B: LuaBackend> Clear for Coroutine<B> {
+    fn clear(&self, garbage: &Garbage<'_>) {
+        drop(self.more.arguments.garbage(garbage).take());
+    }
+}
+
+pub(crate) fn spec<B: LuaBackend>() -> Spec<Coroutine<B>> {
+    Spec::new("_LuaThread", DOC)
+        .call::<CallCoroutine>()
+        .clear()
+        .iter_self()
+        .next::<Next>()
+        .truth::<MayGoOn>()
+        .methods(crate::methods::coroutine())
+}
+
+/// Calls the value, as every wrapper does.
+struct CallCoroutine;
+
+impl<B: LuaBackend> Call<Coroutine<B>> for CallCoroutine {
+    fn run<'py>(
+        py: Python<'py>,
+        this: This<'py, Coroutine<B>>,
+        arguments: &'py [Alive<'py>],
+        keywords: usize,
+    ) -> Result<Bound<'py, PyAny>> {
+        CallValue::run(py, this.first(), arguments, keywords)
+    }
 }
 
 /// What a coroutine can do next.
@@ -82,12 +108,17 @@ pub(crate) fn wrap<'py, B: LuaBackend>(
     state: State<B>,
     index: c_int,
 ) -> Result<Bound<'py, PyAny>> {
-    // SAFETY: a coroutine on the stack, so alive, of this instance.
-    let thread = unsafe { state.with_raw(state.to_thread(index)) };
-    let new = status(state, thread) == Status::New && thread.top() == 1;
-    if new && thread.type_of(1) == value::FUNCTION {
-        thread.push_value(1);
-        thread.move_to(state, 1);
+    let begins = state.with_coroutine(index, |thread| {
+        let Some(thread) = thread else { return false };
+        let new = status(state, thread) == Status::New && thread.top() == 1;
+        if new && thread.type_of(1) == value::FUNCTION {
+            thread.push_value(1);
+            thread.move_to(state, 1);
+            return true;
+        }
+        false
+    });
+    if begins {
         let result = object::wrap(runtime, py, state, -1, types::get().coroutine_function);
         state.pop(1);
         return result;
@@ -103,170 +134,117 @@ pub(crate) fn wrap_started<'py, B: LuaBackend>(
     index: c_int,
     arguments: Option<Bound<'py, PyTuple>>,
 ) -> Result<Bound<'py, PyAny>> {
-    let object = object::wrap(runtime, py, state, index, types::get().coroutine)?;
-    let coroutine = object.as_ptr().cast::<Coroutine>();
-    // SAFETY: a new object of this layout.
-    unsafe { (*coroutine).arguments = arguments.map_or(null_mut(), |a| a.into_ptr()) };
-    Ok(object)
+    let arguments = Cell::new(arguments.map(|arguments| arguments.unbind().into()));
+    let start = Start { arguments: Locked::new(runtime, arguments) };
+    let content = With { first: LuaObject::new(runtime, py, state, index)?, more: start };
+    Ok(types::get().coroutine.create(py, content)?)
 }
 
-unsafe extern "C" fn dealloc<B: LuaBackend>(object: *mut ffi::PyObject) {
-    // SAFETY: called by Python for the last reference.
-    unsafe {
-        ffi::PyObject_GC_UnTrack(object.cast());
-        clear(object);
-        object::release::<B>(object);
-        types::free(object);
-    }
-}
+/// Whether there may be more to come.
+struct MayGoOn;
 
-unsafe extern "C" fn traverse(
-    object: *mut ffi::PyObject,
-    visit: ffi::visitproc,
-    arg: *mut c_void,
-) -> c_int {
-    // SAFETY: called by Python's collector with a live object.
-    unsafe {
-        let result = object::traverse(object, visit, arg);
-        let arguments = (*object.cast::<Coroutine>()).arguments;
-        if result != 0 || arguments.is_null() { result } else { visit(arguments, arg) }
-    }
-}
-
-unsafe extern "C" fn clear(object: *mut ffi::PyObject) -> c_int {
-    // SAFETY: called by Python with a live object.
-    unsafe {
-        let coroutine = object.cast::<Coroutine>();
-        let arguments = std::mem::replace(&mut (*coroutine).arguments, null_mut());
-        types::drop_object(arguments);
-    }
-    0
-}
-
-unsafe extern "C" fn truth<B: LuaBackend>(object: *mut ffi::PyObject) -> c_int {
-    guard_status(|py| {
-        // SAFETY: called by Python with a live wrapper.
-        let (runtime, reference) = unsafe { object::parts::<B>(object) };
-        let entry = runtime.enter(py)?;
+impl<B: LuaBackend> Truth<Coroutine<B>> for MayGoOn {
+    fn run<'py>(py: Python<'py>, this: This<'py, Coroutine<B>>) -> Result<bool> {
+        let this = this.first();
+        let entry = this.runtime().enter(py)?;
         let state = entry.state();
-        state.push_ref(reference);
-        let raw = state.to_thread(-1);
-        if raw.is_null() {
-            state.pop(1);
-            return Err(Error::LostReference);
-        }
-        // SAFETY: a coroutine on the stack.
-        let thread = unsafe { state.with_raw(raw) };
-        let alive = !matches!(status(state, thread), Status::Finished | Status::Failed);
+        state.push_ref(this.reference());
+        let alive = state.with_coroutine(-1, |thread| {
+            Some(!matches!(status(state, thread?), Status::Finished | Status::Failed))
+        });
         state.pop(1);
-        Ok(c_int::from(alive))
-    })
+        alive.ok_or(Error::LostReference)
+    }
 }
 
-unsafe extern "C" fn next<B: LuaBackend>(object: *mut ffi::PyObject) -> *mut ffi::PyObject {
-    guard_next(|py| {
-        // SAFETY: called by Python with a live wrapper.
-        unsafe { start_or_go_on::<B>(py, object) }
-    })
+struct Next;
+
+impl<B: LuaBackend> Step<Coroutine<B>> for Next {
+    fn run<'py>(
+        py: Python<'py>,
+        this: This<'py, Coroutine<B>>,
+    ) -> Result<Option<Bound<'py, PyAny>>> {
+        start_or_go_on(py, this)
+    }
 }
 
 /// Resumes with the arguments of the first time, or with none.
-///
-/// # Safety
-/// A live coroutine wrapper.
-unsafe fn start_or_go_on<'py, B: LuaBackend>(
+fn start_or_go_on<'py, B: LuaBackend>(
     py: Python<'py>,
-    object: *mut ffi::PyObject,
+    this: This<'py, Coroutine<B>>,
 ) -> Result<Option<Bound<'py, PyAny>>> {
-    // SAFETY: as the caller promises.
-    unsafe {
-        let entry = object::parts::<B>(object).0.enter(py)?;
-        // Not before this thread has the lock: another one may begin the coroutine meanwhile.
-        match take_arguments(&entry, object) {
-            Some(arguments) => resume_with(&entry, object, &arguments),
-            None => resume(&entry, object, &[]),
-        }
+    let (object, start) = (this.first().content(), &this.content().more);
+    let entry = object.runtime().enter(py)?;
+    // Not before this thread has the lock: another one may begin the coroutine meanwhile.
+    let arguments = start.arguments.get(&entry).take();
+    match arguments {
+        Some(arguments) => resume_with(&entry, object.reference(), &arguments.into_bound(entry.py)),
+        None => resume(&entry, object.reference(), &[]),
     }
 }
 
 /// Resumes with the items of a tuple.
-///
-/// # Safety
-/// A live coroutine wrapper.
-unsafe fn resume_with<'py, B: LuaBackend>(
+fn resume_with<'py, B: LuaBackend>(
     entry: &Entry<'py, B>,
-    object: *mut ffi::PyObject,
+    coroutine: Ref,
     arguments: &Bound<'py, PyTuple>,
 ) -> Result<Option<Bound<'py, PyAny>>> {
     let mut objects = fallible::with_room(arguments.len())?;
     objects.extend(arguments.iter());
-    // SAFETY: as the caller promises.
-    unsafe { resume(entry, object, &objects) }
-}
-
-/// # Safety
-/// A live coroutine wrapper of this runtime, whose lock guards what is taken.
-unsafe fn take_arguments<'py, B: LuaBackend>(
-    entry: &Entry<'py, B>,
-    object: *mut ffi::PyObject,
-) -> Option<Bound<'py, PyTuple>> {
-    // SAFETY: as the caller promises; the reference is moved out.
-    unsafe {
-        let coroutine = object.cast::<Coroutine>();
-        let arguments = std::mem::replace(&mut (*coroutine).arguments, null_mut());
-        Bound::from_owned_ptr_or_opt(entry.py, arguments).map(|a| a.cast_into_unchecked())
-    }
+    resume(entry, coroutine, &objects)
 }
 
 /// `send(value)`: a tuple is sent as several values, `None` as none.
-///
-/// # Safety
-/// A live coroutine wrapper.
-pub(crate) unsafe fn send<'py, B: LuaBackend>(
+pub(crate) fn send<'py, B: LuaBackend>(
     py: Python<'py>,
-    object: *mut ffi::PyObject,
+    this: This<'py, Coroutine<B>>,
     value: &Bound<'py, PyAny>,
 ) -> Result<Option<Bound<'py, PyAny>>> {
-    // SAFETY: as the caller promises.
-    unsafe {
-        if value.is_none() {
-            return start_or_go_on::<B>(py, object);
-        }
-        let entry = object::parts::<B>(object).0.enter(py)?;
-        if !(*object.cast::<Coroutine>()).arguments.is_null() {
-            let message = "can't send non-None value to a just-started generator";
-            return Err(crate::error::type_error(message));
-        }
-        match value.cast::<PyTuple>() {
-            Ok(tuple) => resume_with(&entry, object, tuple),
-            Err(_) => resume(&entry, object, std::slice::from_ref(value)),
-        }
+    if value.is_none() {
+        return start_or_go_on(py, this);
+    }
+    let (object, start) = (this.first().content(), &this.content().more);
+    let entry = object.runtime().enter(py)?;
+    let arguments = start.arguments.get(&entry).take();
+    if arguments.is_some() {
+        start.arguments.get(&entry).set(arguments);
+        let message = "can't send non-None value to a just-started generator";
+        return Err(crate::error::type_error(message));
+    }
+    match value.cast::<PyTuple>() {
+        Ok(tuple) => resume_with(&entry, object.reference(), tuple),
+        Err(_) => resume(&entry, object.reference(), std::slice::from_ref(value)),
     }
 }
 
 /// Resumes a coroutine until it yields, returns or fails. `None` is the end: it has returned
 /// nothing, or had ended before.
-///
-/// # Safety
-/// A live coroutine wrapper of this runtime.
-unsafe fn resume<'py, B: LuaBackend>(
+fn resume<'py, B: LuaBackend>(
     entry: &Entry<'py, B>,
-    object: *mut ffi::PyObject,
+    coroutine: Ref,
     arguments: &[Bound<'py, PyAny>],
 ) -> Result<Option<Bound<'py, PyAny>>> {
-    let py = entry.py;
-    // SAFETY: as the caller promises.
-    let (_, reference) = unsafe { object::parts::<B>(object) };
     let state = entry.state();
     let base = state.top();
-    state.push_ref(reference);
-    let raw = state.to_thread(-1);
-    if raw.is_null() {
-        state.set_top(base);
-        return Err(Error::LostReference);
-    }
-    // SAFETY: a coroutine, which stays on the stack until all is done.
-    let thread = unsafe { state.with_raw(raw) };
+    state.push_ref(coroutine);
+    // It stays on the stack until all is done.
+    let result = state.with_coroutine(-1, |thread| match thread {
+        Some(thread) => resume_thread(entry, base, thread, arguments),
+        None => Err(Error::LostReference),
+    });
+    state.set_top(base);
+    result
+}
+
+/// [`resume`] of the coroutine that is above `base`. It leaves the stack as it comes.
+#[inline(always)]
+fn resume_thread<'py, B: LuaBackend>(
+    entry: &Entry<'py, B>,
+    base: c_int,
+    thread: State<'_, B>,
+    arguments: &[Bound<'py, PyAny>],
+) -> Result<Option<Bound<'py, PyAny>>> {
+    let (py, state) = (entry.py, entry.state());
     let refused = |status| match status {
         Status::New | Status::Suspended => None,
         Status::Finished => Some(Ok(None)),
@@ -274,21 +252,17 @@ unsafe fn resume<'py, B: LuaBackend>(
         Status::Failed => Some(Err(refuse(py, "cannot resume dead coroutine"))),
     };
     if let Some(result) = refused(status(state, thread)) {
-        state.set_top(base);
         return result;
     }
     let ended = match transfer_quick(entry, state, thread, arguments) {
         Some(ended) => ended,
-        None => match Arguments::prepare(entry, arguments) {
-            Ok(prepared) => transfer(entry, state, thread, prepared.values()),
-            Err(error) => {
-                state.set_top(base);
-                return Err(error);
-            }
-        },
+        None => {
+            let prepared = Arguments::prepare(entry, arguments)?;
+            transfer(entry, state, thread, prepared.values())
+        }
     };
     entry.attach();
-    let result = match ended {
+    match ended {
         Err(Unresumed::Raised(failure)) => Err(raised(entry, state, failure)),
         // What the conversion of the arguments has run was quicker.
         Err(Unresumed::As(status)) => refused(status).unwrap_or(Ok(None)),
@@ -297,9 +271,7 @@ unsafe fn resume<'py, B: LuaBackend>(
         Ok((OK, count)) => call::results(entry, state, base + 1, count).map(Some),
         // The error value came over to our stack.
         Ok((status, _)) => Err(from_stack(entry, state, Raised(status), Origin::Resume).into()),
-    };
-    state.set_top(base);
-    result
+    }
 }
 
 /// What a resume ended with, and how many values it has left; or why it has not come to that.
@@ -371,8 +343,8 @@ fn transfer<B: LuaBackend>(
     values: &[Ready<'_, '_>],
 ) -> Ended {
     let runtime = entry.runtime();
-    let status = std::cell::Cell::new(ERRRUN);
-    let refused = std::cell::Cell::new(None);
+    let status = Cell::new(ERRRUN);
+    let refused = Cell::new(None);
     let (status_out, refused_out) = (&status, &refused);
     let count = state.protect_values(|raising| {
         // Everything that can fail fails here, not on the coroutine, where nothing would catch it.

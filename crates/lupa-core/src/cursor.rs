@@ -122,10 +122,7 @@ impl Cursor {
         }))
     }
 
-    fn __traverse__(
-        &self,
-        visit: pyo3::PyVisit<'_>,
-    ) -> std::result::Result<(), pyo3::PyTraverseError> {
+    fn __traverse__(&self, visit: pyo3::PyVisit) -> std::result::Result<(), pyo3::PyTraverseError> {
         match &self.source {
             Source::Sequence(sequence) => visit.call(&**sequence),
             Source::Dict { dict, .. } => visit.call(&**dict),

@@ -20,12 +20,14 @@ use crate::error::{Error, LuaError, Origin, Result, from_stack, raised};
 use crate::fallible;
 use crate::from_lua::from_lua;
 use crate::limits::{Seconds, Wanted};
+use crate::object::LuaObject;
 use crate::owner::RuntimeObject;
 use crate::runtime::{Options, Runtime};
 use crate::sandbox::Sandbox;
 use crate::scope::Scope;
 use crate::stop::{StopHook, due};
-use crate::{object, os_exit, python_lib, sandbox, setup, table_from};
+use crate::types::This;
+use crate::{os_exit, python_lib, sandbox, setup, table_from};
 
 /// What a new runtime is made with, besides [`Options`].
 pub(crate) struct Creation<'py> {
@@ -147,8 +149,11 @@ pub(crate) fn is_of<B: LuaBackend>() -> bool {
 struct EngineOf<B>(PhantomData<fn() -> B>);
 
 /// The runtime behind a state object.
+///
+/// `LuaRuntime` keeps what `create` of this very engine gave.
 fn handle<'a, B: LuaBackend>(state: &'a Bound<'_, PyAny>) -> &'a Runtime<B> {
-    RuntimeObject::of(state).expect("`LuaRuntime` keeps what `create` has given")
+    let owner = RuntimeObject::of(Alive::of(state)).expect("the owner of a runtime");
+    owner.content().runtime()
 }
 
 /// An object that outlives the runtime's use.
@@ -191,8 +196,8 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
         args: &Bound<'py, PyTuple>,
         timeout: Option<Seconds>,
     ) -> Result<Bound<'py, PyAny>> {
-        let runtime = handle::<B>(state);
-        let mut entry = runtime.enter_for(state.py(), timeout)?;
+        let (py, runtime) = (state.py(), handle::<B>(state));
+        let mut entry = runtime.enter_for(py, timeout)?;
         if let Some(timeout) = timeout {
             entry.limit(timeout)?;
         }
@@ -442,10 +447,13 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
     }
 
     fn type_name(&self, wrapper: &Bound<'_, PyAny>) -> PyResult<Option<&'static str>> {
-        let Some((runtime, reference)) = object::of::<B>(wrapper) else { return Ok(None) };
-        let entry = runtime.enter(wrapper.py())?;
+        let Some(object) = This::<LuaObject<B>>::wrapper(Alive::of(wrapper)) else {
+            return Ok(None);
+        };
+        let object = object.content();
+        let entry = object.runtime().enter(wrapper.py())?;
         let stack = entry.state();
-        stack.push_ref(reference);
+        stack.push_ref(object.reference());
         let name = match stack.type_of(-1) {
             lua_api::value::LIGHTUSERDATA => "userdata",
             _ => stack.type_name(-1),

@@ -81,12 +81,12 @@ fn other<'py, B: LuaBackend>(
 ) -> Result<Bound<'py, PyAny>> {
     match kind {
         value::BOOLEAN => Ok(PyBool::new(py, state.to_bool(index)).to_owned().into_any()),
-        value::TABLE => object::wrap(runtime, py, state, index, types::get().table),
+        value::TABLE => object::wrap(runtime, py, state, index, types::get::<B>().table),
         value::USERDATA => match unbox(runtime, py, state, index) {
             Some(found) => boxed(runtime, found),
             None => match crate::array::to_python(runtime, py, state, index)? {
                 Some(array) => Ok(array),
-                None => object::wrap(runtime, py, state, index, types::get().object),
+                None => object::wrap(runtime, py, state, index, types::get::<B>().object),
             },
         },
         value::FUNCTION => {
@@ -95,10 +95,10 @@ fn other<'py, B: LuaBackend>(
             {
                 return boxed(runtime, found);
             }
-            object::wrap(runtime, py, state, index, types::get().function)
+            object::wrap(runtime, py, state, index, types::get::<B>().function)
         }
         value::THREAD => coroutine::wrap(runtime, py, state, index),
-        _ => object::wrap(runtime, py, state, index, types::get().object),
+        _ => object::wrap(runtime, py, state, index, types::get::<B>().object),
     }
 }
 

@@ -1,18 +1,20 @@
 //! `_LuaFunction` and `_LuaCoroutineFunction`: functions, and how they become coroutines.
+#![forbid(unsafe_code)]
 
 use std::ffi::CStr;
 
 use lua_api::{LuaBackend, value};
-use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
+use crate::alive::Alive;
 use crate::coroutine;
 use crate::error::{Result, raised, type_error};
 use crate::fallible;
-use crate::guard::guard;
-use crate::object::{hold, parts, positional};
-use crate::types::slot;
+use crate::object::{CallValue, LuaObject, hold, positional};
+use crate::operations::Call;
+use crate::slots::Spec;
+use crate::types::This;
 
 pub(crate) const DOC: &CStr = c"A Lua function. It takes positional arguments.\n\n\
     No result is None, one is itself, and several are a tuple.\n\n\
@@ -28,37 +30,36 @@ pub(crate) const COROUTINE_DOC: &CStr =
     >>> list(count(3)), list(count(2))\n\
     ([1, 2, 3], [1, 2])";
 
-pub(crate) fn slots<B: LuaBackend>() -> Vec<ffi::PyType_Slot> {
-    vec![slot(ffi::Py_tp_methods, crate::methods::function::<B>().cast())]
+pub(crate) fn spec<B: LuaBackend>() -> Spec<LuaObject<B>> {
+    Spec::new("_LuaFunction", DOC).call::<CallValue>().methods(crate::methods::function())
+}
+
+pub(crate) fn coroutine_spec<B: LuaBackend>() -> Spec<LuaObject<B>> {
+    Spec::new("_LuaCoroutineFunction", COROUTINE_DOC).call::<Start>()
 }
 
 /// Calling a `_LuaCoroutineFunction`.
-pub(crate) unsafe extern "C" fn start<B: LuaBackend>(
-    object: *mut ffi::PyObject,
-    args: *const *mut ffi::PyObject,
-    nargsf: usize,
-    kwnames: *mut ffi::PyObject,
-) -> *mut ffi::PyObject {
-    guard(|py| {
-        // SAFETY: called by Python; the arguments are alive for the time of the call.
-        unsafe {
-            let args = positional(args, nargsf, kwnames)?;
-            new_coroutine::<B>(py, object, fallible::tuple(py, hold(py, args)?)?)
-        }
-    })
+struct Start;
+
+impl<B: LuaBackend> Call<LuaObject<B>> for Start {
+    fn run<'py>(
+        py: Python<'py>,
+        this: This<'py, LuaObject<B>>,
+        arguments: &'py [Alive<'py>],
+        keywords: usize,
+    ) -> Result<Bound<'py, PyAny>> {
+        let args = positional(arguments, keywords)?;
+        new_coroutine(py, this.content(), fallible::tuple(py, hold(py, args)?)?)
+    }
 }
 
 /// A new coroutine of a function; the arguments wait for its first resume.
-///
-/// # Safety
-/// A live `_LuaFunction`.
-pub(crate) unsafe fn new_coroutine<'py, B: LuaBackend>(
+pub(crate) fn new_coroutine<'py, B: LuaBackend>(
     py: Python<'py>,
-    object: *mut ffi::PyObject,
+    this: &'py LuaObject<B>,
     arguments: Bound<'py, PyTuple>,
 ) -> Result<Bound<'py, PyAny>> {
-    // SAFETY: as the caller promises.
-    let (runtime, function) = unsafe { parts::<B>(object) };
+    let (runtime, function) = (this.runtime(), this.reference());
     let entry = runtime.enter(py)?;
     let state = entry.state();
     let base = state.top();

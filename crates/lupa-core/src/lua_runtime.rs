@@ -555,10 +555,7 @@ impl LuaRuntime {
         types.attribute(c"GenericAlias")?.call1((cls, item))
     }
 
-    fn __traverse__(
-        &self,
-        visit: pyo3::PyVisit<'_>,
-    ) -> std::result::Result<(), pyo3::PyTraverseError> {
+    fn __traverse__(&self, visit: pyo3::PyVisit) -> std::result::Result<(), pyo3::PyTraverseError> {
         visit.call(&self.state)
     }
 }

@@ -38,10 +38,7 @@ impl LuaNoGc {
         Ok(engine::get().restart_gc(self.state.bind(py), begun)?)
     }
 
-    fn __traverse__(
-        &self,
-        visit: pyo3::PyVisit<'_>,
-    ) -> std::result::Result<(), pyo3::PyTraverseError> {
+    fn __traverse__(&self, visit: pyo3::PyVisit) -> std::result::Result<(), pyo3::PyTraverseError> {
         visit.call(&self.state)
     }
 }

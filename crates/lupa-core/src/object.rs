@@ -2,29 +2,28 @@
 //!
 //! A wrapper remembers its runtime and a reference into it, never a coroutine: what it is used on
 //! is the coroutine that runs at that time.
+#![forbid(unsafe_code)]
 
-use std::ffi::{CStr, c_int, c_void};
-use std::ptr::null_mut;
+use std::ffi::{CStr, c_int};
 
 use lua_api::{LuaBackend, Ref, State, value};
 use pyo3::exceptions::{PyAttributeError, PyTypeError};
-use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use crate::alive::Alive;
 use crate::call::{self, Arguments};
-use crate::engine;
 use crate::entry::Entry;
 use crate::error::{Error, Result, type_error};
 use crate::fallible;
-use crate::guard::{guard, guard_int};
 use crate::length;
+use crate::operations::{Binary, Call, Content, GetAttribute, Length, Truth, Unary};
 use crate::owner::RuntimeObject;
 use crate::quick;
 use crate::runtime::Runtime;
+use crate::slots::{Spec, Visit, Visited};
 use crate::to_lua::{Mode, Prepared, Ready, prepare, push_plain};
-use crate::types::{self, slot};
+use crate::types::{self, Hold, This, Type};
 
 pub(crate) const DOC: &CStr = c"A Lua object that Python has by reference.\n\n\
     The base class of tables, functions and coroutines, and what userdata of Lua's libraries is (an open\n\
@@ -36,201 +35,116 @@ pub(crate) const DOC: &CStr = c"A Lua object that Python has by reference.\n\n\
     True\n\n\
     It belongs to its runtime, and can't be passed into another.";
 
-/// The memory of every wrapper begins like this.
+/// What every wrapper has, and begins with.
 #[repr(C)]
-pub(crate) struct LuaObject {
-    base: ffi::PyObject,
-    vectorcall: Option<ffi::vectorcallfunc>,
-    owner: *mut ffi::PyObject,
+pub(crate) struct LuaObject<B: LuaBackend> {
+    owner: Hold<RuntimeObject<B>>,
     reference: Ref,
 }
 
-/// Wraps the value at `index` in a new object of the type `kind`.
+impl<B: LuaBackend> LuaObject<B> {
+    /// What a wrapper of the value at `index` has.
+    ///
+    /// # Errors
+    /// [`Error::Memory`].
+    #[inline(always)]
+    pub(crate) fn new(
+        runtime: &Runtime<B>,
+        py: Python<'_>,
+        state: State<'_, B>,
+        index: c_int,
+    ) -> Result<Self> {
+        state.push_value(index);
+        let Ok(reference) = runtime.instance.take_ref(state) else {
+            state.pop(1);
+            return Err(Error::Memory);
+        };
+        let owner = Hold::new(py, This::owner_of(runtime, state));
+        Ok(LuaObject { owner, reference })
+    }
+
+    /// The runtime that it belongs to.
+    #[inline(always)]
+    pub(crate) fn runtime(&self) -> &Runtime<B> {
+        self.owner.runtime()
+    }
+
+    /// The reference into that.
+    #[inline(always)]
+    pub(crate) fn reference(&self) -> Ref {
+        self.reference
+    }
+}
+
+impl<B: LuaBackend> Content for LuaObject<B> {
+    fn visit(&self, visit: &Visit) -> Visited {
+        visit.object(self.owner.object())
+    }
+
+    fn end(self, _: Python<'_>) {
+        self.runtime().drop_ref(self.reference);
+    }
+}
+
+/// Wraps the value at `index` in a new object of this type.
 #[inline]
 pub(crate) fn wrap<'py, B: LuaBackend>(
     runtime: &Runtime<B>,
     py: Python<'py>,
     state: State<B>,
     index: c_int,
-    kind: *mut ffi::PyTypeObject,
+    kind: Type<LuaObject<B>>,
 ) -> Result<Bound<'py, PyAny>> {
-    state.push_value(index);
-    let Ok(reference) = runtime.instance.take_ref(state) else {
-        state.pop(1);
-        return Err(Error::Memory);
-    };
-    // SAFETY: attached; `kind` is one of the wrapper types of this module.
-    unsafe {
-        let object = ffi::PyType_GenericAlloc(kind, 0);
-        if object.is_null() {
-            runtime.instance.release(reference);
-            return Err(PyErr::fetch(py).into());
-        }
-        let wrapper = object.cast::<LuaObject>();
-        (*wrapper).vectorcall = Some(if kind == types::get().coroutine_function {
-            crate::function::start::<B>
-        } else {
-            vectorcall::<B>
-        });
-        (*wrapper).owner = runtime.owner();
-        ffi::Py_INCREF((*wrapper).owner);
-        (*wrapper).reference = reference;
-        Ok(Bound::from_owned_ptr(py, object))
-    }
+    Ok(kind.create(py, LuaObject::new(runtime, py, state, index)?)?)
 }
 
-/// Whether an object is a wrapper of this module.
+/// The reference of a wrapper, for use in a runtime; `None` for other objects.
 ///
-/// # Safety
-/// A live object.
+/// # Errors
+/// For a wrapper of another runtime.
 #[inline]
-pub(crate) unsafe fn is_lua_object(object: *mut ffi::PyObject) -> bool {
-    // SAFETY: as the caller promises. Subclasses made in Python cannot have instances.
-    unsafe {
-        let kind = ffi::Py_TYPE(object);
-        let types = types::get();
-        kind == types.table
-            || kind == types.function
-            || kind == types.coroutine
-            || kind == types.coroutine_function
-            || kind == types.object
-    }
+pub(crate) fn reference_in<B: LuaBackend>(
+    object: Alive<'_>,
+    runtime: &Runtime<B>,
+) -> Option<Result<Ref>> {
+    let wrapper = This::<LuaObject<B>>::wrapper(object)?;
+    let own = std::ptr::eq(wrapper.runtime(), runtime);
+    Some(if own { Ok(wrapper.reference()) } else { Err(Error::OtherRuntime) })
 }
 
-/// The reference of a wrapper, for use in the runtime of `owner`.
-///
-/// # Safety
-/// [`is_lua_object`] holds.
-#[inline]
-pub(crate) unsafe fn reference_in(
-    object: *mut ffi::PyObject,
-    owner: *mut ffi::PyObject,
-) -> Result<Ref> {
-    // SAFETY: as the caller promises.
-    unsafe {
-        let wrapper = object.cast::<LuaObject>();
-        if (*wrapper).owner == owner { Ok((*wrapper).reference) } else { Err(Error::OtherRuntime) }
-    }
+/// What `_LuaObject` is made from. The other wrappers inherit it, but for calls.
+pub(crate) fn spec<B: LuaBackend>() -> Spec<LuaObject<B>> {
+    Spec::new("_LuaObject", DOC)
+        .call::<CallValue>()
+        .methods(crate::methods::object())
+        .repr::<Repr>()
+        .str::<Str>()
+        .attribute::<Attribute>()
+        .iter::<RefuseIter>()
+        .item::<Item>()
+        .mapping_length::<Len>()
+        .truth::<IsTrue>()
 }
 
-/// The runtime and the reference of a wrapper.
-///
-/// # Safety
-/// [`is_lua_object`] holds, and the object outlives the result.
-#[inline(always)]
-pub(crate) unsafe fn parts<'a, B: LuaBackend>(object: *mut ffi::PyObject) -> (&'a Runtime<B>, Ref) {
-    // SAFETY: as the caller promises; the owner is a runtime object of this module.
-    unsafe {
-        let wrapper = object.cast::<LuaObject>();
-        (RuntimeObject::<B>::runtime((*wrapper).owner), (*wrapper).reference)
-    }
-}
+/// Calls the value.
+pub(crate) struct CallValue;
 
-/// The same, of an object that may be anything: `None` for others, and for those of another backend.
-pub(crate) fn of<'a, B: LuaBackend>(object: &'a Bound<'_, PyAny>) -> Option<(&'a Runtime<B>, Ref)> {
-    // SAFETY: alive for that time, and checked.
-    unsafe {
-        let right = is_lua_object(object.as_ptr()) && engine::is_of::<B>();
-        right.then(|| parts(object.as_ptr()))
-    }
-}
-
-/// The slots that every wrapper type needs as its own: a type from a spec does not inherit them as
-/// one would want.
-pub(crate) fn common_slots<B: LuaBackend>() -> Vec<ffi::PyType_Slot> {
-    vec![
-        slot(ffi::Py_tp_dealloc, dealloc::<B> as *mut c_void),
-        slot(ffi::Py_tp_traverse, traverse as *mut c_void),
-        slot(ffi::Py_tp_call, ffi::PyVectorcall_Call as *mut c_void),
-        slot(ffi::Py_tp_members, members().cast()),
-    ]
-}
-
-/// The slots of `_LuaObject`, which the other wrappers inherit.
-pub(crate) fn slots<B: LuaBackend>() -> Vec<ffi::PyType_Slot> {
-    vec![
-        slot(ffi::Py_tp_methods, crate::methods::object::<B>().cast()),
-        slot(ffi::Py_tp_repr, repr::<B> as *mut c_void),
-        slot(ffi::Py_tp_str, str::<B> as *mut c_void),
-        slot(ffi::Py_tp_getattro, getattro::<B> as *mut c_void),
-        slot(ffi::Py_tp_iter, refuse_iter as *mut c_void),
-        slot(ffi::Py_mp_subscript, subscript::<B> as *mut c_void),
-        slot(ffi::Py_mp_length, length::<B> as *mut c_void),
-        slot(ffi::Py_nb_bool, truth as *mut c_void),
-    ]
-}
-
-fn members() -> *mut ffi::PyMemberDef {
-    let members = Box::new([
-        ffi::PyMemberDef {
-            name: c"__vectorcalloffset__".as_ptr(),
-            type_code: crate::compat::T_PYSSIZET,
-            offset: std::mem::offset_of!(LuaObject, vectorcall) as ffi::Py_ssize_t,
-            flags: crate::compat::READONLY,
-            doc: std::ptr::null(),
-        },
-        ffi::PyMemberDef::default(),
-    ]);
-    // The type keeps the pointer, and lives for ever.
-    Box::leak(members).as_mut_ptr()
-}
-
-/// Gives back what every wrapper holds.
-///
-/// # Safety
-/// Called from `tp_dealloc`, with the object untracked.
-pub(crate) unsafe fn release<B: LuaBackend>(object: *mut ffi::PyObject) {
-    // SAFETY: as the caller promises.
-    unsafe {
-        let wrapper = object.cast::<LuaObject>();
-        let owner = std::mem::replace(&mut (*wrapper).owner, null_mut());
-        if !owner.is_null() {
-            RuntimeObject::<B>::runtime(owner).drop_ref((*wrapper).reference);
-            types::drop_object(owner);
+impl<B: LuaBackend> Call<LuaObject<B>> for CallValue {
+    #[inline(always)]
+    fn run<'py>(
+        py: Python<'py>,
+        this: This<'py, LuaObject<B>>,
+        arguments: &'py [Alive<'py>],
+        keywords: usize,
+    ) -> Result<Bound<'py, PyAny>> {
+        let args = positional(arguments, keywords)?;
+        let this = this.content();
+        let entry = this.runtime().enter(py)?;
+        match call::quick(&entry, this.reference, args) {
+            Some(result) => result,
+            None => call_prepared(&entry, this.reference, args),
         }
     }
-}
-
-unsafe extern "C" fn dealloc<B: LuaBackend>(object: *mut ffi::PyObject) {
-    // SAFETY: called by Python for the last reference.
-    unsafe {
-        ffi::PyObject_GC_UnTrack(object.cast());
-        release::<B>(object);
-        types::free(object);
-    }
-}
-
-pub(crate) unsafe extern "C" fn traverse(
-    object: *mut ffi::PyObject,
-    visit: ffi::visitproc,
-    arg: *mut c_void,
-) -> c_int {
-    // SAFETY: called by Python's collector with a live object.
-    unsafe {
-        let result = types::visit_type(object, visit, arg);
-        let owner = (*object.cast::<LuaObject>()).owner;
-        if result != 0 || owner.is_null() { result } else { visit(owner, arg) }
-    }
-}
-
-pub(crate) unsafe extern "C" fn vectorcall<B: LuaBackend>(
-    object: *mut ffi::PyObject,
-    args: *const *mut ffi::PyObject,
-    nargsf: usize,
-    kwnames: *mut ffi::PyObject,
-) -> *mut ffi::PyObject {
-    guard(|py| {
-        // SAFETY: called by Python; the arguments are alive for the time of the call.
-        unsafe {
-            let args = positional(args, nargsf, kwnames)?;
-            let (runtime, reference) = parts::<B>(object);
-            let entry = runtime.enter(py)?;
-            match call::quick(&entry, reference, args) {
-                Some(result) => result,
-                None => call_prepared(&entry, reference, args),
-            }
-        }
-    })
 }
 
 #[inline(never)]
@@ -252,56 +166,51 @@ pub(crate) fn hold<'py>(py: Python<'py>, args: &[Alive<'_>]) -> Result<Vec<Bound
     Ok(held)
 }
 
-/// The arguments of a vectorcall; Lua functions take no keywords.
-///
-/// # Safety
-/// The arguments of a vectorcall, alive for `'a`.
-pub(crate) unsafe fn positional<'a>(
-    args: *const *mut ffi::PyObject,
-    nargsf: usize,
-    kwnames: *mut ffi::PyObject,
+/// The arguments of a call; Lua functions take no keywords.
+#[inline(always)]
+pub(crate) fn positional<'a>(
+    arguments: &'a [Alive<'a>],
+    keywords: usize,
 ) -> Result<&'a [Alive<'a>]> {
-    // SAFETY: as the caller promises.
-    unsafe {
-        if !kwnames.is_null() && ffi::PyTuple_Size(kwnames) > 0 {
-            return Err(type_error("Lua functions take no keyword arguments"));
-        }
-        let count = ffi::PyVectorcall_NARGS(nargsf as _) as usize;
-        Ok(Alive::slice(args, count))
+    if keywords > 0 {
+        return Err(type_error("Lua functions take no keyword arguments"));
+    }
+    Ok(arguments)
+}
+
+struct IsTrue;
+
+impl<B: LuaBackend> Truth<LuaObject<B>> for IsTrue {
+    fn run<'py>(_: Python<'py>, _: This<'py, LuaObject<B>>) -> Result<bool> {
+        Ok(true)
     }
 }
 
-unsafe extern "C" fn truth(_: *mut ffi::PyObject) -> c_int {
-    1
-}
+struct RefuseIter;
 
-unsafe extern "C" fn refuse_iter(_: *mut ffi::PyObject) -> *mut ffi::PyObject {
-    // SAFETY: attached.
-    unsafe {
-        ffi::PyErr_SetString(
-            ffi::PyExc_TypeError,
-            c"iteration is only supported for tables".as_ptr(),
-        );
+impl<B: LuaBackend> Unary<LuaObject<B>> for RefuseIter {
+    fn run<'py>(_: Python<'py>, _: This<'py, LuaObject<B>>) -> Result<Bound<'py, PyAny>> {
+        Err(type_error("iteration is only supported for tables"))
     }
-    null_mut()
 }
 
-unsafe extern "C" fn length<B: LuaBackend>(object: *mut ffi::PyObject) -> ffi::Py_ssize_t {
-    guard_int(|py| {
-        // SAFETY: called by Python with a live wrapper.
-        let (runtime, reference) = unsafe { parts::<B>(object) };
-        let entry = runtime.enter(py)?;
-        length::of(&entry, reference)
-    })
+struct Len;
+
+impl<B: LuaBackend> Length<LuaObject<B>> for Len {
+    fn run<'py>(py: Python<'py>, this: This<'py, LuaObject<B>>) -> Result<isize> {
+        let entry = this.runtime().enter(py)?;
+        length::of(&entry, this.reference)
+    }
 }
 
-unsafe extern "C" fn repr<B: LuaBackend>(object: *mut ffi::PyObject) -> *mut ffi::PyObject {
-    guard(|py| {
-        // SAFETY: called by Python with a live wrapper.
-        let (runtime, reference) = unsafe { parts::<B>(object) };
-        let entry = runtime.enter(py)?;
-        Ok(fallible::string(py, &plain_repr(&entry, reference))?.into_any())
-    })
+struct Repr;
+
+impl<B: LuaBackend> Unary<LuaObject<B>> for Repr {
+    fn run<'py>(py: Python<'py>, this: This<'py, LuaObject<B>>) -> Result<Bound<'py, PyAny>> {
+        let this = this.content();
+        let entry = this.runtime().enter(py)?;
+        Ok(fallible::string(py, &plain_repr(&entry, this.reference))?.into_any())
+    }
 }
 
 /// `<Lua table at 0x...>`.
@@ -318,13 +227,14 @@ pub(crate) fn plain_repr<B: LuaBackend>(entry: &Entry<'_, B>, reference: Ref) ->
     if address.is_null() { format!("<Lua {name}>") } else { format!("<Lua {name} at {address:p}>") }
 }
 
-unsafe extern "C" fn str<B: LuaBackend>(object: *mut ffi::PyObject) -> *mut ffi::PyObject {
-    guard(|py| {
-        // SAFETY: called by Python with a live wrapper.
-        let (runtime, reference) = unsafe { parts::<B>(object) };
-        let entry = runtime.enter(py)?;
-        Ok(to_string(&entry, reference)?.into_any())
-    })
+struct Str;
+
+impl<B: LuaBackend> Unary<LuaObject<B>> for Str {
+    fn run<'py>(py: Python<'py>, this: This<'py, LuaObject<B>>) -> Result<Bound<'py, PyAny>> {
+        let this = this.content();
+        let entry = this.runtime().enter(py)?;
+        Ok(to_string(&entry, this.reference)?.into_any())
+    }
 }
 
 /// What `__tostring` gives; without that, the plain representation.
@@ -387,68 +297,53 @@ fn to_string<'py, B: LuaBackend>(
     text
 }
 
-unsafe extern "C" fn getattro<B: LuaBackend>(
-    object: *mut ffi::PyObject,
-    name: *mut ffi::PyObject,
-) -> *mut ffi::PyObject {
-    // SAFETY: called by Python with a live wrapper and a `str`.
-    unsafe {
-        if is_own_name(object, name) {
-            return ffi::PyObject_GenericGetAttr(object, name);
+struct Attribute;
+
+impl<B: LuaBackend> GetAttribute<LuaObject<B>> for Attribute {
+    #[inline(always)]
+    fn run<'py>(
+        py: Python<'py>,
+        this: This<'py, LuaObject<B>>,
+        name: Alive<'py>,
+    ) -> Result<Option<Bound<'py, PyAny>>> {
+        if is_own_name(this, name, py) {
+            return Ok(None);
         }
+        let name = name.borrow(py).to_owned();
+        get_attribute(py, this.content(), &name).map(Some)
     }
-    guard(|py| {
-        // SAFETY: as above.
-        let name = unsafe { Bound::from_borrowed_ptr(py, name) };
-        // SAFETY: as above.
-        unsafe { get_attribute::<B>(py, object, &name) }
-    })
 }
 
 /// Whether a name is Python's business: `__dunder__`, or a method of the wrapper.
-///
-/// # Safety
-/// A live wrapper and a live object.
-pub(crate) unsafe fn is_own_name(object: *mut ffi::PyObject, name: *mut ffi::PyObject) -> bool {
-    // SAFETY: as the caller promises.
-    unsafe {
-        if ffi::PyUnicode_Check(name) == 0 {
-            return true;
-        }
-        let mut len = 0;
-        let start = ffi::PyUnicode_AsUTF8AndSize(name, &raw mut len);
-        if start.is_null() {
-            ffi::PyErr_Clear();
-            return false;
-        }
-        let name = std::slice::from_raw_parts(start.cast::<u8>(), len as usize);
-        if name.starts_with(b"__") && name.ends_with(b"__") {
-            return true;
-        }
-        let kind = ffi::Py_TYPE(object);
-        let types = types::get();
-        if kind == types.table {
-            matches!(name, b"keys" | b"values" | b"items")
-        } else if kind == types.function || kind == types.coroutine_function {
-            name == b"coroutine"
-        } else {
-            kind == types.coroutine && name == b"send"
-        }
+pub(crate) fn is_own_name<B: LuaBackend>(
+    this: This<'_, LuaObject<B>>,
+    name: Alive<'_>,
+    py: Python<'_>,
+) -> bool {
+    let name = name.borrow(py);
+    let Ok(name) = name.cast::<PyString>() else { return true };
+    let Ok(name) = name.to_str() else { return false };
+    if name.starts_with("__") && name.ends_with("__") {
+        return true;
+    }
+    let (object, types) = (this.object(), types::get::<B>());
+    if types.table.has(object) {
+        matches!(name, "keys" | "values" | "items")
+    } else if types.function.has(object) || types.coroutine_function.has(object) {
+        name == "coroutine"
+    } else {
+        types.coroutine.has(object) && name == "send"
     }
 }
 
 /// Attribute access that goes to Lua: the name is a string there, whatever the encoding.
-///
-/// # Safety
-/// A live wrapper.
-pub(crate) unsafe fn get_attribute<'py, B: LuaBackend>(
+pub(crate) fn get_attribute<'py, B: LuaBackend>(
     py: Python<'py>,
-    object: *mut ffi::PyObject,
+    this: &'py LuaObject<B>,
     name: &Bound<'py, PyAny>,
 ) -> Result<Bound<'py, PyAny>> {
-    // SAFETY: as the caller promises.
-    let (runtime, reference) = unsafe { parts::<B>(object) };
-    let entry = runtime.enter(py)?;
+    let reference = this.reference;
+    let entry = this.runtime().enter(py)?;
     // Where strings are UTF-8, an attribute is an item; else there are no strings at hand.
     if let Some(found) = quick::get(&entry, reference, Alive::of(name), Mode::NotNil) {
         return found;
@@ -473,26 +368,26 @@ pub(crate) fn attribute_key<'a, 'py, B: LuaBackend>(
     Ok(Ready::Bytes(entry.options.source_encoding.encode(text)?))
 }
 
-unsafe extern "C" fn subscript<B: LuaBackend>(
-    object: *mut ffi::PyObject,
-    key: *mut ffi::PyObject,
-) -> *mut ffi::PyObject {
-    guard(|py| {
-        // SAFETY: called by Python with a live wrapper and key.
-        unsafe {
-            let (runtime, reference) = parts::<B>(object);
-            let entry = runtime.enter(py)?;
-            let mode =
-                if ffi::Py_TYPE(object) == types::get().table { Mode::NotNil } else { Mode::Value };
-            let key = Alive::from_ptr(key);
-            if let Some(found) = quick::get(&entry, reference, key, mode) {
-                return found;
-            }
-            let key = key.borrow(py).to_owned();
-            let key = prepare(&entry, &key, mode)?;
-            get(&entry, reference, key.value(), false)
+struct Item;
+
+impl<B: LuaBackend> Binary<LuaObject<B>> for Item {
+    #[inline(always)]
+    fn run<'py>(
+        py: Python<'py>,
+        this: This<'py, LuaObject<B>>,
+        key: Alive<'py>,
+    ) -> Result<Bound<'py, PyAny>> {
+        let reference = this.reference;
+        let entry = this.content().runtime().enter(py)?;
+        let is_table = types::any().table.has(this.object());
+        let mode = if is_table { Mode::NotNil } else { Mode::Value };
+        if let Some(found) = quick::get(&entry, reference, key, mode) {
+            return found;
         }
-    })
+        let key = key.borrow(py).to_owned();
+        let key = prepare(&entry, &key, mode)?;
+        get(&entry, reference, key.value(), false)
+    }
 }
 
 /// `value[key]`, as Lua has it.

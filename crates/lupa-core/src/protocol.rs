@@ -25,10 +25,7 @@ impl ProtocolWrapper {
 
 #[pymethods]
 impl ProtocolWrapper {
-    fn __traverse__(
-        &self,
-        visit: pyo3::PyVisit<'_>,
-    ) -> std::result::Result<(), pyo3::PyTraverseError> {
+    fn __traverse__(&self, visit: pyo3::PyVisit) -> std::result::Result<(), pyo3::PyTraverseError> {
         visit.call(&*self.object)
     }
 }

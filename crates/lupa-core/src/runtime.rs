@@ -1,12 +1,10 @@
 //! [`Runtime`]: one Lua with its lock, its options and the Python objects in it.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::ptr::null_mut;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lua_api::{Gc, Instance, LuaBackend, Ref, Thread};
-use pyo3::ffi;
 use pyo3::prelude::*;
 
 use crate::array::Arrays;
@@ -23,6 +21,7 @@ use crate::restrict::Restrictions;
 use crate::sandbox::Sandbox;
 use crate::stop::{Due, Stops, due};
 use crate::strings::Strings;
+use crate::types::OwnerPlace;
 use crate::waiting;
 
 /// What a `LuaRuntime` was created with.
@@ -90,8 +89,8 @@ pub(crate) struct Runtime<B: LuaBackend> {
     pub(crate) rests: RefCell<Vec<Option<Rest>>>,
     /// Lua is being closed.
     pub(crate) closing: Cell<bool>,
-    // The Python object that owns this; borrowed.
-    pub(crate) owner: Cell<*mut ffi::PyObject>,
+    /// The Python object that owns this.
+    pub(crate) owner: OwnerPlace,
 }
 
 fn next_id() -> usize {
@@ -124,7 +123,7 @@ impl<B: LuaBackend> Runtime<B> {
             inside: Cell::default(),
             rests: RefCell::default(),
             closing: Cell::new(false),
-            owner: Cell::new(null_mut()),
+            owner: OwnerPlace::default(),
         }
     }
 
@@ -134,12 +133,6 @@ impl<B: LuaBackend> Runtime<B> {
     /// [`Error::Memory`].
     pub(crate) fn register(&self) -> Result<()> {
         waiting::register(&self.vitals)
-    }
-
-    /// The Python object that owns this runtime; borrowed.
-    #[inline(always)]
-    pub(crate) fn owner(&self) -> *mut ffi::PyObject {
-        self.owner.get()
     }
 
     /// Whether another thread is inside.

@@ -238,10 +238,7 @@ impl LuaLimits {
         Ok(engine::get().end_limits(self.state.bind(py))?)
     }
 
-    fn __traverse__(
-        &self,
-        visit: pyo3::PyVisit<'_>,
-    ) -> std::result::Result<(), pyo3::PyTraverseError> {
+    fn __traverse__(&self, visit: pyo3::PyVisit) -> std::result::Result<(), pyo3::PyTraverseError> {
         visit.call(&self.state)
     }
 }

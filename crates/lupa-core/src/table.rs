@@ -1,20 +1,22 @@
 //! `_LuaTable`: tables as mappings. Reading is in [`crate::object`], which other values share.
+#![forbid(unsafe_code)]
 
-use std::ffi::{CStr, c_int, c_void};
+use std::ffi::CStr;
 
 use lua_api::{LuaBackend, Ref, value};
-use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 
 use crate::alive::Alive;
 use crate::entry::Entry;
 use crate::error::{Error, Result, raised};
-use crate::guard::{guard, guard_status};
 use crate::iterator::TableIterator;
-use crate::object::{attribute_key, is_own_name, parts};
+use crate::object::{CallValue, LuaObject, attribute_key, is_own_name};
+use crate::operations::{Assign, SetAttribute, Unary};
 use crate::quick;
+use crate::slots::Spec;
 use crate::to_lua::{Mode, Prepared, Ready, prepare, push};
-use crate::types::slot;
+use crate::types::This;
 use crate::walk::Wanted;
 
 pub(crate) const DOC: &CStr = c"A Lua table.\n\n\
@@ -28,91 +30,73 @@ pub(crate) const DOC: &CStr = c"A Lua table.\n\n\
     >>> len(table), dict(table)\n\
     (3, {1: 10, 2: 20, 3: 30})";
 
-/// The slots that tables add to those of every wrapper.
-pub(crate) fn slots<B: LuaBackend>() -> Vec<ffi::PyType_Slot> {
-    vec![
-        slot(ffi::Py_tp_iter, iter as *mut c_void),
-        slot(ffi::Py_tp_setattro, setattro::<B> as *mut c_void),
-        slot(ffi::Py_mp_ass_subscript, ass_subscript::<B> as *mut c_void),
-        slot(ffi::Py_tp_methods, crate::methods::table::<B>().cast()),
-    ]
+/// What tables add to what every wrapper can.
+pub(crate) fn spec<B: LuaBackend>() -> Spec<LuaObject<B>> {
+    Spec::new("_LuaTable", DOC)
+        .call::<CallValue>()
+        .iter::<Iterate>()
+        .set_attribute::<Attribute>()
+        .set_item::<Item>()
+        .methods(crate::methods::table())
 }
 
-unsafe extern "C" fn iter(object: *mut ffi::PyObject) -> *mut ffi::PyObject {
-    // SAFETY: called by Python with a live table.
-    guard(|py| unsafe { TableIterator::create(py, object, Wanted::Keys) })
-}
+struct Iterate;
 
-unsafe extern "C" fn setattro<B: LuaBackend>(
-    object: *mut ffi::PyObject,
-    name: *mut ffi::PyObject,
-    value: *mut ffi::PyObject,
-) -> c_int {
-    // SAFETY: called by Python with a live table and a `str`; no value means to delete.
-    unsafe {
-        if is_own_name(object, name) && is_dunder(name) {
-            return ffi::PyObject_GenericSetAttr(object, name, value);
-        }
+impl<B: LuaBackend> Unary<LuaObject<B>> for Iterate {
+    fn run<'py>(py: Python<'py>, this: This<'py, LuaObject<B>>) -> Result<Bound<'py, PyAny>> {
+        TableIterator::create(py, this, Wanted::Keys)
     }
-    guard_status(|py| {
-        // SAFETY: as above.
-        unsafe {
-            let (runtime, reference) = parts::<B>(object);
-            let entry = runtime.enter(py)?;
-            let (name, value) = (Alive::from_ptr(name), optional(value));
-            if assign_quick(&entry, reference, name, value) {
-                return Ok(0);
-            }
-            let (name, value) =
-                (name.borrow(py).to_owned(), value.map(|v| v.borrow(py).to_owned()));
-            let key = attribute_key(&entry, &name)?;
-            assign(&entry, reference, key.value(), value.as_ref())
+}
+
+struct Attribute;
+
+impl<B: LuaBackend> SetAttribute<LuaObject<B>> for Attribute {
+    #[inline(always)]
+    fn run<'py>(
+        py: Python<'py>,
+        this: This<'py, LuaObject<B>>,
+        name: Alive<'py>,
+        value: Option<Alive<'py>>,
+    ) -> Result<Option<()>> {
+        if is_own_name(this, name, py) && is_dunder(py, name) {
+            return Ok(None);
         }
-    })
+        let this = this.content();
+        let entry = this.runtime().enter(py)?;
+        if assign_quick(&entry, this.reference(), name, value) {
+            return Ok(Some(()));
+        }
+        let (name, value) = (name.borrow(py).to_owned(), value.map(|v| v.borrow(py).to_owned()));
+        let key = attribute_key(&entry, &name)?;
+        assign(&entry, this.reference(), key.value(), value.as_ref()).map(Some)
+    }
 }
 
 /// A table may have a field `keys`: as an attribute one can set it, though not read it.
-unsafe fn is_dunder(name: *mut ffi::PyObject) -> bool {
-    // SAFETY: a live object, which `is_own_name` has looked at.
-    unsafe {
-        let mut len = 0;
-        let start = ffi::PyUnicode_AsUTF8AndSize(name, &raw mut len);
-        if start.is_null() {
-            ffi::PyErr_Clear();
-            return true;
+fn is_dunder(py: Python<'_>, name: Alive<'_>) -> bool {
+    let name = name.borrow(py);
+    name.cast::<PyString>().is_ok_and(|name| name.to_str().is_ok_and(|name| name.starts_with("__")))
+}
+
+struct Item;
+
+impl<B: LuaBackend> Assign<LuaObject<B>> for Item {
+    #[inline(always)]
+    fn run<'py>(
+        py: Python<'py>,
+        this: This<'py, LuaObject<B>>,
+        key: Alive<'py>,
+        value: Option<Alive<'py>>,
+    ) -> Result<()> {
+        let this = this.content();
+        let entry = this.runtime().enter(py)?;
+        if assign_quick(&entry, this.reference(), key, value) {
+            return Ok(());
         }
-        std::slice::from_raw_parts(start.cast::<u8>(), len as usize).starts_with(b"__")
+        let (key, value) = (key.borrow(py).to_owned(), value.map(|v| v.borrow(py).to_owned()));
+        let key = prepare(&entry, &key, Mode::NotNil)?;
+        assign(&entry, this.reference(), key.value(), value.as_ref())
     }
-}
-
-unsafe extern "C" fn ass_subscript<B: LuaBackend>(
-    object: *mut ffi::PyObject,
-    key: *mut ffi::PyObject,
-    value: *mut ffi::PyObject,
-) -> c_int {
-    guard_status(|py| {
-        // SAFETY: called by Python with a live table and key; no value means to delete.
-        unsafe {
-            let (runtime, reference) = parts::<B>(object);
-            let entry = runtime.enter(py)?;
-            let (key, value) = (Alive::from_ptr(key), optional(value));
-            if assign_quick(&entry, reference, key, value) {
-                return Ok(0);
-            }
-            let (key, value) = (key.borrow(py).to_owned(), value.map(|v| v.borrow(py).to_owned()));
-            let key = prepare(&entry, &key, Mode::NotNil)?;
-            assign(&entry, reference, key.value(), value.as_ref())
-        }
-    })
-}
-
-/// What a slot is given, which is null where something is to be deleted.
-///
-/// # Safety
-/// Null, or alive for `'a`.
-unsafe fn optional<'a>(object: *mut ffi::PyObject) -> Option<Alive<'a>> {
-    // SAFETY: as the caller promises.
-    (!object.is_null()).then(|| unsafe { Alive::from_ptr(object) })
 }
 
 /// `table[key] = value` where the key is present, so that no metamethod is asked, and both go the
@@ -136,7 +120,7 @@ fn assign<'py, B: LuaBackend>(
     reference: Ref,
     key: Prepared<'_>,
     value: Option<&Bound<'py, PyAny>>,
-) -> Result<c_int> {
+) -> Result<()> {
     let runtime = entry.runtime();
     let ready = match value {
         None => Ready::Plain(Prepared::Nil),
@@ -166,7 +150,7 @@ fn assign<'py, B: LuaBackend>(
     // An error may have come while detached.
     entry.attach();
     match assigned {
-        Ok(()) => Ok(0),
+        Ok(()) => Ok(()),
         Err(failure) => Err(raised(entry, state, failure)),
     }
 }

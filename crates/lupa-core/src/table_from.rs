@@ -50,7 +50,7 @@ pub(crate) fn table_from<'py, B: LuaBackend>(
     let result = result.and_then(|()| {
         let state = entry.state();
         state.push_ref(table);
-        let wrapped = object::wrap(entry.runtime(), entry.py, state, -1, types::get().table);
+        let wrapped = object::wrap(entry.runtime(), entry.py, state, -1, types::get::<B>().table);
         state.pop(1);
         wrapped
     });

@@ -1,125 +1,439 @@
-//! The Python types that are made from specs: wrappers of Lua values and the runtime's owner.
+//! The Python types that are made from specs, and the memory of their objects.
 //!
 //! `#[pyclass]` can neither be generic over the backend nor be called through vectorcall (PEP 590),
-//! which saves a tuple for each call. This file knows how such a type is made; what its slots do is
-//! written beside the struct that it describes.
+//! which saves a tuple for each call. What Python calls is in [`crate::slots`]; what that does is
+//! written beside the struct that the objects of a type have as their [`Content`].
+//!
+//! A [`Type`] makes such objects and knows them, which gives [`This`]; [`Hold`] keeps one. Both lead to the content, that
+//! threads share. What they must not share is [`Locked`].
 
+use std::any::TypeId;
 use std::cell::Cell;
-use std::ffi::{CStr, CString, c_int, c_uint, c_void};
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::ptr::{NonNull, null_mut};
 use std::sync::OnceLock;
 
-use lua_api::{LuaBackend, Thread};
+use lua_api::{LuaBackend, State};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use crate::array::object as array;
-use crate::coroutine::Coroutine;
-use crate::function;
-use crate::iterator::TableIterator;
+use crate::alive::Alive;
+use crate::array::object::{self as array, ArrayObject};
+use crate::coroutine::{self, Coroutine};
+use crate::entry::Entry;
+use crate::iterator::{self, TableIterator};
 use crate::object::{self, LuaObject};
-use crate::owner::RuntimeObject;
-use crate::table;
+use crate::operations::Content;
+use crate::owner::{self, RuntimeObject};
+use crate::runtime::Runtime;
+use crate::slots::{Garbage, Visit, Visited};
+use crate::walk::Walk;
+use crate::{drops, function, table};
 
-/// The types of this module; made once, never freed.
-pub(crate) struct Types {
-    pub(crate) runtime: *mut ffi::PyTypeObject,
-    pub(crate) object: *mut ffi::PyTypeObject,
-    pub(crate) table: *mut ffi::PyTypeObject,
-    pub(crate) function: *mut ffi::PyTypeObject,
-    pub(crate) coroutine_function: *mut ffi::PyTypeObject,
-    pub(crate) coroutine: *mut ffi::PyTypeObject,
-    pub(crate) iterator: *mut ffi::PyTypeObject,
-    pub(crate) array: *mut ffi::PyTypeObject,
+/// A content that begins as another one, so that slots for that one are right for it, too.
+#[repr(C)]
+pub(crate) struct With<A, M> {
+    pub(crate) first: A,
+    pub(crate) more: M,
 }
 
-// SAFETY: the pointers are to immortal type objects.
-unsafe impl Send for Types {}
-// SAFETY: as above.
-unsafe impl Sync for Types {}
+impl<A: Content, M: Content> Content for With<A, M> {
+    fn visit(&self, visit: &Visit) -> Visited {
+        self.first.visit(visit)?;
+        self.more.visit(visit)
+    }
 
-static TYPES: OnceLock<Types> = OnceLock::new();
+    fn end(self, py: Python<'_>) {
+        self.more.end(py);
+        self.first.end(py);
+    }
+}
+
+/// What is, or begins as, an `A`.
+///
+/// # Safety
+/// So does a [`Memory`] of it, where `FITS` can be evaluated.
+pub(crate) unsafe trait Begins<A>: Content {
+    const FITS: () = ();
+}
+
+// SAFETY: it is one.
+unsafe impl<T: Content> Begins<T> for T {}
+// SAFETY: by `repr(C)`, if the content of both begins at the same place.
+unsafe impl<A: Content, M: Content> Begins<A> for With<A, M> {
+    const FITS: () = assert!(align_of::<Self>() == align_of::<A>());
+}
+
+/// The memory of an object.
+#[repr(C)]
+pub(crate) struct Memory<T> {
+    head: ffi::PyObject,
+    /// What a call of it is, if it can be called.
+    pub(crate) vectorcall: Option<ffi::vectorcallfunc>,
+    content: T,
+}
+
+impl<T> Memory<T> {
+    /// Takes the content of an object out.
+    ///
+    /// # Safety
+    /// It has one, and nobody uses that any more.
+    pub(crate) unsafe fn take(object: *mut ffi::PyObject) -> T {
+        // SAFETY: as the caller promises.
+        unsafe { (&raw const (*object.cast::<Self>()).content).read() }
+    }
+}
+
+/// An object with such a content, alive for `'a`.
+pub(crate) struct This<'a, T>(NonNull<Memory<T>>, PhantomData<&'a T>);
+
+impl<T> Clone for This<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for This<'_, T> {}
+
+impl<'a, T> This<'a, T> {
+    /// # Safety
+    /// Not null; alive for `'a`, with such a content.
+    #[inline(always)]
+    pub(crate) unsafe fn from_ptr(object: *mut ffi::PyObject) -> Self {
+        // SAFETY: as the caller promises.
+        This(unsafe { NonNull::new_unchecked(object.cast()) }, PhantomData)
+    }
+
+    /// What is in it.
+    #[inline(always)]
+    pub(crate) fn content(self) -> &'a T {
+        // SAFETY: alive, with such a content, of which there are only shared references.
+        unsafe { &(*self.0.as_ptr()).content }
+    }
+
+    /// The object.
+    #[inline(always)]
+    pub(crate) fn object(self) -> Alive<'a> {
+        // SAFETY: alive for that time.
+        unsafe { Alive::from_ptr(self.0.as_ptr().cast()) }
+    }
+}
+
+impl<T> Deref for This<'_, T> {
+    type Target = T;
+
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        self.content()
+    }
+}
+
+impl<'a, A: Content, M: Content> This<'a, With<A, M>> {
+    /// The same object, as what it begins as.
+    #[inline(always)]
+    pub(crate) fn first(self) -> This<'a, A> {
+        const { <With<A, M> as Begins<A>>::FITS };
+        This(self.0.cast(), PhantomData)
+    }
+}
+
+/// A reference to an object with such a content.
+pub(crate) struct Hold<T: Content>(Link, PhantomData<T>);
+
+impl<T: Content> Hold<T> {
+    #[inline(always)]
+    pub(crate) fn new(py: Python<'_>, this: This<'_, T>) -> Self {
+        Hold(this.object().borrow(py).to_owned().unbind().into(), PhantomData)
+    }
+
+    /// The object.
+    pub(crate) fn object(&self) -> &Py<PyAny> {
+        &self.0
+    }
+}
+
+impl<T: Content> Deref for Hold<T> {
+    type Target = T;
+
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        // No look at whether there is one: this is on the way of each call.
+        let object = self.0.0.as_ref().map_or(null_mut(), Py::as_ptr);
+        // SAFETY: made from an object with such a content, which it keeps alive as long as it is.
+        unsafe { This::<T>::from_ptr(object) }.content()
+    }
+}
+
+/// What of an object belongs to the thread that has the lock of a runtime; with a GIL, to the one that is attached.
+pub(crate) struct Locked<T> {
+    /// The address of the runtime.
+    of: usize,
+    value: T,
+}
+
+// SAFETY: who gets at the value is alone, as the lock, the GIL or Python's collector sees to.
+unsafe impl<T: Send> Sync for Locked<T> {}
+
+impl<T> Locked<T> {
+    pub(crate) fn new<B: LuaBackend>(runtime: &Runtime<B>, value: T) -> Self {
+        Locked { of: std::ptr::from_ref(runtime).addr(), value }
+    }
+
+    /// For who has the lock.
+    #[inline(always)]
+    pub(crate) fn get<'a, B: LuaBackend>(&'a self, entry: &'a Entry<'_, B>) -> &'a T {
+        assert!(self.of == std::ptr::from_ref(entry.runtime()).addr(), "of another runtime");
+        &self.value
+    }
+
+    /// For who is attached, where there is a GIL that keeps others away.
+    #[cfg(not(Py_GIL_DISABLED))]
+    #[inline(always)]
+    pub(crate) fn attached<'a>(&'a self, _: Python<'a>) -> &'a T {
+        &self.value
+    }
+
+    /// For Python's collector, while no other thread changes anything.
+    pub(crate) fn visited<'a>(&'a self, _: &'a Visit) -> &'a T {
+        &self.value
+    }
+
+    /// For garbage, which no other thread can use.
+    pub(crate) fn garbage<'a>(&'a self, garbage: &'a Garbage<'_>) -> &'a T {
+        assert!(garbage.has(self), "of another object");
+        &self.value
+    }
+
+    /// For the end, too.
+    pub(crate) fn into_inner(self) -> T {
+        self.value
+    }
+}
+
+// SAFETY: references and addresses, that are only used with the lock of the runtime.
+unsafe impl Send for Walk {}
+
+/// A runtime that stays where it is until its end.
+pub(crate) struct OwnedRuntime<B: LuaBackend>(Box<Runtime<B>>);
+
+// SAFETY: what a thread may do with a runtime, and that all else is for who has its lock, is in ARCHITECTURE.md ("GIL,
+// lock, threads").
+unsafe impl<B: LuaBackend> Send for OwnedRuntime<B> {}
+// SAFETY: as above.
+unsafe impl<B: LuaBackend> Sync for OwnedRuntime<B> {}
+
+impl<B: LuaBackend> OwnedRuntime<B> {
+    pub(crate) fn new(runtime: Box<Runtime<B>>) -> Self {
+        OwnedRuntime(runtime)
+    }
+
+    #[inline(always)]
+    pub(crate) fn get(&self) -> &Runtime<B> {
+        &self.0
+    }
+
+    /// It is never freed, and its owner may go.
+    pub(crate) fn leak(self) {
+        self.0.owner.0.set(None);
+        Box::leak(self.0);
+    }
+}
+
+// SAFETY: objects, memory and counters that no thread owns; nothing of an array changes before its end.
+unsafe impl Send for ArrayObject {}
+// SAFETY: as above.
+unsafe impl Sync for ArrayObject {}
+
+/// Where a runtime finds the object that owns it, if there is one already.
+#[derive(Default)]
+pub(crate) struct OwnerPlace(Cell<Option<NonNull<ffi::PyObject>>>);
+
+impl<'a, B: LuaBackend> This<'a, RuntimeObject<B>> {
+    /// Makes this known to the runtime that it has.
+    pub(crate) fn introduce(self) {
+        let runtime = self.content().runtime();
+        runtime.owner.0.set(Some(self.0.cast()));
+        // SAFETY: the instance is the runtime's own, and that is in an `OwnedRuntime`, where it stays until its end.
+        unsafe { runtime.instance.set_host(runtime) };
+    }
+
+    /// The owner of a runtime whose Lua is open, as the state says.
+    #[inline(always)]
+    pub(crate) fn owner_of(runtime: &'a Runtime<B>, state: State<'a, B>) -> Self {
+        assert!(std::ptr::eq(state.instance(), &*runtime.instance), "a state of another Lua");
+        let owner = runtime.owner.0.get().expect("a runtime that has an owner");
+        // It is alive as long as Lua is open: who frees it has closed Lua, or leaked the runtime.
+        This(owner.cast(), PhantomData)
+    }
+}
+
+/// A type whose objects have such a content. It lives for ever.
+#[repr(C)]
+pub(crate) struct Type<T> {
+    object: NonNull<ffi::PyTypeObject>,
+    vectorcall: Option<ffi::vectorcallfunc>,
+    content: PhantomData<fn(T) -> T>,
+}
+
+impl<T> Clone for Type<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Type<T> {}
+
+// SAFETY: type objects are for all threads.
+unsafe impl<T> Send for Type<T> {}
+// SAFETY: as above.
+unsafe impl<T> Sync for Type<T> {}
+
+impl<T> Type<T> {
+    /// # Safety
+    /// A type that lives for ever, of the size of a [`Memory`], whose slots are for such contents.
+    pub(crate) unsafe fn new(
+        object: NonNull<ffi::PyTypeObject>,
+        vectorcall: Option<ffi::vectorcallfunc>,
+    ) -> Self {
+        Type { object, vectorcall, content: PhantomData }
+    }
+
+    pub(crate) fn as_ptr(self) -> *mut ffi::PyTypeObject {
+        self.object.as_ptr()
+    }
+
+    /// Whether this is the type of an object. Subclasses made in Python cannot have instances.
+    #[inline(always)]
+    pub(crate) fn has(self, object: Alive<'_>) -> bool {
+        // SAFETY: alive.
+        unsafe { ffi::Py_TYPE(object.as_ptr()) == self.as_ptr() }
+    }
+
+    /// An object, if it is of this type.
+    #[inline(always)]
+    pub(crate) fn of(self, object: Alive<'_>) -> Option<This<'_, T>> {
+        // SAFETY: alive, and of that type.
+        self.has(object).then(|| unsafe { This::from_ptr(object.as_ptr()) })
+    }
+
+    /// A new object. Without memory for it, the content comes to its end.
+    #[inline(always)]
+    pub(crate) fn create(self, py: Python<'_>, content: T) -> PyResult<Bound<'_, PyAny>>
+    where
+        T: Content,
+    {
+        // SAFETY: attached. The memory is all zeros; until it is filled, nothing is called, so the collector does not
+        // come.
+        unsafe {
+            let object = ffi::PyType_GenericAlloc(self.as_ptr(), 0);
+            if object.is_null() {
+                let error = PyErr::fetch(py);
+                content.end(py);
+                return Err(error);
+            }
+            let memory = object.cast::<Memory<T>>();
+            (&raw mut (*memory).vectorcall).write(self.vectorcall);
+            (&raw mut (*memory).content).write(content);
+            Ok(Bound::from_owned_ptr(py, object))
+        }
+    }
+}
+
+/// The types of this module: for contents of its backend, or of none, which has the same layout.
+#[repr(C)]
+pub(crate) struct Types<R, W, C, I> {
+    pub(crate) runtime: Type<R>,
+    pub(crate) object: Type<W>,
+    pub(crate) table: Type<W>,
+    pub(crate) function: Type<W>,
+    pub(crate) coroutine_function: Type<W>,
+    pub(crate) coroutine: Type<C>,
+    pub(crate) iterator: Type<I>,
+    pub(crate) array: Type<ArrayObject>,
+}
+
+type TypesOf<B> = Types<RuntimeObject<B>, LuaObject<B>, Coroutine<B>, TableIterator<B>>;
+type AnyTypes = Types<(), (), (), ()>;
+
+/// The types, and the backend that they are for; made once, never freed.
+static TYPES: OnceLock<(TypeId, AnyTypes)> = OnceLock::new();
 
 /// The types of this module, which were made before anything could need them.
 #[inline(always)]
-pub(crate) fn get() -> &'static Types {
-    TYPES.get().expect("the module is initialised")
+pub(crate) fn get<B: LuaBackend>() -> &'static TypesOf<B> {
+    let (backend, types) = TYPES.get().expect("the module is initialised");
+    assert!(*backend == TypeId::of::<B>(), "the types are for another Lua");
+    // SAFETY: they are for this one; the layout is the same by `repr(C)`.
+    unsafe { &*std::ptr::from_ref(types).cast() }
+}
+
+/// The same, where it does not matter what there is in an object.
+#[inline(always)]
+pub(crate) fn any() -> &'static AnyTypes {
+    &TYPES.get().expect("the module is initialised").1
+}
+
+impl<R, W, C, I> Types<R, W, C, I> {
+    /// Whether an object is a wrapper of a Lua value.
+    #[inline(always)]
+    pub(crate) fn has_wrapper(&self, object: Alive<'_>) -> bool {
+        self.table.has(object)
+            || self.function.has(object)
+            || self.coroutine.has(object)
+            || self.coroutine_function.has(object)
+            || self.object.has(object)
+    }
+}
+
+impl<'a, B: LuaBackend> This<'a, LuaObject<B>> {
+    /// An object, if it is a wrapper of a Lua value.
+    #[inline(always)]
+    pub(crate) fn wrapper(object: Alive<'a>) -> Option<Self> {
+        // SAFETY: alive; all wrappers are or begin as this.
+        get::<B>().has_wrapper(object).then(|| unsafe { This::from_ptr(object.as_ptr()) })
+    }
+}
+
+impl<B: LuaBackend> TypesOf<B> {
+    fn make(py: Python<'_>) -> PyResult<Self> {
+        let object: Type<LuaObject<B>> = object::spec().make::<B>(py)?;
+        let function = function::spec().under(object).make::<B>(py)?;
+        Ok(Types {
+            runtime: owner::spec().make::<B>(py)?,
+            object,
+            table: table::spec().under(object).make::<B>(py)?,
+            function,
+            coroutine_function: function::coroutine_spec().under(function).make::<B>(py)?,
+            coroutine: coroutine::spec::<B>().under(object).make::<B>(py)?,
+            iterator: iterator::spec().make::<B>(py)?,
+            array: array::spec().make::<B>(py)?,
+        })
+    }
 }
 
 /// Makes the types (once) and adds the public ones to the module.
 pub(crate) fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     if TYPES.get().is_none() {
-        let wrapper = size_of::<LuaObject>();
-        let object = make::<B>(
-            py,
-            "_LuaObject",
-            object::DOC,
-            wrapper,
-            Role::Wrapper(None),
-            object::slots::<B>(),
-        )?;
-        let under = |name, doc, size, slots| {
-            make::<B>(py, name, doc, size, Role::Wrapper(Some(object)), slots)
-        };
-        let function = under("_LuaFunction", function::DOC, wrapper, function::slots::<B>())?;
-        let types = Types {
-            runtime: make::<B>(
-                py,
-                "_LuaState",
-                c"Owns a Lua state.",
-                size_of::<RuntimeObject<B>>(),
-                Role::Other,
-                RuntimeObject::<B>::slots(),
-            )?,
-            object,
-            table: under("_LuaTable", table::DOC, wrapper, table::slots::<B>())?,
-            function,
-            coroutine_function: make::<B>(
-                py,
-                "_LuaCoroutineFunction",
-                function::COROUTINE_DOC,
-                wrapper,
-                Role::Wrapper(Some(function)),
-                Vec::new(),
-            )?,
-            coroutine: under(
-                "_LuaThread",
-                crate::coroutine::DOC,
-                size_of::<Coroutine>(),
-                crate::coroutine::slots::<B>(),
-            )?,
-            iterator: make::<B>(
-                py,
-                "_LuaIter",
-                crate::iterator::DOC,
-                size_of::<TableIterator>(),
-                Role::Other,
-                TableIterator::slots::<B>(),
-            )?,
-            array: make::<B>(
-                py,
-                "_LuaArray",
-                array::DOC,
-                size_of::<array::ArrayObject>(),
-                Role::Other,
-                array::slots(),
-            )?,
-        };
+        let types = TypesOf::<B>::make(py)?;
+        // SAFETY: the layout is the same by `repr(C)`.
+        let types = unsafe { (&raw const types).cast::<AnyTypes>().read() };
         // A second thread that was here at the same time has made types of its own; one set wins.
-        let _ = TYPES.set(types);
+        let _ = TYPES.set((TypeId::of::<B>(), types));
     }
-    let types = get();
+    let types = any();
     // Each has the name that lupa has always given it, and one for annotations and `isinstance`.
     for (name, public, kind) in [
-        ("_LuaObject", "LuaObject", types.object),
-        ("_LuaTable", "LuaTable", types.table),
-        ("_LuaFunction", "LuaFunction", types.function),
-        ("_LuaCoroutineFunction", "LuaCoroutineFunction", types.coroutine_function),
-        ("_LuaThread", "LuaCoroutine", types.coroutine),
-        ("_LuaIter", "LuaIterator", types.iterator),
-        ("_LuaArray", "LuaArray", types.array),
+        ("_LuaObject", "LuaObject", types.object.as_ptr()),
+        ("_LuaTable", "LuaTable", types.table.as_ptr()),
+        ("_LuaFunction", "LuaFunction", types.function.as_ptr()),
+        ("_LuaCoroutineFunction", "LuaCoroutineFunction", types.coroutine_function.as_ptr()),
+        ("_LuaThread", "LuaCoroutine", types.coroutine.as_ptr()),
+        ("_LuaIter", "LuaIterator", types.iterator.as_ptr()),
+        ("_LuaArray", "LuaArray", types.array.as_ptr()),
     ] {
-        // SAFETY: attached; an immortal type.
+        // SAFETY: attached; a type that lives for ever.
         let kind = unsafe { Bound::from_borrowed_ptr(py, kind.cast()) };
         module.add(name, &kind)?;
         module.add(public, kind)?;
@@ -127,157 +441,7 @@ pub(crate) fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> 
     Ok(())
 }
 
-/// What a type is for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Role {
-    /// Its memory begins as a [`LuaObject`]: it can be called. With a base, of the same role.
-    Wrapper(Option<*mut ffi::PyTypeObject>),
-    /// Anything else.
-    Other,
-}
-
-fn make<B: LuaBackend>(
-    py: Python<'_>,
-    name: &str,
-    doc: &'static CStr,
-    size: usize,
-    role: Role,
-    mut slots: Vec<ffi::PyType_Slot>,
-) -> PyResult<*mut ffi::PyTypeObject> {
-    let name = CString::new(format!("lupa.{}.{name}", B::NAME))?;
-    slots.push(slot(ffi::Py_tp_doc, doc.as_ptr().cast_mut().cast()));
-    slots.push(slot(ffi::Py_tp_new, refuse_new as *mut c_void));
-    if let Role::Wrapper(base) = role {
-        for common in object::common_slots::<B>() {
-            if slots.iter().all(|own| own.slot != common.slot) {
-                slots.push(common);
-            }
-        }
-        if let Some(base) = base {
-            slots.push(slot(ffi::Py_tp_base, base.cast()));
-        }
-    }
-    slots.push(slot(0, std::ptr::null_mut()));
-    let mut flags = ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_HAVE_GC;
-    if role != Role::Other {
-        flags |= ffi::Py_TPFLAGS_HAVE_VECTORCALL;
-    }
-    if name.to_bytes().ends_with(b"Object") || name.to_bytes().ends_with(b"Function") {
-        flags |= ffi::Py_TPFLAGS_BASETYPE;
-    }
-    #[cfg(Py_3_10)]
-    {
-        flags |= ffi::Py_TPFLAGS_IMMUTABLETYPE;
-    }
-    let mut spec = ffi::PyType_Spec {
-        name: name.as_ptr(),
-        basicsize: size as c_int,
-        itemsize: 0,
-        flags: flags as c_uint,
-        slots: slots.as_mut_ptr(),
-    };
-    // SAFETY: attached; the spec is complete, its slots end with a null slot, and their functions
-    // have the types that the C-API asks for. Python may keep the name, so it is leaked.
-    unsafe {
-        let made = ffi::PyType_FromSpec(&raw mut spec);
-        std::mem::forget(name);
-        Bound::from_owned_ptr_or_err(py, made).map(|made| made.into_ptr().cast())
-    }
-}
-
-/// A slot of a spec.
-pub(crate) fn slot(number: c_int, value: *mut c_void) -> ffi::PyType_Slot {
-    ffi::PyType_Slot { slot: number, pfunc: value }
-}
-
-unsafe extern "C" fn refuse_new(
-    _: *mut ffi::PyTypeObject,
-    _: *mut ffi::PyObject,
-    _: *mut ffi::PyObject,
-) -> *mut ffi::PyObject {
-    // SAFETY: attached; sets an exception.
-    unsafe {
-        ffi::PyErr_SetString(
-            ffi::PyExc_TypeError,
-            c"Type cannot be instantiated manually".as_ptr(),
-        );
-    }
-    std::ptr::null_mut()
-}
-
-/// What `tp_dealloc` begins with where there is a finalizer, which is run if it has not been: whether
-/// there is nothing left to do, as the object lives on, or is freed already.
-///
-/// # Safety
-/// The first step of `tp_dealloc`; `finalize` is the type's `tp_finalize`, which notes that it has run.
-pub(crate) unsafe fn finalize_first(
-    object: *mut ffi::PyObject,
-    finalize: ffi::destructor,
-    finalized: bool,
-) -> bool {
-    #[cfg(not(Py_LIMITED_API))]
-    // SAFETY: as the caller promises.
-    unsafe {
-        let _ = (finalize, finalized);
-        ffi::PyObject_CallFinalizerFromDealloc(object) < 0
-    }
-    // The same with what the stable ABI has: the last reference is given up a second time, which comes
-    // back here unless the finalizer has let somebody take a new one.
-    #[cfg(Py_LIMITED_API)]
-    // SAFETY: as the caller promises.
-    unsafe {
-        if !finalized {
-            ffi::Py_INCREF(object);
-            finalize(object);
-            ffi::Py_DECREF(object);
-        }
-        !finalized
-    }
-}
-
-/// Frees the memory of an object of a heap type, and drops its reference to the type.
-///
-/// # Safety
-/// The last step of `tp_dealloc`.
-pub(crate) unsafe fn free(object: *mut ffi::PyObject) {
-    // SAFETY: these types are made with HAVE_GC and the standard allocator.
-    unsafe {
-        let kind = ffi::Py_TYPE(object);
-        ffi::PyObject_GC_Del(object.cast());
-        ffi::Py_DECREF(kind.cast());
-    }
-}
-
-/// The part of `tp_traverse` that all objects of heap types share: the type itself (from 3.9 on).
-///
-/// # Safety
-/// Called from `tp_traverse`.
-pub(crate) unsafe fn visit_type(
-    object: *mut ffi::PyObject,
-    visit: ffi::visitproc,
-    arg: *mut c_void,
-) -> c_int {
-    // SAFETY: a live object.
-    unsafe { visit(ffi::Py_TYPE(object).cast(), arg) }
-}
-
-/// How deep objects of ours may be dropped within each other.
-const MOST_DROPS: usize = 4;
-
-/// What one thread is about to drop.
-struct Drops {
-    depth: Cell<usize>,
-    later: Cell<Vec<*mut ffi::PyObject>>,
-}
-
-thread_local! {
-    static DROPS: Drops =
-        const { Drops { depth: Cell::new(0), later: Cell::new(Vec::new()) } };
-}
-
-/// Gives up what a wrapper or a runtime holds; for null there is nothing to do. Such objects can hold each other
-/// in a chain of any length, and each frees the next one inside of its own `tp_dealloc`. So where that goes deep,
-/// or the stack is nearly full, the outermost of them does it, when it has done its own.
+/// Gives up what a wrapper or a runtime holds: see [`drops`]; for null there is nothing to do.
 ///
 /// # Safety
 /// Attached; the reference is the caller's.
@@ -288,91 +452,48 @@ pub(crate) unsafe fn drop_object(object: *mut ffi::PyObject) {
         if !object.is_null() && ffi::Py_REFCNT(object) > 1 {
             ffi::Py_DECREF(object);
         } else if !object.is_null() {
-            drop_last(object);
+            drops::drop_last(Bound::from_owned_ptr(Python::assume_attached(), object));
         }
     }
 }
 
-/// [`drop_object`] for what seems to be the last reference.
-///
-/// # Safety
-/// As for that.
-unsafe fn drop_last(object: *mut ffi::PyObject) {
-    let dropped = DROPS.try_with(|drops| {
-        let depth = drops.depth.get();
-        let deep = depth >= MOST_DROPS || !Thread::this().has_room();
-        if depth > 0 && deep {
-            let mut later = drops.later.take();
-            later.push(object);
-            drops.later.set(later);
-            return;
-        }
-        drops.depth.set(depth + 1);
-        let mut next = Some(object);
-        while let Some(object) = next {
-            // SAFETY: as the caller promises, or as a caller above has promised.
-            unsafe { ffi::Py_DECREF(object) };
-            // Counted, not put back: greenlets end in any order.
-            next = if drops.depth.get() > 1 { None } else { drops.next() };
-        }
-        drops.depth.set(drops.depth.get() - 1);
-    });
-    if dropped.is_err() {
-        // The thread is at its end.
-        // SAFETY: as the caller promises.
-        unsafe { ffi::Py_DECREF(object) };
-    }
-}
-
-impl Drops {
-    fn next(&self) -> Option<*mut ffi::PyObject> {
-        let mut later = self.later.take();
-        let next = later.pop();
-        // What is dropped may come back here only after this.
-        self.later.set(later);
-        next
-    }
-}
-
-/// The reference of a `#[pyclass]` to an object that may hold another one of its kind: see [`drop_object`].
+/// A reference to an object that may hold another one of its kind: see [`drops`]. It is given back at once
+/// when this is dropped, attached, as whoever frees an object of Python is. `Py` would put it off: it does not know of
+/// threads that are attached other than through PyO3.
 pub(crate) struct Link<T = PyAny>(Option<Py<T>>);
 
+impl<T> Link<T> {
+    /// The reference itself.
+    pub(crate) fn into_bound(mut self, py: Python<'_>) -> Bound<'_, T> {
+        self.0.take().expect("it is there until it is dropped").into_bound(py)
+    }
+}
+
 impl<T> From<Py<T>> for Link<T> {
+    #[inline(always)]
     fn from(object: Py<T>) -> Self {
         Link(Some(object))
     }
 }
 
-impl<T> std::ops::Deref for Link<T> {
+impl<T> Deref for Link<T> {
     type Target = Py<T>;
 
+    #[inline(always)]
     fn deref(&self) -> &Py<T> {
         self.0.as_ref().expect("it is there until it is dropped")
     }
 }
 
 impl<T> Drop for Link<T> {
+    #[inline(always)]
     fn drop(&mut self) {
         if let Some(object) = self.0.take() {
-            // SAFETY: attached, as whoever frees an object of Python is.
+            // SAFETY: attached (see above); the reference is this one.
             unsafe { drop_object(object.into_ptr()) };
         }
     }
 }
 
-/// An exception that is on its way while a destructor runs Python code.
-pub(crate) struct SavedError(Option<PyErr>);
-
-impl SavedError {
-    pub(crate) fn take() -> Self {
-        // SAFETY: destructors run attached.
-        SavedError(PyErr::take(unsafe { Python::assume_attached() }))
-    }
-
-    pub(crate) fn restore(self) {
-        if let Some(error) = self.0 {
-            // SAFETY: as above.
-            error.restore(unsafe { Python::assume_attached() });
-        }
-    }
-}
+/// A place for such a reference.
+pub(crate) type Keep<T = PyAny> = Cell<Option<Link<T>>>;

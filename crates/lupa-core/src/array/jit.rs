@@ -232,7 +232,7 @@ impl<B: LuaBackend> Callback<B> for Adopt {
         if runtime.arrays.closing.get() {
             return Err(Error::Closed.into());
         }
-        let holder = wrapper::wrap(runtime, entry.py, state, 1, types::get().object)?;
+        let holder = wrapper::wrap(runtime, entry.py, state, 1, types::get::<B>().object)?;
         let holder = (holder.unbind().into(), Pin::new(&runtime.arrays.pins));
         let owned = Owned::adopted(state, 1, layout, holder).ok_or(Error::LostReference)?;
         methods::push_array(entry, state, &Array::new(entry.py, owned)?)

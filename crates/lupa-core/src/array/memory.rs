@@ -6,7 +6,6 @@
 
 use std::ffi::CStr;
 use std::marker::PhantomData;
-use std::ptr::null_mut;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
@@ -25,6 +24,7 @@ use crate::account::Weight;
 use crate::alive::Alive;
 use crate::boxes::{PyBox, View};
 use crate::runtime::Runtime;
+use crate::slots::{Visit, Visited};
 use crate::types::{Link, drop_object};
 
 /// A buffer that a Python object has exported; released when dropped, which has to be attached.
@@ -94,14 +94,16 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    /// The objects that it holds, for `tp_traverse`, or null.
-    pub(crate) fn held(&self) -> [*mut ffi::PyObject; 2] {
+    /// For `tp_traverse`.
+    pub(crate) fn visit(&self, visit: &Visit) -> Visited {
         match self {
-            Source::Export { export, origin } => [export.0.obj, origin.as_ptr()],
-            Source::Block { .. } => [null_mut(); 2],
-            Source::Lua { holder: held, .. } | Source::View { base: held } => {
-                [held.as_ptr(), null_mut()]
+            Source::Export { export, origin } => {
+                // SAFETY: null, or held by the buffer.
+                unsafe { visit.pointer(export.0.obj)? };
+                visit.object(origin)
             }
+            Source::Block { .. } => Visited::Continue(()),
+            Source::Lua { holder: held, .. } | Source::View { base: held } => visit.object(held),
         }
     }
 }
@@ -242,9 +244,7 @@ pub(super) struct Elements<'a> {
 impl<'a> Elements<'a> {
     /// All of an array; `None` for other objects.
     pub(super) fn of(object: Alive<'a>) -> Option<Self> {
-        let pointer = object.as_ptr();
-        // SAFETY: alive, and checked to be one; its layout never changes.
-        let layout = unsafe { object::is_array(pointer).then(|| object::layout(pointer))? };
+        let layout = object::of(object)?.content().layout();
         Some(Elements { owner: object, layout })
     }
 
@@ -352,8 +352,8 @@ impl<'py> Array<'py> {
     /// What it is to Python: the very object that its memory came from, or its owner, if it is all of that; else a view.
     pub(super) fn into_python(self) -> PyResult<Bound<'py, PyAny>> {
         let py = self.owner.py();
-        // SAFETY: an array, which is held.
-        let source = unsafe { object::source(self.owner.as_ptr()) };
+        let array = object::of(Alive::of(&self.owner));
+        let source = array.map(|array| array.content().source());
         let base = match source {
             Some(Source::Export { origin, .. }) if self.layout.header.whole => {
                 return Ok(origin.bind(py).clone());

@@ -29,12 +29,9 @@ use pyo3::{Borrowed, ffi};
 
 use crate::compat;
 use crate::entry::Entry;
-use crate::error::Result;
-use crate::object;
 use crate::quick;
 use crate::runtime::Runtime;
 use crate::to_lua::Mode;
-use crate::types;
 
 /// A Python object that lives at least as long as `'a`, and a thread that is attached to Python for that time: whoever
 /// has made this was.
@@ -160,7 +157,7 @@ impl<'a> Alive<'a> {
                 Kind::Bool(true)
             } else if object == ffi::Py_False() {
                 Kind::Bool(false)
-            } else if let Some(reference) = object::reference_in(self, runtime) {
+            } else if let Some(reference) = self.reference(runtime) {
                 reference.map_or(Kind::Other, Kind::Wrapper)
             } else if kind == &raw mut ffi::PyBytes_Type {
                 Kind::Bytes
@@ -208,25 +205,6 @@ impl<'a> Alive<'a> {
             let start = ffi::PyBytes_AsString(object);
             Some(std::slice::from_raw_parts(start.cast(), ffi::PyBytes_Size(object) as usize))
         }
-    }
-
-    /// Whether it is the wrapper of a Lua value.
-    #[inline]
-    pub(crate) fn is_wrapper(self) -> bool {
-        types::any().has_wrapper(self)
-    }
-
-    /// Whether it is the wrapper of a table.
-    pub(crate) fn is_table(self) -> bool {
-        types::any().table.has(self)
-    }
-
-    /// The reference of a wrapper; `None` for other objects.
-    ///
-    /// # Errors
-    /// For a wrapper of another runtime.
-    pub(crate) fn reference<B: LuaBackend>(self, runtime: &Runtime<B>) -> Option<Result<Ref>> {
-        object::reference_in(self, runtime)
     }
 }
 

@@ -136,7 +136,7 @@ pub(crate) fn wrap_started<'py, B: LuaBackend>(
 ) -> Result<Bound<'py, PyAny>> {
     let arguments = Cell::new(arguments.map(|arguments| arguments.unbind().into()));
     let start = Start { arguments: Locked::new(runtime, arguments) };
-    let content = With { first: LuaObject::new(runtime, py, state, index)?, more: start };
+    let content = With::new(LuaObject::new(runtime, py, state, index)?, start);
     Ok(types::get().coroutine.create(py, content)?)
 }
 

@@ -68,6 +68,7 @@ mod to_lua;
 mod types;
 mod waiting;
 mod walk;
+mod wrapper_types;
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -128,7 +129,7 @@ pub fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> {
     scope::init(py)?;
     monitor::init(py)?;
     waiting::init(py)?;
-    types::init::<B>(module)?;
+    wrapper_types::init::<B>(module)?;
     module.add("LUA_VERSION", B::VERSION)?;
     module.add("_INSTALLED_LUA", B::INSTALLED)?;
     module.add("LUA_MININTEGER", B::INTEGER_RANGE.0)?;

@@ -98,18 +98,28 @@ pub(crate) fn wrap<'py, B: LuaBackend>(
     Ok(kind.create(py, LuaObject::new(runtime, py, state, index)?)?)
 }
 
-/// The reference of a wrapper, for use in a runtime; `None` for other objects.
-///
-/// # Errors
-/// For a wrapper of another runtime.
-#[inline]
-pub(crate) fn reference_in<B: LuaBackend>(
-    object: Alive<'_>,
-    runtime: &Runtime<B>,
-) -> Option<Result<Ref>> {
-    let wrapper = This::<LuaObject<B>>::wrapper(object)?;
-    let own = std::ptr::eq(wrapper.runtime(), runtime);
-    Some(if own { Ok(wrapper.reference()) } else { Err(Error::OtherRuntime) })
+impl Alive<'_> {
+    /// Whether it is the wrapper of a Lua value.
+    #[inline]
+    pub(crate) fn is_wrapper(self) -> bool {
+        types::any().has_wrapper(self)
+    }
+
+    /// Whether it is the wrapper of a table.
+    pub(crate) fn is_table(self) -> bool {
+        types::any().table.has(self)
+    }
+
+    /// The reference of a wrapper, for use in a runtime; `None` for other objects.
+    ///
+    /// # Errors
+    /// For a wrapper of another runtime.
+    #[inline]
+    pub(crate) fn reference<B: LuaBackend>(self, runtime: &Runtime<B>) -> Option<Result<Ref>> {
+        let wrapper = This::<LuaObject<B>>::wrapper(self)?;
+        let own = std::ptr::eq(wrapper.runtime(), runtime);
+        Some(if own { Ok(wrapper.reference()) } else { Err(Error::OtherRuntime) })
+    }
 }
 
 /// What `_LuaObject` is made from. The other wrappers inherit it, but for calls.

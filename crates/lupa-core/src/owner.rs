@@ -65,11 +65,12 @@ impl<B: LuaBackend> Content for RuntimeObject<B> {
     }
 
     fn end(self, _: Python<'_>) {
-        if self.runtime().instance.is_open() {
+        if self.runtime().instance.is_open() && self.runtime().owner.is_known() {
             // Only when `finalize` and `clear` both came too early for an array over Lua's
             // memory. Lua's finalizers need an owner that is whole: better a leak.
             self.runtime.leak();
         }
+        // Without an owner, as where there was no memory for one, there are no finalizers of Python objects yet.
     }
 }
 

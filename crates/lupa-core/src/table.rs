@@ -72,10 +72,12 @@ impl<B: LuaBackend> SetAttribute<LuaObject<B>> for Attribute {
     }
 }
 
-/// A table may have a field `keys`: as an attribute one can set it, though not read it.
+/// A table may have a field `keys`: as an attribute one can set it, though not read it. What is no `str` is Python's
+/// business, too, which says so.
 fn is_dunder(py: Python<'_>, name: Alive<'_>) -> bool {
     let name = name.borrow(py);
-    name.cast::<PyString>().is_ok_and(|name| name.to_str().is_ok_and(|name| name.starts_with("__")))
+    let Ok(name) = name.cast::<PyString>() else { return true };
+    name.to_str().is_ok_and(|name| name.starts_with("__"))
 }
 
 struct Item;

@@ -10,8 +10,9 @@
 use std::any::TypeId;
 use std::cell::Cell;
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::ops::Deref;
-use std::ptr::{NonNull, null_mut};
+use std::ptr::NonNull;
 use std::sync::OnceLock;
 
 use lua_api::{LuaBackend, State};
@@ -19,23 +20,31 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 use crate::alive::Alive;
-use crate::array::object::{self as array, ArrayObject};
-use crate::coroutine::{self, Coroutine};
+use crate::array::object::ArrayObject;
+use crate::coroutine::Coroutine;
+use crate::drops;
 use crate::entry::Entry;
-use crate::iterator::{self, TableIterator};
-use crate::object::{self, LuaObject};
+use crate::iterator::TableIterator;
+use crate::object::LuaObject;
 use crate::operations::Content;
-use crate::owner::{self, RuntimeObject};
+use crate::owner::RuntimeObject;
 use crate::runtime::Runtime;
 use crate::slots::{Garbage, Visit, Visited};
 use crate::walk::Walk;
-use crate::{drops, function, table};
 
 /// A content that begins as another one, so that slots for that one are right for it, too.
 #[repr(C)]
 pub(crate) struct With<A, M> {
-    pub(crate) first: A,
+    first: A,
     pub(crate) more: M,
+}
+
+impl<A: Content, M: Content> With<A, M> {
+    #[inline(always)]
+    pub(crate) fn new(first: A, more: M) -> Self {
+        const { <Self as Begins<A>>::FITS };
+        With { first, more }
+    }
 }
 
 impl<A: Content, M: Content> Content for With<A, M> {
@@ -158,10 +167,8 @@ impl<T: Content> Deref for Hold<T> {
 
     #[inline(always)]
     fn deref(&self) -> &T {
-        // No look at whether there is one: this is on the way of each call.
-        let object = self.0.0.as_ref().map_or(null_mut(), Py::as_ptr);
         // SAFETY: made from an object with such a content, which it keeps alive as long as it is.
-        unsafe { This::<T>::from_ptr(object) }.content()
+        unsafe { This::<T>::from_ptr(self.0.as_ptr()) }.content()
     }
 }
 
@@ -214,8 +221,8 @@ impl<T> Locked<T> {
 // SAFETY: references and addresses, that are only used with the lock of the runtime.
 unsafe impl Send for Walk {}
 
-/// A runtime that stays where it is until its end.
-pub(crate) struct OwnedRuntime<B: LuaBackend>(Box<Runtime<B>>);
+/// A runtime that stays where it is until its end, which is that of this: Lua knows its address.
+pub(crate) struct OwnedRuntime<B: LuaBackend>(NonNull<Runtime<B>>);
 
 // SAFETY: what a thread may do with a runtime, and that all else is for who has its lock, is in ARCHITECTURE.md ("GIL,
 // lock, threads").
@@ -225,18 +232,26 @@ unsafe impl<B: LuaBackend> Sync for OwnedRuntime<B> {}
 
 impl<B: LuaBackend> OwnedRuntime<B> {
     pub(crate) fn new(runtime: Box<Runtime<B>>) -> Self {
-        OwnedRuntime(runtime)
+        OwnedRuntime(NonNull::from(Box::leak(runtime)))
     }
 
     #[inline(always)]
     pub(crate) fn get(&self) -> &Runtime<B> {
-        &self.0
+        // SAFETY: it came from a box, and is freed by `drop` only. There are only shared references to it.
+        unsafe { self.0.as_ref() }
     }
 
     /// It is never freed, and its owner may go.
     pub(crate) fn leak(self) {
-        self.0.owner.0.set(None);
-        Box::leak(self.0);
+        self.get().owner.0.set(None);
+        std::mem::forget(self);
+    }
+}
+
+impl<B: LuaBackend> Drop for OwnedRuntime<B> {
+    fn drop(&mut self) {
+        // SAFETY: from a box, and not freed before; who has borrowed it has borrowed this.
+        drop(unsafe { Box::from_raw(self.0.as_ptr()) });
     }
 }
 
@@ -248,6 +263,13 @@ unsafe impl Sync for ArrayObject {}
 /// Where a runtime finds the object that owns it, if there is one already.
 #[derive(Default)]
 pub(crate) struct OwnerPlace(Cell<Option<NonNull<ffi::PyObject>>>);
+
+impl OwnerPlace {
+    /// Whether there is.
+    pub(crate) fn is_known(&self) -> bool {
+        self.0.get().is_some()
+    }
+}
 
 impl<'a, B: LuaBackend> This<'a, RuntimeObject<B>> {
     /// Makes this known to the runtime that it has.
@@ -303,6 +325,12 @@ impl<T> Type<T> {
         self.object.as_ptr()
     }
 
+    /// The type object.
+    pub(crate) fn object(self, py: Python<'_>) -> Bound<'_, PyAny> {
+        // SAFETY: attached; a type that lives for ever.
+        unsafe { Bound::from_borrowed_ptr(py, self.as_ptr().cast()) }
+    }
+
     /// Whether this is the type of an object. Subclasses made in Python cannot have instances.
     #[inline(always)]
     pub(crate) fn has(self, object: Alive<'_>) -> bool {
@@ -353,11 +381,16 @@ pub(crate) struct Types<R, W, C, I> {
     pub(crate) array: Type<ArrayObject>,
 }
 
-type TypesOf<B> = Types<RuntimeObject<B>, LuaObject<B>, Coroutine<B>, TableIterator<B>>;
+pub(crate) type TypesOf<B> = Types<RuntimeObject<B>, LuaObject<B>, Coroutine<B>, TableIterator<B>>;
 type AnyTypes = Types<(), (), (), ()>;
 
 /// The types, and the backend that they are for; made once, never freed.
 static TYPES: OnceLock<(TypeId, AnyTypes)> = OnceLock::new();
+
+/// Whether there are types already.
+pub(crate) fn are_made() -> bool {
+    TYPES.get().is_some()
+}
 
 /// The types of this module, which were made before anything could need them.
 #[inline(always)]
@@ -395,50 +428,12 @@ impl<'a, B: LuaBackend> This<'a, LuaObject<B>> {
     }
 }
 
-impl<B: LuaBackend> TypesOf<B> {
-    fn make(py: Python<'_>) -> PyResult<Self> {
-        let object: Type<LuaObject<B>> = object::spec().make::<B>(py)?;
-        let function = function::spec().under(object).make::<B>(py)?;
-        Ok(Types {
-            runtime: owner::spec().make::<B>(py)?,
-            object,
-            table: table::spec().under(object).make::<B>(py)?,
-            function,
-            coroutine_function: function::coroutine_spec().under(function).make::<B>(py)?,
-            coroutine: coroutine::spec::<B>().under(object).make::<B>(py)?,
-            iterator: iterator::spec().make::<B>(py)?,
-            array: array::spec().make::<B>(py)?,
-        })
-    }
-}
-
-/// Makes the types (once) and adds the public ones to the module.
-pub(crate) fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    let py = module.py();
-    if TYPES.get().is_none() {
-        let types = TypesOf::<B>::make(py)?;
-        // SAFETY: the layout is the same by `repr(C)`.
-        let types = unsafe { (&raw const types).cast::<AnyTypes>().read() };
-        // A second thread that was here at the same time has made types of its own; one set wins.
-        let _ = TYPES.set((TypeId::of::<B>(), types));
-    }
-    let types = any();
-    // Each has the name that lupa has always given it, and one for annotations and `isinstance`.
-    for (name, public, kind) in [
-        ("_LuaObject", "LuaObject", types.object.as_ptr()),
-        ("_LuaTable", "LuaTable", types.table.as_ptr()),
-        ("_LuaFunction", "LuaFunction", types.function.as_ptr()),
-        ("_LuaCoroutineFunction", "LuaCoroutineFunction", types.coroutine_function.as_ptr()),
-        ("_LuaThread", "LuaCoroutine", types.coroutine.as_ptr()),
-        ("_LuaIter", "LuaIterator", types.iterator.as_ptr()),
-        ("_LuaArray", "LuaArray", types.array.as_ptr()),
-    ] {
-        // SAFETY: attached; a type that lives for ever.
-        let kind = unsafe { Bound::from_borrowed_ptr(py, kind.cast()) };
-        module.add(name, &kind)?;
-        module.add(public, kind)?;
-    }
-    Ok(())
+/// Has the types for the whole time of the process. A second thread that is here at the same time has made types of its
+/// own; one set wins.
+pub(crate) fn set<B: LuaBackend>(types: &TypesOf<B>) {
+    // SAFETY: the layout is the same by `repr(C)`, and all of it can be copied.
+    let types = unsafe { std::ptr::from_ref(types).cast::<AnyTypes>().read() };
+    let _ = TYPES.set((TypeId::of::<B>(), types));
 }
 
 /// Gives up what a wrapper or a runtime holds: see [`drops`]; for null there is nothing to do.
@@ -460,19 +455,21 @@ pub(crate) unsafe fn drop_object(object: *mut ffi::PyObject) {
 /// A reference to an object that may hold another one of its kind: see [`drops`]. It is given back at once
 /// when this is dropped, attached, as whoever frees an object of Python is. `Py` would put it off: it does not know of
 /// threads that are attached other than through PyO3.
-pub(crate) struct Link<T = PyAny>(Option<Py<T>>);
+pub(crate) struct Link<T = PyAny>(ManuallyDrop<Py<T>>);
 
 impl<T> Link<T> {
     /// The reference itself.
-    pub(crate) fn into_bound(mut self, py: Python<'_>) -> Bound<'_, T> {
-        self.0.take().expect("it is there until it is dropped").into_bound(py)
+    pub(crate) fn into_bound(self, py: Python<'_>) -> Bound<'_, T> {
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: taken once, as `drop` of this is not called.
+        unsafe { ManuallyDrop::take(&mut this.0) }.into_bound(py)
     }
 }
 
 impl<T> From<Py<T>> for Link<T> {
     #[inline(always)]
     fn from(object: Py<T>) -> Self {
-        Link(Some(object))
+        Link(ManuallyDrop::new(object))
     }
 }
 
@@ -481,17 +478,15 @@ impl<T> Deref for Link<T> {
 
     #[inline(always)]
     fn deref(&self) -> &Py<T> {
-        self.0.as_ref().expect("it is there until it is dropped")
+        &self.0
     }
 }
 
 impl<T> Drop for Link<T> {
     #[inline(always)]
     fn drop(&mut self) {
-        if let Some(object) = self.0.take() {
-            // SAFETY: attached (see above); the reference is this one.
-            unsafe { drop_object(object.into_ptr()) };
-        }
+        // SAFETY: attached (see above); the reference is this one, and is not used again.
+        unsafe { drop_object(self.0.as_ptr()) };
     }
 }
 

@@ -1,0 +1,48 @@
+//! Makes the types of a module, each from what its file says of it, and adds the public ones to the module.
+#![forbid(unsafe_code)]
+
+use lua_api::LuaBackend;
+use pyo3::prelude::*;
+
+use crate::array::object as array;
+use crate::object::{self, LuaObject};
+use crate::types::{self, Type, Types, TypesOf};
+use crate::{coroutine, function, iterator, owner, table};
+
+fn make<B: LuaBackend>(py: Python<'_>) -> PyResult<TypesOf<B>> {
+    let object: Type<LuaObject<B>> = object::spec().make::<B>(py)?;
+    let function = function::spec().under(object).make::<B>(py)?;
+    Ok(Types {
+        runtime: owner::spec().make::<B>(py)?,
+        object,
+        table: table::spec().under(object).make::<B>(py)?,
+        function,
+        coroutine_function: function::coroutine_spec().under(function).make::<B>(py)?,
+        coroutine: coroutine::spec::<B>().under(object).make::<B>(py)?,
+        iterator: iterator::spec().make::<B>(py)?,
+        array: array::spec().make::<B>(py)?,
+    })
+}
+
+/// Makes the types (once) and adds the public ones to the module.
+pub(crate) fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    if !types::are_made() {
+        types::set(&make::<B>(py)?);
+    }
+    let types = types::get::<B>();
+    // Each has the name that lupa has always given it, and one for annotations and `isinstance`.
+    for (name, public, kind) in [
+        ("_LuaObject", "LuaObject", types.object.object(py)),
+        ("_LuaTable", "LuaTable", types.table.object(py)),
+        ("_LuaFunction", "LuaFunction", types.function.object(py)),
+        ("_LuaCoroutineFunction", "LuaCoroutineFunction", types.coroutine_function.object(py)),
+        ("_LuaThread", "LuaCoroutine", types.coroutine.object(py)),
+        ("_LuaIter", "LuaIterator", types.iterator.object(py)),
+        ("_LuaArray", "LuaArray", types.array.object(py)),
+    ] {
+        module.add(name, &kind)?;
+        module.add(public, kind)?;
+    }
+    Ok(())
+}

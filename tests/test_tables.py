@@ -310,3 +310,17 @@ def test_length_of_cdata(lupa, lua, is_luajit):
     assert len(lua.eval("ffi.new('lupa_sized', 7)")) == 7
     with pytest.raises(ValueError):
         len(lua.eval("ffi.new('lupa_sized', -7)"))
+
+
+@pytest.mark.parametrize("name", [1, None, b"name", (1,)], ids=repr)
+def test_attribute_names_that_are_no_strings(lua, name):
+    # `setattr()` looks at the name before it asks the type; a call of the type's own methods does not.
+    table = lua.eval("{}")
+    kind = type(table)
+    with pytest.raises(TypeError, match="^attribute name must be string, not "):
+        kind.__getattribute__(table, name)
+    with pytest.raises(TypeError, match="^attribute name must be string, not "):
+        kind.__setattr__(table, name, 1)
+    with pytest.raises(TypeError, match="^attribute name must be string, not "):
+        kind.__delattr__(table, name)
+    assert list(table.items()) == []

@@ -88,7 +88,6 @@ pub(crate) struct Boxes {
     slots: UnsafeCell<Vec<Slot>>,
     free: RefCell<Vec<u32>>,
     dead: RefCell<Vec<u32>>,
-    dead_count: Cell<usize>,
     stamps: Cell<u64>,
 }
 
@@ -272,15 +271,8 @@ impl Boxes {
             let number = (*candidate).slot;
             (&*self.slots.get())[number as usize].stamp.set(0);
             self.dead.borrow_mut().push(number);
-            self.dead_count.set(self.dead_count.get() + 1);
             (*candidate).weight
         }
-    }
-
-    /// Whether finalizers have left something to [`Boxes::drop_dead`].
-    #[inline(always)]
-    pub(crate) fn has_dead(&self) -> bool {
-        self.dead_count.get() > 0
     }
 
     /// Drops the objects that no box owns any more. Runs Python code.
@@ -295,7 +287,6 @@ impl Boxes {
     /// Takes one object that no box owns any more; the reference is now the caller's.
     fn take_dead(&self, _: Python<'_>) -> Option<*mut ffi::PyObject> {
         let number = self.dead.borrow_mut().pop()?;
-        self.dead_count.set(self.dead_count.get() - 1);
         // SAFETY: attached, with the lock held.
         let slot = unsafe { &mut (&mut *self.slots.get())[number as usize] };
         let object = std::mem::replace(&mut slot.object, null_mut());
@@ -319,7 +310,6 @@ impl Boxes {
         let slots = std::mem::take(unsafe { &mut *self.slots.get() });
         self.free.borrow_mut().clear();
         self.dead.borrow_mut().clear();
-        self.dead_count.set(0);
         for slot in slots {
             // SAFETY: attached; null, or a reference that came from the slot.
             unsafe { drop_object(slot.object) };

@@ -23,6 +23,7 @@ use crate::compat;
 use crate::entry::Entry;
 use crate::fallible;
 use crate::runtime::Runtime;
+use crate::stop::due;
 use crate::to_lua::{Mode, Prepared, prepare_plain, push};
 use crate::types::Link;
 
@@ -326,6 +327,7 @@ impl Ahead {
         self.counts.set(counts);
         self.size.set(size);
         self.epoch.set(epoch);
+        entry.due.set_once(due::AHEAD);
     }
 
     /// Puts strings and Lua objects into the table; false where there is no memory for them.
@@ -376,12 +378,6 @@ impl Ahead {
                 }
             },
         }
-    }
-
-    /// Whether there is something to [`Ahead::clear`].
-    #[inline(always)]
-    pub(crate) fn is_held(&self) -> bool {
-        self.epoch.get() != 0
     }
 
     /// Lets go of everything that was read.

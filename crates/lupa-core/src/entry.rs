@@ -63,7 +63,7 @@ impl<B: LuaBackend> Runtime<B> {
         if nested || !before.is_null() || greenlets::may_be_there(py) {
             guard.enter_among_others(nested, before)?;
         }
-        if self.due.any() {
+        if self.due.has(due::BEGIN) {
             guard.begin_due(nested)?;
         }
         Ok(guard)
@@ -345,6 +345,12 @@ impl<B: LuaBackend> Guard<'_, B> {
     #[cold]
     #[inline(never)]
     fn end_with_more(&mut self) {
+        let runtime = self.entry.runtime;
+        runtime.drop_dead(self.entry.py);
+        if runtime.due.has(due::AHEAD) {
+            runtime.due.clear(due::AHEAD);
+            runtime.ahead.clear(&self.entry);
+        }
         let mut rest = self.take_rest().unwrap_or_default();
         if rest.timed {
             self.entry.runtime.stops.scopes.fetch_sub(1, Ordering::Relaxed);
@@ -385,10 +391,6 @@ impl<B: LuaBackend> Drop for Guard<'_, B> {
     #[inline(always)]
     fn drop(&mut self) {
         let runtime = self.entry.runtime;
-        runtime.drop_dead(self.entry.py);
-        if runtime.ahead.is_held() {
-            runtime.ahead.clear(&self.entry);
-        }
         if runtime.due.any() || self.rest != 0 {
             self.end_with_more();
         } else {

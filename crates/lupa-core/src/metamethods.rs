@@ -337,7 +337,7 @@ impl<B: LuaBackend> Function<B> for Collect {
     fn call(raising: Raising<'_, B>) -> i32 {
         let Some(runtime) = raising.instance().host::<Runtime<B>>() else { return 0 };
         if looks_like_box(runtime, raising.state(), 1) {
-            runtime.lift(runtime.boxes.give_up(raising.state(), 1));
+            runtime.gave_up(runtime.boxes.give_up(raising.state(), 1));
         }
         0
     }

@@ -78,6 +78,21 @@ fn push_unless<B: LuaBackend>(
     true
 }
 
+/// What is on top, the field of a table below that; `None` if there is no such field, and a metatable has to be asked.
+#[inline(always)]
+fn read<'py, B: LuaBackend>(
+    entry: &Entry<'py, B>,
+    state: State<B>,
+    kind: i32,
+    bytes: Option<&[u8]>,
+) -> Option<Result<Bound<'py, PyAny>>> {
+    if kind == value::NIL && state.push_metatable(-2) {
+        state.pop(1);
+        return None;
+    }
+    Some(from_lua_read(entry.runtime(), entry.py, state, -1, kind, bytes))
+}
+
 /// `table[key]` of the table behind a reference, where that takes no metamethod and the key goes the short way.
 #[inline(always)]
 pub(crate) fn get<'py, B: LuaBackend>(
@@ -91,18 +106,11 @@ pub(crate) fn get<'py, B: LuaBackend>(
         state.pop(1);
         return None;
     }
-    let read = |kind: i32, bytes: Option<&[u8]>| {
-        if kind == value::NIL && state.push_metatable(-2) {
-            state.pop(1);
-            return None;
-        }
-        Some(from_lua_read(entry.runtime(), entry.py, state, -1, kind, bytes))
-    };
     let kind = key.kind(entry.runtime());
     let result = if let Some(position) = position::<B>(kind) {
-        state.raw_geti_with(-1, position, read)
+        state.raw_geti_with(-1, position, |kind, bytes| read(entry, state, kind, bytes))
     } else if push_unless(entry, state, kind, mode, || learn(entry, key, 1)) {
-        state.raw_get_with(-2, read)
+        state.raw_get_with(-2, |kind, bytes| read(entry, state, kind, bytes))
     } else {
         state.pop(1);
         return None;

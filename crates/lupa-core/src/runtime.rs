@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use lua_api::{Gc, Instance, LuaBackend, Ref, Thread};
 use pyo3::prelude::*;
 
+use crate::account::Weight;
 use crate::array::Arrays;
 use crate::boxes::Boxes;
 use crate::chunks::Chunks;
@@ -258,9 +259,23 @@ impl<B: LuaBackend> Runtime<B> {
     /// Drops the objects whose boxes were finalized. Runs Python code; the lock is held.
     #[inline(always)]
     pub(crate) fn drop_dead(&self, py: Python<'_>) {
-        if self.boxes.has_dead() {
-            self.boxes.drop_dead(py);
+        if self.due.has(due::DEAD) {
+            self.drop_all_dead(py);
         }
+    }
+
+    #[cold]
+    fn drop_all_dead(&self, py: Python<'_>) {
+        // What is dropped may have finalizers leave more.
+        self.due.clear(due::DEAD);
+        self.boxes.drop_dead(py);
+    }
+
+    /// Notes that a finalizer has given up a box that counted for so much.
+    #[inline]
+    pub(crate) fn gave_up(&self, weight: Weight) {
+        self.due.set_once(due::DEAD);
+        self.lift(weight);
     }
 
     /// Closes Lua because the host asks for it: waits until no other thread uses it.

@@ -38,6 +38,12 @@ pub(crate) mod due {
     pub(crate) const STOP: u8 = 4;
     /// Several greenlets are inside.
     pub(crate) const MIXED: u8 = 8;
+    /// Finalizers have left objects to [`crate::boxes::Boxes::drop_dead`].
+    pub(crate) const DEAD: u8 = 16;
+    /// Iteration has read ahead.
+    pub(crate) const AHEAD: u8 = 32;
+    /// What concerns the beginning of an operation.
+    pub(crate) const BEGIN: u8 = REFERENCES | LIMITS | STOP | MIXED;
 }
 
 /// Flags that the short way looks at, all at once.
@@ -57,6 +63,14 @@ impl Due {
 
     pub(crate) fn set(&self, flag: u8) {
         self.0.fetch_or(flag, Ordering::Release);
+    }
+
+    /// As [`Due::set`], for what is set again and again.
+    #[inline]
+    pub(crate) fn set_once(&self, flag: u8) {
+        if !self.has(flag) {
+            self.set(flag);
+        }
     }
 
     pub(crate) fn clear(&self, flag: u8) {

@@ -499,7 +499,7 @@ impl<B: LuaBackend> OnStack<'_, B> {
         if let Some((found, _)) = find(self.0, self.1, array) {
             // SAFETY: a genuine box, on the stack.
             let weight = unsafe { self.0.boxes.bury(found.cast()) };
-            self.0.lift(weight);
+            self.0.gave_up(weight);
         }
     }
 

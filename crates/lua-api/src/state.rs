@@ -423,11 +423,10 @@ impl<'l, B: LuaBackend> State<'l, B> {
         kind: c_int,
         work: impl for<'b> FnOnce(c_int, Option<&'b [u8]>) -> R,
     ) -> R {
-        if kind != value::STRING {
-            return work(kind, None);
-        }
-        // SAFETY: a string.
-        unsafe { self.with_string(index, |bytes| work(value::STRING, Some(bytes))) }
+        // SAFETY: a string, if that is its type.
+        let bytes = unsafe { (kind == value::STRING).then(|| self.string(index)) };
+        // In one place, so that it is made part of the caller.
+        work(kind, bytes)
     }
 
     /// As [`State::with_bytes`], where there is a string.
@@ -440,13 +439,21 @@ impl<'l, B: LuaBackend> State<'l, B> {
         index: c_int,
         work: impl for<'b> FnOnce(&'b [u8]) -> R,
     ) -> R {
+        // SAFETY: as the caller promises.
+        work(unsafe { self.string(index) })
+    }
+
+    /// # Safety
+    /// There is a string at `index`, which stays on the stack for `'b`.
+    #[inline(always)]
+    unsafe fn string<'b>(self, index: c_int) -> &'b [u8] {
         let mut len = 0;
         // SAFETY: for a string this neither converts nor allocates; Lua gives its own bytes and
         // their number, which are there as long as the string is on the stack.
-        work(unsafe {
+        unsafe {
             let start = B::lua_tolstring(self.raw(), index, &mut len);
             core::slice::from_raw_parts(start.cast::<u8>(), len)
-        })
+        }
     }
 
     /// Gives `work` the frame at a level of the call stack. It runs no Lua: names of the frame are Lua's own.

@@ -100,9 +100,17 @@ pub(crate) fn quick<'py, B: LuaBackend>(
 pub(crate) fn push_quick<'a, B: LuaBackend>(
     entry: &Entry<'_, B>,
     state: State<B>,
-    mut objects: impl ExactSizeIterator<Item = Alive<'a>>,
+    objects: impl ExactSizeIterator<Item = Alive<'a>>,
 ) -> bool {
-    objects.len() <= FEW && objects.all(|object| quick::push(entry, state, object, Mode::Value))
+    if objects.len() > FEW {
+        return false;
+    }
+    for object in objects {
+        if !quick::push(entry, state, object, Mode::Value) {
+            return false;
+        }
+    }
+    true
 }
 
 /// Makes the call that has been begun, while other Python threads may run, and takes its results.

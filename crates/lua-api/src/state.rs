@@ -377,41 +377,45 @@ impl<'l, B: LuaBackend> State<'l, B> {
         unsafe { self.with_string(index, |bytes| work(Some(bytes))) }
     }
 
-    /// Gives `work` the type of the value at `index` and, of a string, its bytes: as [`State::with_bytes`].
+    /// Gives the bytes of a string at `index` to `string`, as [`State::with_bytes`]; of any other value, its type to
+    /// `other`.
     #[inline(always)]
     pub fn with_value<R>(
         self,
         index: c_int,
-        work: impl for<'b> FnOnce(c_int, Option<&'b [u8]>) -> R,
+        string: impl for<'b> FnOnce(&'b [u8]) -> R,
+        other: impl FnOnce(c_int) -> R,
     ) -> R {
         let kind = self.type_of(index);
         // SAFETY: of that type.
-        unsafe { self.with_typed(index, kind, work) }
+        unsafe { self.with_typed(index, kind, string, other) }
     }
 
-    /// As [`State::raw_get`]; what it has pushed is given to `work` as by [`State::with_value`].
+    /// As [`State::raw_get`]; what it has pushed is given on as by [`State::with_value`].
     #[inline(always)]
     pub fn raw_get_with<R>(
         self,
         index: c_int,
-        work: impl for<'b> FnOnce(c_int, Option<&'b [u8]>) -> R,
+        string: impl for<'b> FnOnce(&'b [u8]) -> R,
+        other: impl FnOnce(c_int) -> R,
     ) -> R {
         let kind = self.raw_get_type(index);
         // SAFETY: pushed just now, and of that type.
-        unsafe { self.with_typed(-1, kind, work) }
+        unsafe { self.with_typed(-1, kind, string, other) }
     }
 
-    /// As [`State::raw_geti`]; what it has pushed is given to `work` as by [`State::with_value`].
+    /// As [`State::raw_geti`]; what it has pushed is given on as by [`State::with_value`].
     #[inline(always)]
     pub fn raw_geti_with<R>(
         self,
         index: c_int,
         n: i64,
-        work: impl for<'b> FnOnce(c_int, Option<&'b [u8]>) -> R,
+        string: impl for<'b> FnOnce(&'b [u8]) -> R,
+        other: impl FnOnce(c_int) -> R,
     ) -> R {
         let kind = self.raw_geti_type(index, n);
         // SAFETY: pushed just now, and of that type.
-        unsafe { self.with_typed(-1, kind, work) }
+        unsafe { self.with_typed(-1, kind, string, other) }
     }
 
     /// # Safety
@@ -421,12 +425,14 @@ impl<'l, B: LuaBackend> State<'l, B> {
         self,
         index: c_int,
         kind: c_int,
-        work: impl for<'b> FnOnce(c_int, Option<&'b [u8]>) -> R,
+        string: impl for<'b> FnOnce(&'b [u8]) -> R,
+        other: impl FnOnce(c_int) -> R,
     ) -> R {
-        // SAFETY: a string, if that is its type.
-        let bytes = unsafe { (kind == value::STRING).then(|| self.string(index)) };
-        // In one place, so that it is made part of the caller.
-        work(kind, bytes)
+        if kind != value::STRING {
+            return other(kind);
+        }
+        // SAFETY: a string.
+        unsafe { self.with_string(index, string) }
     }
 
     /// As [`State::with_bytes`], where there is a string.

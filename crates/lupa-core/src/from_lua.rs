@@ -24,30 +24,32 @@ pub(crate) fn from_lua<'py, B: LuaBackend>(
     state: State<B>,
     index: i32,
 ) -> Result<Bound<'py, PyAny>> {
-    state.with_value(index, |kind, bytes| from_lua_read(runtime, py, state, index, kind, bytes))
+    state.with_value(
+        index,
+        |bytes| string(runtime, py, bytes),
+        |kind| no_string(runtime, py, state, index, kind),
+    )
 }
 
-/// As [`from_lua`], for a value whose type is known and, of a string, the bytes.
+/// As [`from_lua`], for a value that is no string, and whose type is known.
 #[inline(always)]
-pub(crate) fn from_lua_read<'py, B: LuaBackend>(
+pub(crate) fn no_string<'py, B: LuaBackend>(
     runtime: &Runtime<B>,
     py: Python<'py>,
     state: State<B>,
     index: i32,
     kind: i32,
-    bytes: Option<&[u8]>,
 ) -> Result<Bound<'py, PyAny>> {
-    match (kind, bytes) {
-        (_, Some(bytes)) => string(runtime, py, bytes),
-        (value::NIL | value::NONE, _) => Ok(py.None().into_bound(py)),
-        (value::NUMBER, _) => number(py, state, index),
+    match kind {
+        value::NIL | value::NONE => Ok(py.None().into_bound(py)),
+        value::NUMBER => number(py, state, index),
         _ => other(runtime, py, state, index, kind),
     }
 }
 
 /// The `str` or `bytes` for a Lua string.
 #[inline(always)]
-fn string<'py, B: LuaBackend>(
+pub(crate) fn string<'py, B: LuaBackend>(
     runtime: &Runtime<B>,
     py: Python<'py>,
     bytes: &[u8],

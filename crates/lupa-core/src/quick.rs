@@ -14,7 +14,7 @@ use pyo3::prelude::*;
 use crate::alive::{Alive, Kind};
 use crate::entry::Entry;
 use crate::error::Result;
-use crate::from_lua::from_lua_read;
+use crate::from_lua::{no_string, string};
 use crate::strings::Strings;
 use crate::to_lua::Mode;
 
@@ -78,19 +78,19 @@ fn push_unless<B: LuaBackend>(
     true
 }
 
-/// What is on top, the field of a table below that; `None` if there is no such field, and a metatable has to be asked.
+/// What is on top, the field of a table below that, of this type and no string; `None` if there is no such field, and a
+/// metatable has to be asked.
 #[inline(always)]
 fn read<'py, B: LuaBackend>(
     entry: &Entry<'py, B>,
     state: State<B>,
     kind: i32,
-    bytes: Option<&[u8]>,
 ) -> Option<Result<Bound<'py, PyAny>>> {
     if kind == value::NIL && state.push_metatable(-2) {
         state.pop(1);
         return None;
     }
-    Some(from_lua_read(entry.runtime(), entry.py, state, -1, kind, bytes))
+    Some(no_string(entry.runtime(), entry.py, state, -1, kind))
 }
 
 /// `table[key]` of the table behind a reference, where that takes no metamethod and the key goes the short way.
@@ -108,9 +108,18 @@ pub(crate) fn get<'py, B: LuaBackend>(
     }
     let kind = key.kind(entry.runtime());
     let result = if let Some(position) = position::<B>(kind) {
-        state.raw_geti_with(-1, position, |kind, bytes| read(entry, state, kind, bytes))
+        state.raw_geti_with(
+            -1,
+            position,
+            |bytes| Some(string(entry.runtime(), entry.py, bytes)),
+            |kind| read(entry, state, kind),
+        )
     } else if push_unless(entry, state, kind, mode, || learn(entry, key, 1)) {
-        state.raw_get_with(-2, |kind, bytes| read(entry, state, kind, bytes))
+        state.raw_get_with(
+            -2,
+            |bytes| Some(string(entry.runtime(), entry.py, bytes)),
+            |kind| read(entry, state, kind),
+        )
     } else {
         state.pop(1);
         return None;

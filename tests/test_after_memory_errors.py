@@ -51,7 +51,7 @@ def test_everything_works(isolated, use):
 
         for fill in {list(FULL.values())!r}:
             for sandbox in (False, True):
-                lua = lupa.LuaRuntime(max_memory=8_000_000, sandbox=sandbox)
+                lua = lupa.LuaRuntime(max_memory=8_000_000, sandbox=sandbox, timeout=120)
                 table = lua.eval("{{1, 2, 3}}")
                 take = lambda *args: len(args)
                 lua.globals().take = lua.expose(take) if sandbox else take

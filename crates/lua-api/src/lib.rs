@@ -87,6 +87,7 @@ compile_error!("lupa needs panic = \"unwind\": LuaJIT raises errors by unwinding
 
 mod alloc;
 mod backend;
+pub mod bindings;
 pub mod dl;
 mod entries;
 mod families;

@@ -1,4 +1,4 @@
-//! `bindgen`: each Lua's bindings, generated from its own headers.
+//! `bindgen`: the bindings of each Lua, generated from its own headers.
 
 use std::path::PathBuf;
 use std::process::Stdio;

@@ -107,7 +107,7 @@ const TASKS: &[Task] = &[
     Task {
         name: "bindgen",
         usage: "[--check] [--python EXE]",
-        about: "write each Lua's bindings from its headers, or say which are out of date",
+        about: "write the bindings of all Luas from their headers, or say that they are out of date",
         run: bindgen::run,
     },
     Task {

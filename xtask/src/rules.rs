@@ -3,8 +3,8 @@
 /// The longest that a file may be.
 const MOST_LINES: usize = 600;
 
-/// Files that `cargo xtask bindgen` writes.
-const GENERATED: &str = "/src/bindings.rs";
+/// The file that `cargo xtask bindgen` writes.
+const GENERATED: &str = "crates/lua-api/src/bindings.rs";
 
 /// Where Lua's API may be called as it is: behind it, everything else is the fence's.
 const RAW_CALLS: [&str; 5] = [
@@ -22,7 +22,7 @@ const BACKEND_CALLS: [&str; 3] = ["callback.rs", "coroutine.rs", "metamethods.rs
 pub(crate) fn problems(file: &str, text: &str) -> Vec<String> {
     let mut problems = Vec::new();
     let mut add = |line: usize, what: &str| problems.push(format!("{file}:{line}: {what}"));
-    let rust = file.ends_with(".rs") && !file.ends_with(GENERATED);
+    let rust = file.ends_with(".rs") && file != GENERATED;
     if rust && !text.starts_with("//!") {
         add(1, "a Rust file begins with a `//!` line that says what lives there");
     }
@@ -172,7 +172,7 @@ mod tests {
     fn rust_files_say_what_they_hold() {
         assert_eq!(problems("xtask/src/a.rs", "fn main() {}\n").len(), 1);
         assert_eq!(problems("xtask/src/a.rs", "//! A.\nfn main() {}\n").len(), 0);
-        assert_eq!(problems("crates/lua54/src/bindings.rs", "pub type A = u8;\n").len(), 0);
+        assert_eq!(problems("crates/lua-api/src/bindings.rs", "pub type A = u8;\n").len(), 0);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! we stand before it.
 
 use core::cell::Cell;
-use core::ffi::c_void;
+use core::ffi::{c_int, c_void};
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use std::sync::Arc;
 use crate::backend::LuaBackend;
 use crate::pool::Pool;
 use crate::raw::{lua_Alloc, lua_State};
+use crate::state::State;
 
 /// The account of one Lua instance. All numbers are bytes.
 ///
@@ -209,6 +210,19 @@ impl Memory {
             n => self.fail_after.store(n - 1, Ordering::Relaxed),
         }
         !self.has_room(more)
+    }
+}
+
+impl<B: LuaBackend> State<'_, B> {
+    /// Makes room for `n` more values where nobody catches an error: the account is lenient meanwhile, so that only the
+    /// system can refuse. False if there is none.
+    pub(crate) fn grow(self, n: c_int) -> bool {
+        let memory = self.instance().memory();
+        let lenient = memory.set_lenient(true);
+        // SAFETY: a live coroutine, this thread's; it does not raise, as was said.
+        let fits = unsafe { B::checkstack(self.raw(), n) };
+        memory.set_lenient(lenient);
+        fits
     }
 }
 

@@ -1,18 +1,15 @@
 //! The fence: [`State::protect`] and the operations that may raise, on [`Raising`].
 
-use core::cell::{Cell, RefCell};
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::marker::PhantomData;
 use core::mem::{MaybeUninit, needs_drop};
 use core::ops::Deref;
-use core::ptr::null_mut;
 
 use crate::backend::{Gc, LuaBackend, MULTRET, OK};
-use crate::instance::Instance;
+use crate::instance::{Instance, thread_instance};
 use crate::raw::{lua_CFunction, lua_State};
 use crate::references::Ref;
 use crate::state::State;
-use crate::thread::thread_instance;
 
 /// What a protected call ended with instead of results: a status other than [`OK`]. The error
 /// value is on top of the stack, and the caller's to pop.
@@ -56,71 +53,6 @@ struct Job<B: LuaBackend, F, R> {
 #[repr(C)]
 pub(crate) struct JobHead<B: LuaBackend> {
     run: unsafe fn(*mut JobHead<B>, Raising<'_, B>) -> c_int,
-}
-
-/// A job that waits for its entry function.
-struct Listed<B: LuaBackend> {
-    // By which the entry function knows it: no other job ever has it.
-    ticket: u64,
-    // The coroutine that the entry function is called on.
-    on: *mut lua_State,
-    job: *mut JobHead<B>,
-}
-
-/// The jobs that wait for their entry function, the last first.
-///
-/// Between the protected call and the entry function a hook of a script may run, and anything in it:
-/// other protected calls, errors, and calls of the entry function by the script. So a job is found by its
-/// ticket only, once, as long as the [`State::run`] that it belongs to has not ended, and on its own coroutine
-/// only: what calls the entry function there is above that `run` on the system's stack. (With greenlets, jobs of
-/// other coroutines may be on a part of the stack that is put away.)
-pub(crate) struct Jobs<B: LuaBackend> {
-    list: RefCell<Vec<Listed<B>>>,
-    tickets: Cell<u64>,
-}
-
-impl<B: LuaBackend> Default for Jobs<B> {
-    fn default() -> Self {
-        Jobs { list: RefCell::default(), tickets: Cell::new(0) }
-    }
-}
-
-impl<B: LuaBackend> Jobs<B> {
-    /// Puts a job on the list; gives its ticket, and `None` where there is no memory.
-    #[inline]
-    fn put(&self, on: *mut lua_State, job: *mut JobHead<B>) -> Option<u64> {
-        let ticket = self.tickets.get() + 1;
-        self.tickets.set(ticket);
-        let mut list = self.list.borrow_mut();
-        if list.len() == list.capacity() {
-            list.try_reserve(8).ok()?;
-        }
-        list.push(Listed { ticket, on, job });
-        Some(ticket)
-    }
-
-    /// Takes the job with this ticket off the list; null if there is none.
-    #[inline]
-    fn take(&self, ticket: u64, on: *mut lua_State) -> *mut JobHead<B> {
-        let mut list = self.list.borrow_mut();
-        let found = list.iter().rposition(|job| job.ticket == ticket && job.on == on);
-        found.map_or(null_mut(), |index| list.swap_remove(index).job)
-    }
-}
-
-/// A job in the list, for as long as this is there.
-struct Waiting<'a, B: LuaBackend> {
-    jobs: &'a Jobs<B>,
-    ticket: u64,
-    on: *mut lua_State,
-}
-
-impl<B: LuaBackend> Drop for Waiting<'_, B> {
-    #[inline(always)]
-    fn drop(&mut self) {
-        // It is still there if the entry function has not come to run.
-        self.jobs.take(self.ticket, self.on);
-    }
 }
 
 /// The C function that every protected call enters by, with a ticket as its argument; tracebacks leave
@@ -293,13 +225,12 @@ impl<B: LuaBackend> State<'_, B> {
             work: MaybeUninit::new(work),
             result: None,
         };
-        let Some(ticket) = jobs.put(self.raw(), (&raw mut job).cast()) else {
+        let Some(waiting) = jobs.put(self.raw(), (&raw mut job).cast()) else {
             self.set_top(base + 1);
             self.push_nil();
             return Err(Raised(crate::ERRMEM));
         };
-        let waiting = Waiting { jobs, ticket, on: self.raw() };
-        self.push_number(ticket as f64);
+        self.push_number(waiting.ticket() as f64);
         // A frame for the entry function is not refused, or nothing could be deleted any more once
         // a limit is reached; the limit is back before the work begins.
         instance.memory().set_lenient(true);

@@ -4,23 +4,36 @@ use core::any::TypeId;
 use core::cell::{Cell, RefCell};
 use core::marker::PhantomData;
 use core::ptr::{NonNull, null, null_mut};
-use core::sync::atomic::{AtomicPtr, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use std::sync::Arc;
 
+use crate::MIN_ROOM;
 use crate::alloc::Memory;
-use crate::backend::{Gc, LuaBackend, NewState, OK};
-use crate::fence::Jobs;
+use crate::backend::{Gc, LuaBackend, NewState, OK, value};
+use crate::fence::{JobHead, Raising};
+use crate::jobs::Jobs;
 use crate::raw::{self, Hook, lua_State};
 use crate::references::{Ref, References};
 use crate::stacks::Stacks;
 use crate::state::State;
-use crate::thread::{Here, Thread};
+use crate::thread::Thread;
 use crate::warn::Warnings;
 use crate::watch::Watch;
 
-/// The coroutine that was the current one before [`Instance::enter_again`], and its instance.
+/// The coroutine that was the current one before [`Instance::enter_again`], and the number of its Lua.
 #[must_use]
-pub struct Reentered(*mut lua_State, *const ());
+pub struct Reentered(*mut lua_State, u64);
+
+/// A coroutine that a Lua keeps until it is closed: where nobody removes it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lasting {
+    raw: *mut lua_State,
+    // The number of that Lua.
+    lua: u64,
+}
+
+/// How many Luas there have been.
+static OPENED: AtomicU64 = AtomicU64::new(0);
 
 /// One Lua: its main state, its account of memory and its references.
 #[repr(C)]
@@ -30,12 +43,16 @@ pub struct Instance<B: LuaBackend> {
     // Any thread may ask whether it is null; who has Lua to itself sets it.
     main: AtomicPtr<lua_State>,
     current: Cell<*mut lua_State>,
+    // No other one that was opened has it.
+    number: u64,
+    // Its coroutines are there that are to last: see `Lasting`.
+    keeps: Cell<bool>,
     // That of the thread which works on this.
-    thread: Cell<Option<Here>>,
+    thread: Cell<Option<Thread>>,
     pub(crate) stacks: Stacks,
     // The message handler and the function that protected calls enter by.
     entry_refs: Cell<(Ref, Ref)>,
-    pub(crate) jobs: Jobs<B>,
+    pub(crate) jobs: Jobs<JobHead<B>>,
     debug_names: Cell<(Ref, Ref)>,
     host: Cell<Option<(TypeId, NonNull<()>)>>,
     memory: Memory,
@@ -68,6 +85,8 @@ impl<B: LuaBackend> Instance<B> {
             watch: Arc::new(Watch::new(&B::HOOKS, Some(raw::hook::<B, H>))),
             main: AtomicPtr::default(),
             current: Cell::new(null_mut()),
+            number: OPENED.fetch_add(1, Ordering::Relaxed),
+            keeps: Cell::new(true),
             thread: Cell::new(None),
             stacks: Stacks::default(),
             entry_refs: Cell::new((Ref(0), Ref(0))),
@@ -149,19 +168,34 @@ impl<B: LuaBackend> Instance<B> {
     /// A coroutine that never runs, so that its stack is as one expects: for what needs one anywhere.
     #[inline(always)]
     pub(crate) fn resting(&self) -> State<'_, B> {
-        if self.stacks.is_mixed() {
-            // SAFETY: alive as long as this Lua is: see `Stacks`.
-            return unsafe { State::new(self.stacks.shelf(), self) };
+        match self.stacks.shelf() {
+            Some(shelf) if self.stacks.is_mixed() => self.state_of(shelf),
+            _ => self.state(),
         }
-        self.state()
+    }
+
+    /// Whether this is a coroutine of this Lua, which is open.
+    #[inline(always)]
+    pub(crate) fn keeps(&self, coroutine: Lasting) -> bool {
+        coroutine.lua == self.number && self.keeps.get()
+    }
+
+    /// The stack of a coroutine that this keeps.
+    ///
+    /// # Panics
+    /// When this is closed, or another Lua.
+    #[inline(always)]
+    pub(crate) fn state_of(&self, coroutine: Lasting) -> State<'_, B> {
+        assert!(self.keeps(coroutine), "a coroutine of another Lua");
+        // SAFETY: no other Lua has had this number, and this one keeps its coroutines; the thread has it to itself.
+        unsafe { State::new(coroutine.raw, self) }
     }
 
     /// The calling thread works on this, until it leaves; Lua is told how much of a stack it has.
     #[inline(always)]
-    pub fn enter(&self, thread: Here) {
+    pub fn enter(&self, thread: Thread) {
         self.thread.set(Some(thread));
-        // SAFETY: this thread has the Lua to itself, for an instance is not `Sync`.
-        unsafe { thread.tell_room(&self.watch) };
+        thread.tell_room(self);
     }
 
     /// Lua is about to run on a coroutine, or to go on with it after a callback: the calling thread works on this.
@@ -177,10 +211,9 @@ impl<B: LuaBackend> Instance<B> {
 
     /// Others have run on other coroutines meanwhile, and not ended.
     #[cold]
-    fn settle_mixed(&self, thread: Here, state: State<'_, B>) {
+    fn settle_mixed(&self, thread: Thread, state: State<'_, B>) {
         self.watch.note_running(state.raw());
-        // SAFETY: the calling thread's, which has this Lua to itself.
-        unsafe { thread.tell_room(&self.watch) };
+        thread.tell_room(self);
     }
 
     /// Whoever has entered leaves.
@@ -217,34 +250,37 @@ impl<B: LuaBackend> Instance<B> {
     #[cold]
     pub fn enter_again(&self) -> Option<Reentered> {
         let known = self.current.get();
-        // SAFETY: the thread has the instance to itself, and Lua runs below, in a C function; the account
-        // is lenient, so that the stack can grow without an error, but for the system's.
-        unsafe {
-            let running = B::reenter(known, self.watch.running());
-            if running.is_null() {
-                return None;
-            }
-            let lenient = self.memory.set_lenient(true);
-            let fits = B::checkstack(running, 2 * crate::MIN_ROOM);
-            self.memory.set_lenient(lenient);
-            if !fits {
-                return None;
-            }
-            self.current.set(running);
+        // SAFETY: the thread has the instance to itself, and Lua runs below, in a C function.
+        let running = unsafe { B::reenter(known, self.watch.running()) };
+        if running.is_null() {
+            return None;
         }
-        Some(Reentered(known, (&raw const *self).cast()))
+        // SAFETY: it runs.
+        if !unsafe { State::new(running, self) }.grow(2 * MIN_ROOM) {
+            return None;
+        }
+        self.current.set(running);
+        Some(Reentered(known, self.number))
     }
 
-    /// Ends what [`Instance::enter_again`] has begun.
+    /// Ends what [`Instance::enter_again`] has begun, unless this has been closed meanwhile.
     pub fn leave_again(&self, before: Reentered) {
-        assert!(core::ptr::eq(before.1, (&raw const *self).cast()), "another Lua");
-        self.current.set(before.0);
+        assert!(before.1 == self.number, "another Lua");
+        if self.is_open() {
+            self.current.set(before.0);
+        }
     }
 
     /// The main state, null when closed.
     #[inline(always)]
     pub fn main(&self) -> *mut lua_State {
         self.main.load(Ordering::Relaxed)
+    }
+
+    /// Tells Lua where the stack of this thread, which has it to itself, ends; see [`Watch::set_room`].
+    pub(crate) fn set_room(&self, at: usize, soft: usize, hard: usize, coroutines: usize) {
+        // SAFETY: an instance is not `Sync`, so it is this thread's; and the watch is that of its Lua.
+        unsafe { self.watch.set_room(at, soft, hard, coroutines) };
     }
 
     /// Whether the Lua is still there.
@@ -310,6 +346,12 @@ impl<B: LuaBackend> Instance<B> {
     pub fn abandon(&self) {
         self.main.store(null_mut(), Ordering::Relaxed);
         self.current.set(null_mut());
+        self.forget();
+    }
+
+    /// What was kept is not there any more.
+    fn forget(&self) {
+        self.keeps.set(false);
         self.forget_stacks();
     }
 
@@ -324,10 +366,12 @@ impl<B: LuaBackend> Instance<B> {
         }
         self.current.set(main);
         let thread = Thread::this();
-        let before = thread.set_instance((&raw const *self).cast());
+        let before = thread.instance();
+        thread.set_instance((&raw const *self).cast());
         thread.has_room();
-        // SAFETY: the calling thread's, and nobody else uses what is closed.
-        unsafe { thread.tell_room(&self.watch) };
+        thread.tell_room(self);
+        // The main coroutine's stack keeps nothing from here on.
+        self.forget();
         // SAFETY: the state is live; the finalizers that run may still use this instance, which
         // counts as open until they are done.
         unsafe {
@@ -336,11 +380,57 @@ impl<B: LuaBackend> Instance<B> {
             B::lua_close(main);
             self.watch.set_running(null_mut());
         }
-        self.forget_stacks();
         thread.set_instance(before);
         self.main.store(null_mut(), Ordering::Relaxed);
         self.current.set(null_mut());
     }
+}
+
+impl<B: LuaBackend> State<'_, B> {
+    /// The coroutine on top of the main one, outside of any function, moves to the bottom of its stack, where it stays.
+    ///
+    /// # Panics
+    /// When this is another one, or runs.
+    pub(crate) fn keep_at_bottom(self) -> Lasting {
+        let instance = self.instance();
+        let here = self.raw() == instance.main() && !self.has_frame(0);
+        assert!(here && self.type_of(-1) == value::THREAD, "no coroutine to keep");
+        self.insert(1);
+        Lasting { raw: self.to_thread(1), lua: instance.number }
+    }
+}
+
+impl<B: LuaBackend> Raising<'_, B> {
+    /// A new coroutine, on top of the stack of one that is kept and never runs: there it stays.
+    pub(crate) fn new_lasting(self, keeper: Lasting) -> Lasting {
+        let instance = self.instance();
+        let keeper = instance.state_of(keeper);
+        let raw = self.new_thread();
+        self.reserve_on(keeper, MIN_ROOM);
+        // Nothing fails from here on.
+        self.move_to(keeper, 1);
+        Lasting { raw, lua: instance.number }
+    }
+}
+
+impl Thread {
+    /// What this thread has worked on before, and may go on with: below, or by C code that calls functions of Lua.
+    ///
+    /// # Safety
+    /// The address of an instance that this thread is inside of.
+    pub unsafe fn go_back_to(self, instance: *const ()) {
+        self.set_instance(instance);
+    }
+}
+
+/// The instance that this thread works on.
+///
+/// # Safety
+/// Called from a C function that Lua runs: so an instance of this backend is being worked on. `'a` ends with that.
+#[inline(always)]
+pub(crate) unsafe fn thread_instance<'a, B: LuaBackend>() -> Option<&'a Instance<B>> {
+    // SAFETY: as the caller promises; nothing of it is changed but what is in cells.
+    unsafe { Thread::this().instance().cast::<Instance<B>>().as_ref() }
 }
 
 impl<B: LuaBackend> Drop for Instance<B> {

@@ -69,7 +69,7 @@
 //! What is Lua's own is lent to a closure: the bytes of a string ([`State::with_bytes`]), the names in a frame
 //! ([`State::with_frame`]), another coroutine's stack. A [`Ref`] is a key of the registry that is present, so that to
 //! assign to it never allocates; [`State::replace`] looks for a key before it assigns. The calling thread is a value that
-//! cannot be sent to another ([`Here`]). The host of an instance has its type ([`Instance::host`]); to say what it is is
+//! cannot be sent to another ([`Thread`]). The host of an instance has its type ([`Instance::host`]); to say what it is is
 //! unsafe, for it must stay where it is.
 //!
 //! # What they do not say
@@ -87,12 +87,16 @@ compile_error!("lupa needs panic = \"unwind\": LuaJIT raises errors by unwinding
 
 mod alloc;
 mod backend;
+pub mod bindings;
 pub mod dl;
 mod entries;
 mod families;
 mod fence;
+mod hooks;
 mod installed;
 mod instance;
+mod jobs;
+mod kept;
 mod libraries;
 mod pool;
 pub mod raw;
@@ -117,7 +121,7 @@ pub use raw::{Frame, Function, Hook, Hooks, Outside, ReadEntries, Room, warn};
 pub use references::Ref;
 pub use stacks::OwnStack;
 pub use state::State;
-pub use thread::{Here, Thread};
+pub use thread::Thread;
 pub use warn::Warnings;
 pub use watch::Watch;
 

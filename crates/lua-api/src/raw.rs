@@ -12,10 +12,9 @@ use crate::alloc::Memory;
 use crate::backend::{LuaBackend, NewState, OK, value};
 use crate::entries::{Place, TableEntry};
 use crate::fence::{Raising, enter};
-use crate::instance::Instance;
+use crate::instance::{Instance, thread_instance};
 use crate::references::Ref;
 use crate::state::State;
-use crate::thread::thread_instance;
 use crate::traceback;
 use crate::warn::Warnings;
 
@@ -247,7 +246,7 @@ pub(crate) unsafe extern "C-unwind" fn hook<B: LuaBackend, H: Hook<B>>(
             return;
         }
         if H::run(raising.state(), may_run) {
-            instance.watch().allow_hooks(l);
+            raising.allow_hooks();
             raising.raise();
         }
     }

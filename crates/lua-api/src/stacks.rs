@@ -4,22 +4,21 @@
 //! The coroutines are made beforehand, since making one may run finalizers. What keeps them is out of the reach of
 //! scripts: the main coroutine has, at the bottom of its stack, one that never runs (the shelf), which has all the
 //! others on its stack.
+#![forbid(unsafe_code)]
 
 use core::cell::{Cell, RefCell};
-use core::ptr::null_mut;
 
 use crate::backend::{LuaBackend, OK};
 use crate::fence::Raised;
-use crate::instance::Instance;
-use crate::raw::lua_State;
+use crate::instance::{Instance, Lasting};
 use crate::state::State;
 
 /// What an [`Instance`] has of them.
 #[derive(Default)]
 pub(crate) struct Stacks {
-    shelf: Cell<*mut lua_State>,
+    shelf: Cell<Option<Lasting>>,
     // Those that nobody uses. There is room in the list for all that there are.
-    free: RefCell<Vec<*mut lua_State>>,
+    free: RefCell<Vec<Lasting>>,
     made: Cell<usize>,
     mixed: Cell<bool>,
 }
@@ -30,14 +29,15 @@ impl Stacks {
         self.mixed.get()
     }
 
-    pub(crate) fn shelf(&self) -> *mut lua_State {
+    /// The coroutine that never runs.
+    pub(crate) fn shelf(&self) -> Option<Lasting> {
         self.shelf.get()
     }
 }
 
 /// A coroutine that is somebody's own until [`Instance::give_back`].
 #[derive(Debug)]
-pub struct OwnStack(*mut lua_State);
+pub struct OwnStack(Lasting);
 
 impl<B: LuaBackend> Instance<B> {
     /// Whether several work on this Lua, each on a stack of its own: then [`Instance::state`] says nothing.
@@ -60,16 +60,16 @@ impl<B: LuaBackend> Instance<B> {
     /// # Errors
     /// [`Raised`] without memory, and what finalizers raise; the error value is then on top of the stack.
     pub fn prepare_stacks(&self, main: State<B>) -> Result<(), Raised> {
-        if self.stacks.shelf.get().is_null() {
+        if self.stacks.shelf.get().is_none() {
+            // A finalizer, while Lua is closed: nobody else comes.
+            if main.has_frame(0) {
+                return Ok(());
+            }
             main.protect_values(|raising| {
-                raising.new_thread();
-                // SAFETY: the new coroutine, which is on the stack.
-                let shelf = unsafe { raising.with_raw(raising.to_thread(-1)) };
-                raising.reserve_on(shelf, crate::MIN_ROOM);
+                raising.with_new_coroutine(|shelf| raising.reserve_on(shelf, crate::MIN_ROOM));
                 1
             })?;
-            main.insert(1);
-            self.stacks.shelf.set(main.to_thread(1));
+            self.stacks.shelf.set(Some(main.keep_at_bottom()));
         }
         self.refill_stacks(main)
     }
@@ -87,15 +87,11 @@ impl<B: LuaBackend> Instance<B> {
             state.push_nil();
             return Err(Raised(crate::ERRMEM));
         }
-        // SAFETY: alive as long as this Lua is, and used by no one else.
-        let shelf = unsafe { State::new(stacks.shelf.get(), self) };
-        let made = state.protect(|raising| {
-            let raw = raising.new_thread();
-            raising.reserve_on(shelf, crate::MIN_ROOM);
-            // Nothing fails from here on.
-            raising.move_to(shelf, 1);
-            raw
-        })?;
+        let Some(shelf) = stacks.shelf.get() else {
+            state.push_nil();
+            return Err(Raised(crate::ERRRUN));
+        };
+        let made = state.protect(|raising| raising.new_lasting(shelf))?;
         stacks.made.set(stacks.made.get() + 1);
         stacks.free.borrow_mut().push(made);
         Ok(())
@@ -104,40 +100,31 @@ impl<B: LuaBackend> Instance<B> {
     /// A stack for somebody who enters while others are inside; `None` if there is none, or no memory for it.
     pub fn take_stack(&self) -> Option<(OwnStack, State<'_, B>)> {
         let own = self.stacks.free.borrow_mut().pop()?;
-        // SAFETY: the shelf keeps it, so it is alive; nobody else uses it. The account is lenient, so that the stack can
-        // grow without an error, but for the system's.
-        unsafe {
-            let state = State::new(own, self);
-            // A script that has run on it may have closed it since.
-            let usable = state.status() == OK && !state.has_frame(0);
-            let lenient = self.memory().set_lenient(true);
-            let fits = usable && B::checkstack(own, 2 * crate::MIN_ROOM);
-            self.memory().set_lenient(lenient);
-            if !fits {
-                if usable {
-                    self.stacks.free.borrow_mut().push(own);
-                }
-                return None;
-            }
-            state.set_top(0);
-            self.stacks.mixed.set(true);
-            Some((OwnStack(own), state))
+        let state = self.state_of(own);
+        // A script that has run on it may have closed it since.
+        if state.status() != OK || state.has_frame(0) {
+            return None;
         }
+        if !state.grow(2 * crate::MIN_ROOM) {
+            self.stacks.free.borrow_mut().push(own);
+            return None;
+        }
+        state.set_top(0);
+        self.stacks.mixed.set(true);
+        Some((OwnStack(own), state))
     }
 
     /// Gives a stack back.
     pub fn give_back(&self, stack: OwnStack) {
-        if self.is_open() {
-            // SAFETY: as for `take_stack`.
-            let state: State<B> = unsafe { State::new(stack.0, self) };
-            state.set_top(0);
+        if self.keeps(stack.0) {
+            self.state_of(stack.0).set_top(0);
             self.stacks.free.borrow_mut().push(stack.0);
         }
     }
 
     /// Nothing of them is there any more.
     pub(crate) fn forget_stacks(&self) {
-        self.stacks.shelf.set(null_mut());
+        self.stacks.shelf.set(None);
         self.stacks.free.borrow_mut().clear();
         self.stacks.mixed.set(false);
     }

@@ -25,18 +25,6 @@ impl<B: LuaBackend> Clone for State<'_, B> {
 
 impl<B: LuaBackend> Copy for State<'_, B> {}
 
-/// Operations of the [`crate::Watch`] of a Lua, on a coroutine of it.
-macro_rules! watched {
-    ($($(#[$doc:meta])* $name:ident = $function:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)?;)*) => {
-        $($(#[$doc])*
-        #[inline(always)]
-        pub fn $name(self, $($arg: $ty),*) $(-> $ret)? {
-            // SAFETY: a live coroutine, this thread's, of the Lua that this watch is for.
-            unsafe { self.instance.watch().$function(self.raw, $($arg),*) }
-        })*
-    };
-}
-
 /// What debug builds take for the room of a frame.
 const ROOM: c_int = 256;
 
@@ -126,23 +114,6 @@ impl<'l, B: LuaBackend> State<'l, B> {
         status = lua_status() -> c_int;
         /// Whether the call stack has a frame at this level.
         has_frame = has_frame(level: c_int) -> bool;
-    }
-
-    watched! {
-        /// Has the hook called at each instruction of this coroutine, and of those that run from now on.
-        /// That of a script is put back when that has ended, unless it is what has to stop, or was set by that.
-        call_hook_always = call_always();
-        /// In the hook that has been called: puts back the hook that there was before.
-        put_back_hook = put_back();
-        /// In the hook, when Lua is to be stopped: true if a hook of a script runs, which may go on for a while first.
-        puts_stop_off = puts_off() -> bool;
-        /// Has the hook called after so many instructions, by the thread that runs Lua.
-        count_instructions = count_from(instructions: c_int);
-        /// How many of the instructions of [`State::count_instructions`] are left; 0 in the hook that has been
-        /// called because there were none. Where that cannot be told: all.
-        instructions_left = left(in_hook: bool) -> c_int;
-        /// Ends counting.
-        end_count = end_count();
     }
 
     // What debug builds look at. Pseudo-indices are those of upvalues, too.

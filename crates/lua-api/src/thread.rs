@@ -1,37 +1,89 @@
 //! [`Thread`]: what there is once for each thread: the instance that it works on, and the end of its stack.
+#![forbid(unsafe_code)]
 
 use core::cell::Cell;
-use core::ops::Deref;
-use core::ptr::{NonNull, null};
+use core::marker::PhantomData;
+use core::ptr::{from_ref, null_mut};
+use core::sync::atomic::Ordering::Relaxed;
+use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicUsize};
+use std::sync::Mutex;
 
 use crate::backend::LuaBackend;
 use crate::instance::Instance;
-use crate::watch::Watch;
 
-/// What there is once for each thread. Its address tells threads apart.
+/// The calling thread: it cannot be sent to another.
 ///
 /// C functions find their instance here. An upvalue would be simpler, but scripts can change
 /// upvalues (`debug.setupvalue`).
+///
+/// ```compile_fail
+/// let here = lua_api::Thread::this();
+/// std::thread::spawn(move || here.has_room());
+/// ```
+#[derive(Clone, Copy)]
 pub struct Thread {
-    instance: Cell<*const ()>,
-    // Below this address the stack is for what does not recurse; 0 until it is asked for.
-    stack_limit: Cell<usize>,
-    // Its last address.
-    stack_end: Cell<usize>,
-    // Whether this is the main thread of Python.
-    main: Cell<Option<bool>>,
+    notes: &'static Notes,
+    // That of the thread which has it.
+    own: PhantomData<*const ()>,
 }
 
+/// What is noted of a thread. Only that thread reads and writes it: atomics cost the same then.
+#[derive(Default)]
+struct Notes {
+    instance: AtomicPtr<()>,
+    // Below this address the stack is for what does not recurse; 0 until it is asked for.
+    stack_limit: AtomicUsize,
+    // Its last address.
+    stack_end: AtomicUsize,
+    // Whether this is the main thread of Python: one of these.
+    main: AtomicU8,
+}
+
+const UNKNOWN: u8 = 0;
+const MAIN: u8 = 1;
+const OTHER: u8 = 2;
+
+/// Notes of threads that have ended, for new threads. It is never waited for: who does not get it makes new ones, or
+/// leaves his behind, for in the child of a fork nobody might give it back.
+static UNUSED: Mutex<Vec<&'static Notes>> = Mutex::new(Vec::new());
+
+/// Gives a thread's notes back when it ends.
+struct Lease(Cell<Option<&'static Notes>>);
+
 thread_local! {
-    static THREAD: Thread =
-        const {
-            Thread {
-                instance: Cell::new(null()),
-                stack_limit: Cell::new(0),
-                stack_end: Cell::new(0),
-                main: Cell::new(None),
-            }
-        };
+    // Two, since what has a destructor is not there as long as the thread is.
+    static NOTES: Cell<Option<&'static Notes>> = const { Cell::new(None) };
+    static LEASE: Lease = const { Lease(Cell::new(None)) };
+}
+
+impl Notes {
+    #[cold]
+    #[inline(never)]
+    fn of_new_thread() -> &'static Notes {
+        let unused = UNUSED.try_lock().ok().and_then(|mut unused| unused.pop());
+        let notes = unused.unwrap_or_else(|| Box::leak(Box::default()));
+        NOTES.set(Some(notes));
+        // Where the thread is about to end, they stay behind.
+        let _ = LEASE.try_with(|lease| lease.0.set(Some(notes)));
+        notes
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let Some(notes) = self.0.take() else { return };
+        // What comes after this in the same thread gets others.
+        NOTES.set(None);
+        notes.instance.store(null_mut(), Relaxed);
+        notes.stack_limit.store(0, Relaxed);
+        notes.stack_end.store(0, Relaxed);
+        notes.main.store(UNKNOWN, Relaxed);
+        if let Ok(mut unused) = UNUSED.try_lock()
+            && unused.try_reserve(1).is_ok()
+        {
+            unused.push(notes);
+        }
+    }
 }
 
 /// How much of a thread's stack is left to whatever does not ask for it, in bytes: at most.
@@ -48,19 +100,26 @@ const MOST_TO_COMPILE: usize = 256 << 10;
 const MOST_NESTING: usize = 2 << 20;
 
 impl Thread {
-    /// That of the calling thread.
+    /// The calling thread.
     #[inline(always)]
-    pub fn this() -> Here {
-        THREAD.with(|thread| Here(NonNull::from(thread)))
+    pub fn this() -> Thread {
+        let notes = NOTES.get().unwrap_or_else(Notes::of_new_thread);
+        Thread { notes, own: PhantomData }
+    }
+
+    /// A number that no other thread has.
+    #[inline(always)]
+    pub fn id(self) -> usize {
+        from_ref(self.notes).addr()
     }
 
     /// Whether there is room on the system's stack for one more step of a recursion through Lua and
     /// whatever called it.
     #[inline(always)]
-    pub fn has_room(&self) -> bool {
+    pub fn has_room(self) -> bool {
         let here = 0_u8;
         let here = (&raw const here).addr();
-        let limit = self.stack_limit.get();
+        let limit = self.notes.stack_limit.load(Relaxed);
         if limit == 0 {
             return self.find_limit(here);
         }
@@ -68,122 +127,141 @@ impl Thread {
     }
 
     /// Whether there is room for code that is as deep as Lua allows, so that not to compile it is the code's fault.
-    pub fn has_room_to_compile(&self) -> bool {
+    pub fn has_room_to_compile(self) -> bool {
         let here = 0_u8;
-        self.has_room() && (&raw const here).addr() - self.stack_limit.get() > MOST_TO_COMPILE
+        let limit = || self.notes.stack_limit.load(Relaxed);
+        self.has_room() && (&raw const here).addr() - limit() > MOST_TO_COMPILE
     }
 
     #[cold]
     #[inline(never)]
-    fn find_limit(&self, here: usize) -> bool {
+    fn find_limit(self, here: usize) -> bool {
         // Where the system does not tell, there is no limit.
         let left = stacker::remaining_stack().unwrap_or(here);
         let end = here.saturating_sub(left);
         let margin = (left / 4).clamp(LEAST_MARGIN, STACK_MARGIN);
-        self.stack_end.set(end);
-        self.stack_limit.set(end.saturating_add(margin).max(1));
-        here > self.stack_limit.get()
+        let limit = end.saturating_add(margin).max(1);
+        self.notes.stack_end.store(end, Relaxed);
+        self.notes.stack_limit.store(limit, Relaxed);
+        here > limit
     }
 
     /// Tells a Lua, which is about to run, how far it may go down this thread's stack. It raises errors where
     /// [`Thread::has_room`] says no, or before, and has half of what is below that for handling them.
-    ///
-    /// # Safety
-    /// The calling thread's, which has that Lua to itself.
     #[inline(always)]
-    pub(crate) unsafe fn tell_room(&self, watch: &Watch) {
+    pub(crate) fn tell_room<B: LuaBackend>(self, instance: &Instance<B>) {
         let here = 0_u8;
         let here = (&raw const here).addr();
-        if !watch.knows_room_at(here) {
-            // SAFETY: as the caller promises.
-            unsafe { self.tell_room_at(watch, here) };
+        if !instance.watch().knows_room_at(here) {
+            self.tell_room_at(instance, here);
         }
     }
 
-    /// # Safety
-    /// As for [`Thread::tell_room`].
     #[cold]
-    unsafe fn tell_room_at(&self, watch: &Watch, here: usize) {
-        let limit = self.stack_limit.get();
+    fn tell_room_at<B: LuaBackend>(self, instance: &Instance<B>, here: usize) {
+        let limit = self.notes.stack_limit.load(Relaxed);
         let soft = limit.max(here.saturating_sub(MOST_NESTING));
         let coroutines = limit.max(here.saturating_sub(MOST_NESTING / 2));
-        let reserve = limit.saturating_sub(self.stack_end.get()) / 2;
-        // SAFETY: as the caller promises.
-        unsafe { watch.set_room(here, soft, soft.saturating_sub(reserve), coroutines) };
+        let reserve = limit.saturating_sub(self.notes.stack_end.load(Relaxed)) / 2;
+        instance.set_room(here, soft, soft.saturating_sub(reserve), coroutines);
     }
 
     /// Whether this is the thread that handles signals, if that is known: [`Thread::set_main`].
-    pub fn is_main(&self) -> Option<bool> {
-        self.main.get()
+    pub fn is_main(self) -> Option<bool> {
+        match self.notes.main.load(Relaxed) {
+            UNKNOWN => None,
+            main => Some(main == MAIN),
+        }
     }
 
     /// Notes whether this is the thread that handles signals.
-    pub fn set_main(&self, main: bool) {
-        self.main.set(Some(main));
+    pub fn set_main(self, main: bool) {
+        self.notes.main.store(if main { MAIN } else { OTHER }, Relaxed);
     }
 
     /// The address of the instance that this thread works on, or null.
     #[inline(always)]
-    pub fn instance(&self) -> *const () {
-        self.instance.get()
-    }
-
-    /// What this thread has worked on before, and may go on with: below, or by C code that calls functions of Lua.
-    ///
-    /// # Safety
-    /// The address of an instance that this thread is inside of.
-    pub unsafe fn go_back_to(&self, instance: *const ()) {
-        self.instance.set(instance);
+    pub fn instance(self) -> *const () {
+        self.notes.instance.load(Relaxed)
     }
 
     /// This thread works on no instance, until Lua runs again.
     #[inline(always)]
-    pub(crate) fn leave(&self) {
-        self.instance.set(null());
+    pub(crate) fn leave(self) {
+        self.set_instance(core::ptr::null());
     }
 
-    /// Makes an instance the one that this thread works on; gives the one before, to be put back.
+    /// Makes an instance the one that this thread works on. Whoever takes it from here has to know that it is there.
     #[inline(always)]
-    pub(crate) fn set_instance(&self, instance: *const ()) -> *const () {
-        self.instance.replace(instance)
+    pub(crate) fn set_instance(self, instance: *const ()) {
+        self.notes.instance.store(instance.cast_mut(), Relaxed);
     }
 }
 
-/// The [`Thread`] of the thread that has this: it cannot be sent to another.
-///
-/// ```compile_fail
-/// let here = lua_api::Thread::this();
-/// std::thread::spawn(move || here.has_room());
-/// ```
-#[derive(Clone, Copy)]
-pub struct Here(NonNull<Thread>);
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Barrier};
+    use std::thread;
 
-impl Here {
-    /// A number that no other thread has.
-    #[inline(always)]
-    pub fn id(self) -> usize {
-        self.0.as_ptr().addr()
+    use super::Thread;
+
+    #[test]
+    fn threads_that_are_there_have_numbers_of_their_own() {
+        let here = Thread::this().id();
+        let all_there = Arc::new(Barrier::new(8));
+        let threads: Vec<_> = (0..8)
+            .map(|_| {
+                let all_there = Arc::clone(&all_there);
+                thread::spawn(move || {
+                    let id = Thread::this().id();
+                    all_there.wait();
+                    assert_eq!(id, Thread::this().id());
+                    id
+                })
+            })
+            .collect();
+        let mut ids: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+        ids.push(here);
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), 9);
     }
-}
 
-impl Deref for Here {
-    type Target = Thread;
-
-    #[inline(always)]
-    fn deref(&self) -> &Thread {
-        // SAFETY: a pointer is not `Send`, so this is the thread that it was made in; what that has for itself has no
-        // destructor, and is there until it ends.
-        unsafe { self.0.as_ref() }
+    #[test]
+    fn a_new_thread_knows_nothing_of_another() {
+        for _ in 0..100 {
+            let found = thread::spawn(|| {
+                let here = Thread::this();
+                let before = (here.is_main(), here.instance().is_null());
+                here.set_main(true);
+                here.set_instance((&raw const before).cast());
+                assert!(here.has_room() && here.is_main() == Some(true));
+                before
+            });
+            assert_eq!(found.join().unwrap(), (None, true));
+        }
     }
-}
 
-/// The instance that this thread works on.
-///
-/// # Safety
-/// Called from a C function that Lua runs: so an instance of this backend is being worked on. `'a` ends with that.
-#[inline(always)]
-pub(crate) unsafe fn thread_instance<'a, B: LuaBackend>() -> Option<&'a Instance<B>> {
-    let instance = THREAD.with(|thread| thread.instance.get());
-    // SAFETY: as the caller promises; nothing of it is changed but what is in cells.
-    unsafe { instance.cast::<Instance<B>>().as_ref() }
+    #[test]
+    fn what_runs_at_the_end_of_a_thread_may_ask_for_it() {
+        struct Late;
+        impl Drop for Late {
+            fn drop(&mut self) {
+                assert!(Thread::this().has_room());
+                assert_eq!(Thread::this().id(), Thread::this().id());
+            }
+        }
+        thread_local!(static LATE: Late = const { Late });
+        // Destructors run in the order of the last first, or another one: both are tried.
+        for late_first in [true, false] {
+            let thread = thread::spawn(move || {
+                if late_first {
+                    LATE.with(|_| {});
+                }
+                assert!(Thread::this().has_room());
+                LATE.with(|_| {});
+            });
+            thread.join().unwrap();
+        }
+    }
 }

@@ -16,15 +16,18 @@
 //!
 //! With an installed Lua ([`Hooks::outside`] is `None`) hooks are set by the thread that runs Lua only.
 
-use core::cell::{Cell, UnsafeCell};
+use core::cell::RefCell;
 use core::ffi::{c_int, c_void};
 use core::hint::spin_loop;
 use core::ptr::{null, null_mut};
-use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::thread::yield_now;
 
+use crate::backend::LuaBackend;
+use crate::kept::{Guarded, Kept};
 use crate::raw::{Hooks, RUN_NOTHING, Room, WAIT, lua_Hook, lua_State};
+use crate::state::State;
 use crate::thread::Thread;
 
 /// The mask of a count hook (`LUA_MASKCOUNT`), in every Lua.
@@ -35,62 +38,6 @@ const NEARBY: usize = 8 << 10;
 
 const _: () = assert!(2 * NEARBY < crate::thread::LEAST_MARGIN);
 
-/// The hook that a coroutine had before ours.
-struct Kept {
-    state: *mut lua_State,
-    hook: lua_Hook,
-    mask: c_int,
-    count: c_int,
-    // It was set while ours was there, and has not run.
-    new: bool,
-}
-
-/// How often a stop was put off, since a hook of a script ran, which is not what has to be stopped if it ends soon.
-#[derive(Clone, Copy, Default)]
-struct Grace {
-    // The last hook that was let go on, and how often.
-    hook: u64,
-    same: u32,
-    all: u32,
-}
-
-/// How many instructions a hook may run each time.
-const GRACE: c_int = 1000;
-
-/// How often the same hook may go on, and how often any.
-const MOST_GRACE: (u32, u32) = (100, 2000);
-
-/// What the lock guards.
-#[derive(Default)]
-struct Guarded {
-    kept: Vec<Kept>,
-    // The instructions that were left of a coroutine's count when another thread set the hook there.
-    left: Vec<(*mut lua_State, c_int)>,
-}
-
-impl Guarded {
-    /// Notes what was left of the count, unless that is known.
-    fn note_left(&mut self, key: *mut lua_State, left: impl FnOnce() -> c_int) {
-        if !self.left.iter().any(|(other, _)| *other == key) {
-            self.left.push((key, left()));
-        }
-    }
-
-    /// Forgets it.
-    fn take_left(&mut self, key: *mut lua_State) -> Option<c_int> {
-        let found = self.left.iter().position(|(other, _)| *other == key)?;
-        Some(self.left.swap_remove(found).1)
-    }
-
-    /// Keeps a hook in the place of what was kept of that coroutine; none is kept as nothing.
-    fn keep(&mut self, kept: Kept) {
-        self.kept.retain(|other| other.state != kept.state);
-        if kept.hook.is_some() && kept.mask != 0 {
-            self.kept.push(kept);
-        }
-    }
-}
-
 /// How a Lua is watched. Its [`crate::Instance`] shares it with those who stop Lua from outside, for whom it is
 /// still there when Lua is not: then no coroutine runs any more, and nothing is written.
 #[repr(C)]
@@ -98,25 +45,23 @@ pub struct Watch {
     // These two first: `struct lupa_watch` of `lua-build/c`.
     running: AtomicPtr<lua_State>,
     // Coroutines inherit the hook of whom resumes them: instructions are counted, or Lua is stopped.
-    hands_on: AtomicBool,
+    pub(crate) hands_on: AtomicBool,
     hooks: &'static Hooks,
     hook: lua_Hook,
     room: AtomicPtr<Room>,
     // Where on its stack the thread that runs Lua was when it said how much room there is.
-    told_at: Cell<usize>,
+    told_at: AtomicUsize,
     held: AtomicBool,
-    guarded: UnsafeCell<Guarded>,
-    counting: AtomicBool,
+    guarded: RefCell<Guarded>,
+    pub(crate) counting: AtomicBool,
     // The coroutine on which a hook of a script runs, or null; and how many of them have begun.
-    in_hook: AtomicPtr<lua_State>,
-    hooks_begun: Cell<u64>,
-    grace: Cell<Grace>,
+    pub(crate) in_hook: AtomicPtr<lua_State>,
+    pub(crate) hooks_begun: AtomicUsize,
     untold: AtomicBool,
 }
 
-// SAFETY: `guarded` is used with the lock held; cells are of the thread that runs Lua; the rest is atomic, or never
-// changes. The pointers in it are
-// of coroutines, which the lock keeps from being freed.
+// SAFETY: `guarded` is used with the lock held; the rest is atomic, or never changes. The pointers in it are of coroutines,
+// which the lock keeps from being freed.
 unsafe impl Sync for Watch {}
 // SAFETY: as above.
 unsafe impl Send for Watch {}
@@ -130,13 +75,12 @@ impl Watch {
             hooks,
             hook,
             room: AtomicPtr::new(null_mut()),
-            told_at: Cell::new(0),
+            told_at: AtomicUsize::new(0),
             held: AtomicBool::new(false),
-            guarded: UnsafeCell::default(),
+            guarded: RefCell::default(),
             counting: AtomicBool::new(false),
             in_hook: AtomicPtr::new(null_mut()),
-            hooks_begun: Cell::new(0),
-            grace: Cell::default(),
+            hooks_begun: AtomicUsize::new(0),
             untold: AtomicBool::new(hooks.outside.is_none()),
         }
     }
@@ -172,7 +116,8 @@ impl Watch {
     /// the end of each there is more than that which is used by nobody who enters.
     #[inline(always)]
     pub(crate) fn knows_room_at(&self, here: usize) -> bool {
-        here.wrapping_sub(self.told_at.get()).wrapping_add(NEARBY) < 2 * NEARBY
+        let told_at = self.told_at.load(Ordering::Relaxed);
+        here.wrapping_sub(told_at).wrapping_add(NEARBY) < 2 * NEARBY
     }
 
     /// Tells Lua where the stack of this thread ends: `soft` is where it raises an error, `hard` until where
@@ -181,7 +126,7 @@ impl Watch {
     /// # Safety
     /// This thread has the Lua to itself.
     pub(crate) unsafe fn set_room(&self, at: usize, soft: usize, hard: usize, coroutines: usize) {
-        self.told_at.set(at);
+        self.told_at.store(at, Ordering::Relaxed);
         // SAFETY: null, or a field of the global state, which is there until `set_running` forgets it; no other
         // thread runs Lua.
         if let Some(room) = unsafe { self.room.load(Ordering::Relaxed).as_ref() } {
@@ -217,18 +162,23 @@ impl Watch {
         self.held.store(false, Ordering::Release);
     }
 
-    fn locked<R>(&self, work: impl FnOnce(&mut Guarded) -> R) -> R {
+    pub(crate) fn locked<R>(&self, work: impl FnOnce(&mut Guarded) -> R) -> R {
         self.lock();
-        // SAFETY: the lock is held, so this is the only reference; no `work` here takes the lock again.
-        let result = work(unsafe { &mut *self.guarded.get() });
+        let result = work(&mut self.guarded.borrow_mut());
         self.unlock();
         result
     }
 
     /// What hooks of this coroutine are kept by: LuaJIT has one hook for all.
-    fn key(&self, state: *mut lua_State) -> *mut lua_State {
+    pub(crate) fn key(&self, state: *mut lua_State) -> *mut lua_State {
         let of_each = self.hooks.outside.as_ref().is_none_or(|outside| outside.hand_on.is_some());
         if of_each { state } else { null_mut() }
+    }
+
+    /// Whether a hook of a script runs on this coroutine.
+    pub(crate) fn is_in_hook(&self, state: *mut lua_State) -> bool {
+        let running = self.in_hook.load(Ordering::Relaxed);
+        !running.is_null() && self.key(running) == self.key(state)
     }
 
     /// # Safety
@@ -283,65 +233,6 @@ impl Watch {
         });
     }
 
-    /// In the hook, when Lua is to be stopped: true if a hook of a script runs, which may go on for a while first.
-    ///
-    /// # Safety
-    /// `state` is live, and this thread's.
-    pub(crate) unsafe fn puts_off(&self, state: *mut lua_State) -> bool {
-        let running = self.in_hook.load(Ordering::Relaxed);
-        let mut grace = self.grace.get();
-        let hook = self.hooks_begun.get();
-        grace.same = if grace.hook == hook { grace.same + 1 } else { 0 };
-        grace.all += 1;
-        grace.hook = hook;
-        let in_hook = !running.is_null() && self.key(running) == self.key(state);
-        if !in_hook || self.is_counting() || grace.same > MOST_GRACE.0 || grace.all > MOST_GRACE.1 {
-            self.grace.set(Grace::default());
-            return false;
-        }
-        self.grace.set(grace);
-        // SAFETY: as the caller promises; the lock is held.
-        self.locked(|_| unsafe { (self.hooks.set)(state, self.hook, COUNT, GRACE) });
-        true
-    }
-
-    /// Has the hook called at each instruction of this coroutine, and of those that run from now on. The hook
-    /// of a script is put back when that has ended; unless it is what has to stop, or was set by that.
-    ///
-    /// # Safety
-    /// `state` is live, and this thread's.
-    pub(crate) unsafe fn call_always(&self, state: *mut lua_State) {
-        self.hands_on.store(true, Ordering::Relaxed);
-        self.locked(|guarded| {
-            // SAFETY: as the caller promises; the lock is held.
-            unsafe { self.keep(guarded, state) };
-            // One that runs still was given time enough.
-            let running = self.in_hook.swap(null_mut(), Ordering::Relaxed);
-            let is_to_stop = !running.is_null() && self.key(running) == self.key(state);
-            let all = is_to_stop || self.hooks.outside.is_none();
-            let key = self.key(state);
-            guarded.kept.retain(|kept| kept.state != key || !(all || kept.new));
-            // SAFETY: as the caller promises; the lock is held.
-            unsafe { (self.hooks.set)(state, self.hook, COUNT, 1) };
-        });
-    }
-
-    /// Before the hook raises: the message handler, which runs while the hook does, has hooks, too.
-    ///
-    /// # Safety
-    /// `state` is live, and this thread's.
-    pub(crate) unsafe fn allow_hooks(&self, state: *mut lua_State) {
-        if let Some(outside) = &self.hooks.outside {
-            // SAFETY: as the caller promises; the lock is held.
-            self.locked(|_| unsafe { (outside.allow)(state) });
-        }
-    }
-
-    /// What [`Watch::call_always`] has begun has ended: each coroutine puts its hook back when it runs.
-    pub fn call_no_more(&self) {
-        self.hands_on.store(self.is_counting(), Ordering::Relaxed);
-    }
-
     /// While instructions are counted: sees to it that finalizers and hooks do not escape.
     pub fn count_everywhere(&self) {
         let Some(outside) = &self.hooks.outside else { return };
@@ -355,126 +246,92 @@ impl Watch {
             });
         }
     }
+}
 
-    /// In the hook that has been called: puts back the hook that there was before.
-    ///
-    /// # Safety
-    /// `state` is live, and this thread's.
-    pub(crate) unsafe fn put_back(&self, state: *mut lua_State) {
-        self.locked(|guarded| {
-            let key = self.key(state);
-            let found = guarded.kept.iter().position(|kept| kept.state == key);
-            let kept = found.map(|index| guarded.kept.swap_remove(index));
-            // SAFETY: as the caller promises; the lock is held.
-            unsafe {
-                match kept {
-                    Some(kept) => (self.hooks.set)(state, kept.hook, kept.mask, kept.count),
-                    None if self.is_ours(state) => (self.hooks.set)(state, None, 0, 0),
-                    None => {}
-                }
-            }
-        });
+/// What the thread that runs Lua does with hooks: on a coroutine, which is there, and this thread's. Who has `Guarded`
+/// holds the lock.
+impl<B: LuaBackend> State<'_, B> {
+    pub(crate) fn has_our_hook(self) -> bool {
+        // SAFETY: this thread runs it.
+        unsafe { self.instance().watch().is_ours(self.raw()) }
     }
 
-    /// Has the hook called after so many instructions, by the thread that runs Lua.
-    ///
-    /// # Safety
-    /// `state` is live, and this thread's.
-    pub(crate) unsafe fn count_from(&self, state: *mut lua_State, instructions: c_int) {
-        self.locked(|guarded| {
-            guarded.take_left(self.key(state));
-            self.counting.store(true, Ordering::Relaxed);
-            self.hands_on.store(true, Ordering::Relaxed);
-            // SAFETY: as the caller promises; the lock is held.
-            unsafe {
-                self.keep(guarded, state);
-                (self.hooks.set)(state, self.hook, COUNT, instructions);
-            }
-        });
+    /// Keeps the hook of this coroutine, unless it is ours.
+    pub(crate) fn keep_hook(self, guarded: &mut Guarded) {
+        // SAFETY: this thread runs it.
+        unsafe { self.instance().watch().keep(guarded, self.raw()) };
     }
 
-    /// How many of the instructions of [`Watch::count_from`] are left; 0 in the hook that has been
-    /// called because there were none. Where that cannot be told: all.
-    ///
-    /// # Safety
-    /// `state` is live, and this thread's.
-    pub(crate) unsafe fn left(&self, state: *mut lua_State, in_hook: bool) -> c_int {
-        self.locked(|guarded| {
-            // SAFETY: as the caller promises.
-            let is_ours = || unsafe { self.is_ours(state) };
-            match (guarded.take_left(self.key(state)), &self.hooks.outside) {
-                (Some(left), _) => left,
-                // SAFETY: as the caller promises.
-                (None, Some(outside)) if !in_hook && is_ours() => unsafe { (outside.left)(state) },
-                // An installed Lua does not tell; and with greenlets, others may count meanwhile.
-                (None, _) if !in_hook => c_int::MAX,
-                _ => 0,
-            }
-        })
+    /// Sets our hook, to be called after so many instructions.
+    pub(crate) fn set_hook(self, _: &mut Guarded, instructions: c_int) {
+        let watch = self.instance().watch();
+        // SAFETY: this thread's, of this Lua; the lock is held.
+        unsafe { (watch.hooks.set)(self.raw(), watch.hook, COUNT, instructions) };
     }
 
-    /// Ends counting.
-    ///
-    /// # Safety
-    /// `state` is live, and this thread's.
-    pub(crate) unsafe fn end_count(&self, state: *mut lua_State) {
-        self.counting.store(false, Ordering::Relaxed);
-        self.hands_on.store(false, Ordering::Relaxed);
-        // SAFETY: as the caller promises.
-        unsafe { self.put_back(state) };
+    /// Sets a hook that was kept, or none.
+    pub(crate) fn set_kept(self, _: &mut Guarded, kept: Option<Kept>) {
+        let (hook, mask, count) =
+            kept.map_or((None, 0, 0), |kept| (kept.hook, kept.mask, kept.count));
+        // SAFETY: as for `set_hook`; it was one of this Lua's.
+        unsafe { (self.instance().watch().hooks.set)(self.raw(), hook, mask, count) };
     }
 
-    /// Whether instructions are counted.
-    pub fn is_counting(&self) -> bool {
-        self.counting.load(Ordering::Relaxed)
+    /// Instructions left until the hook, where this Lua tells.
+    pub(crate) fn left(self) -> Option<c_int> {
+        let outside = self.instance().watch().hooks.outside.as_ref()?;
+        // SAFETY: this thread's, of this Lua.
+        Some(unsafe { (outside.left)(self.raw()) })
+    }
+
+    /// Before the hook raises: the message handler, which runs while the hook does, has hooks, too.
+    pub(crate) fn allow_hooks(self) {
+        let watch = self.instance().watch();
+        if let Some(outside) = &watch.hooks.outside {
+            // SAFETY: as for `set_hook`.
+            watch.locked(|_| unsafe { (outside.allow)(self.raw()) });
+        }
     }
 }
 
-/// The watch of the Lua that this thread works on.
-fn of_thread<'a>() -> Option<&'a Watch> {
+/// Gives `work` the watch of the Lua that this thread works on.
+#[inline(always)]
+fn of_thread<R>(work: impl FnOnce(&Watch) -> R) -> Option<R> {
+    let watch = Thread::this().instance().cast::<Arc<Watch>>();
     // SAFETY: an instance is there at least as long as a thread works on it, and begins with a share of its watch.
-    unsafe { Thread::this().instance().cast::<Arc<Watch>>().as_ref() }.map(Arc::as_ref)
+    unsafe { watch.as_ref() }.map(|watch| work(watch))
 }
 
 /// Takes the lock for Lua itself; the C functions of `lua-build/c` call this.
 #[unsafe(no_mangle)]
 extern "C" fn lupa_lock() {
-    if let Some(watch) = of_thread() {
-        watch.lock();
-    }
+    of_thread(Watch::lock);
 }
 
 /// Gives the lock back.
 #[unsafe(no_mangle)]
 extern "C" fn lupa_unlock() {
-    if let Some(watch) = of_thread() {
-        watch.unlock();
-    }
+    of_thread(Watch::unlock);
 }
 
 /// The main state is about to be freed.
 #[unsafe(no_mangle)]
 extern "C" fn lupa_closing() {
-    if let Some(watch) = of_thread() {
-        // SAFETY: there is none any more.
-        unsafe { watch.set_running(null_mut()) };
-    }
+    // SAFETY: there is none any more.
+    of_thread(|watch| unsafe { watch.set_running(null_mut()) });
 }
 
-/// A coroutine is about to be freed; the lock is held.
+/// A coroutine is about to be freed; the lock is held, by `lupa_lock`.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn lupa_forget(state: *mut lua_State) {
-    if let Some(watch) = of_thread() {
-        // SAFETY: Lua holds the lock, by `lupa_lock`.
-        let guarded = unsafe { &mut *watch.guarded.get() };
-        guarded.kept.retain(|kept| kept.state != state);
-        guarded.take_left(state);
+extern "C" fn lupa_forget(state: *mut lua_State) {
+    of_thread(|watch| {
+        watch.guarded.borrow_mut().forget(state);
         let order = (Ordering::Release, Ordering::Relaxed);
         let _ = watch.running.compare_exchange(state, null_mut(), order.0, order.1);
-    }
+    });
 }
 
-/// A script sets a hook, and Lua holds the lock: 1 if it is kept because ours is set.
+/// A script sets a hook, and Lua holds the lock, by `lupa_lock`: 1 if it is kept because ours is set.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn lupa_keep(
     state: *mut lua_State,
@@ -482,39 +339,41 @@ unsafe extern "C" fn lupa_keep(
     mask: c_int,
     count: c_int,
 ) -> c_int {
-    let Some(watch) = of_thread() else { return 0 };
-    // SAFETY: the state that sets the hook.
-    if !unsafe { watch.is_ours(state) } {
-        return 0;
-    }
-    // SAFETY: Lua holds the lock, by `lupa_lock`.
-    let guarded = unsafe { &mut *watch.guarded.get() };
-    guarded.keep(Kept { state: watch.key(state), hook, mask, count, new: true });
-    1
+    let kept = of_thread(|watch| {
+        // SAFETY: the state that sets the hook.
+        let is_ours = unsafe { watch.is_ours(state) };
+        if is_ours {
+            let kept = Kept { state: watch.key(state), hook, mask, count, new: true };
+            watch.guarded.borrow_mut().keep(kept);
+        }
+        is_ours
+    });
+    c_int::from(kept == Some(true))
 }
 
 /// A hook that a script has set begins or ends.
 #[unsafe(no_mangle)]
 extern "C" fn lupa_hooking(state: *mut lua_State, on: c_int) {
-    if let Some(watch) = of_thread() {
+    of_thread(|watch| {
         let state = if on != 0 { state } else { null_mut() };
         watch.in_hook.store(state, Ordering::Relaxed);
-        watch.hooks_begun.set(watch.hooks_begun.get().wrapping_add(1));
-    }
+        watch.hooks_begun.fetch_add(1, Ordering::Relaxed);
+    });
 }
 
 /// The watch of the Lua that this thread works on, or null, for Lua itself.
 #[unsafe(no_mangle)]
 extern "C" fn lupa_watch() -> *const Watch {
-    of_thread().map_or(null(), core::ptr::from_ref)
+    of_thread(core::ptr::from_ref).unwrap_or(null())
 }
 
 /// A coroutine runs after another one, and goes on with its hook if that is ours.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn lupa_hand_on(from: *mut lua_State, to: *mut lua_State) {
-    let Some(watch) = of_thread() else { return };
-    let hand_on = watch.hooks.outside.as_ref().and_then(|outside| outside.hand_on);
-    if let Some(hand_on) = hand_on.filter(|_| from != to && !from.is_null() && !to.is_null()) {
+    of_thread(|watch| {
+        let hand_on = watch.hooks.outside.as_ref().and_then(|outside| outside.hand_on);
+        let both = from != to && !from.is_null() && !to.is_null();
+        let Some(hand_on) = hand_on.filter(|_| both) else { return };
         // SAFETY: both are live: one has run, the other is about to.
         watch.locked(|guarded| unsafe {
             if watch.is_ours(from) {
@@ -525,13 +384,13 @@ unsafe extern "C" fn lupa_hand_on(from: *mut lua_State, to: *mut lua_State) {
                 }
             }
         });
-    }
+    });
 }
 
 /// A function of Lua's libraries may be about to wait.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn lupa_wait() {
-    if let Some(hook) = of_thread().and_then(|watch| watch.hook) {
+    if let Some(Some(hook)) = of_thread(|watch| watch.hook) {
         // SAFETY: this is what `WAIT` is for.
         unsafe { hook(null_mut(), WAIT) };
     }
@@ -540,9 +399,7 @@ pub(crate) extern "C" fn lupa_wait() {
 /// From now on this Lua may run code that does not say when it waits.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn lupa_foreign() {
-    if let Some(watch) = of_thread() {
-        watch.untold.store(true, Ordering::Relaxed);
-    }
+    of_thread(|watch| watch.untold.store(true, Ordering::Relaxed));
     lupa_wait();
 }
 
@@ -565,18 +422,17 @@ unsafe extern "C-unwind" fn lupa_stop(state: *mut lua_State) {
 /// # Safety
 /// The state runs, in a C function of this thread; or it is null, and another one does.
 unsafe fn call_hook(state: *mut lua_State, given: *mut c_void) {
-    let Some(watch) = of_thread() else { return };
-    let state = if state.is_null() { watch.running.load(Ordering::Relaxed) } else { state };
-    if state.is_null() || watch.hooks.outside.is_none() {
-        return;
-    }
-    // SAFETY: as the caller promises; nothing here owns anything. A hook that counts instructions does not count here.
-    unsafe {
-        if watch.is_ours(state)
-            && (watch.hooks.count)(state) == 1
-            && let Some(hook) = watch.hook
-        {
-            hook(state, given);
+    let found = of_thread(|watch| {
+        let state = if state.is_null() { watch.running.load(Ordering::Relaxed) } else { state };
+        if state.is_null() || watch.hooks.outside.is_none() {
+            return None;
         }
+        // SAFETY: as the caller promises. A hook that counts instructions does not count here.
+        let at_once = unsafe { watch.is_ours(state) && (watch.hooks.count)(state) == 1 };
+        watch.hook.filter(|_| at_once).map(|hook| (hook, state))
+    });
+    if let Some(Some((hook, state))) = found {
+        // SAFETY: as the caller promises; nothing here owns anything.
+        unsafe { hook(state, given) };
     }
 }

@@ -17,14 +17,15 @@ const TYPES: [&str; 4] = ["lua_Number", "lua_Integer", "lua_Unsigned", "lua_KCon
 /// Ends the build when the headers in these folders are not those of the bindings.
 pub(crate) fn check(version: &Version, headers: &[PathBuf]) {
     let crate_folder = env::var_os("CARGO_MANIFEST_DIR").expect("called from a build script");
-    let bindings = Path::new(&crate_folder).join("src/bindings.rs");
+    let bindings = Path::new(&crate_folder).join("../lua-api/src/bindings.rs");
     println!("cargo:rerun-if-changed={}", bindings.display());
     for folder in headers {
         println!("cargo:rerun-if-changed={}", folder.display());
     }
-    let bindings = fs::read_to_string(bindings).expect("every version crate has bindings");
+    let all = fs::read_to_string(bindings).expect("the bindings are there");
+    let bindings = module(&all, version.name).expect("every Lua has bindings");
     let program = out_dir().join("probe.c");
-    fs::write(&program, source(&bindings)).expect("the probe can be written");
+    fs::write(&program, source(bindings)).expect("the probe can be written");
     let compiled = cc::Build::new()
         .file(program)
         .includes(headers)
@@ -32,10 +33,16 @@ pub(crate) fn check(version: &Version, headers: &[PathBuf]) {
         .try_compile_intermediates();
     assert!(
         compiled.is_ok(),
-        "the headers of the installed Lua cannot be used with the bindings in crates/{}; the messages \
+        "the headers of the installed Lua cannot be used with the bindings of {}; the messages \
          of the C compiler, above, say why",
         version.name
     );
+}
+
+/// The part of the bindings that is for one Lua.
+fn module<'a>(bindings: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = bindings.split_once(&format!("\npub mod {name} {{\n"))?;
+    rest.split_once("\n}\n").map(|(module, _)| module)
 }
 
 /// A C program that compiles if the headers agree with these bindings.
@@ -68,7 +75,7 @@ fn source(bindings: &str) -> String {
 fn declared<'a>(bindings: &'a str, kind: &str, name: &str) -> Option<&'a str> {
     let start = format!("pub {kind} {name}");
     bindings.lines().find_map(|line| {
-        let rest = line.strip_prefix(&start)?;
+        let rest = line.trim_start().strip_prefix(&start)?;
         let rest = rest.strip_prefix([':', ' '])?;
         rest.strip_suffix(';')
     })
@@ -89,11 +96,20 @@ fn c_type(rust: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::source;
+    use super::{module, source};
+
+    #[test]
+    fn each_lua_has_bindings_of_its_own() {
+        let all = "//! All.\npub mod lua53 {\n    pub const A: u32 = 1;\n}\npub mod lua54 {\n    \
+                   pub mod b {\n    }\n    pub const A: u32 = 2;\n}\n";
+        assert_eq!(module(all, "lua53"), Some("    pub const A: u32 = 1;"));
+        assert!(module(all, "lua54").is_some_and(|text| text.ends_with("pub const A: u32 = 2;")));
+        assert_eq!(module(all, "lua5"), None);
+    }
 
     #[test]
     fn what_the_bindings_declare_is_asserted() {
-        let bindings = "pub const LUA_VERSION_NUM: u32 = 504;\n\
+        let bindings = "    pub const LUA_VERSION_NUM: u32 = 504;\n\
                         pub const LUA_VERSION_NUMBER: u32 = 1;\n\
                         pub type lua_Number = f64;\n\
                         pub type lua_Integer = ::core::ffi::c_longlong;\n";

@@ -1,12 +1,10 @@
 //! The Python module `lupa.lua53`: Lua 5.3.
-#![deny(unsafe_code)]
-
-#[allow(unsafe_code)]
-mod bindings;
+#![forbid(unsafe_code)]
 
 use core::ffi::{CStr, c_char, c_int, c_void};
 
 use lua_api::Library;
+use lua_api::bindings::lua53 as bindings;
 use lua_api::raw::{lua_CFunction, lua_State};
 use pyo3::prelude::*;
 

@@ -1,11 +1,9 @@
 //! The Python module `lupa.luajit21`: LuaJIT 2.1.
-#![deny(unsafe_code)]
-
-#[allow(unsafe_code)]
-mod bindings;
+#![forbid(unsafe_code)]
 
 use core::ffi::{CStr, c_char, c_int, c_void};
 
+use lua_api::bindings::luajit21 as bindings;
 use lua_api::raw::{lua_CFunction, lua_State};
 use lua_api::{Library, Opening};
 use pyo3::prelude::*;

@@ -434,3 +434,35 @@ macro_rules! stub_backend {
         }
     };
 }
+
+/// Exports Lua's API from the module that has it, for binary Lua modules.
+///
+/// On ELF systems rustc hands the linker a version script with the names that a crate exports, and says that all
+/// else is local. Names of C functions are not in it, and only lld takes a second script. But names there may be
+/// patterns, and rustc writes down whatever a symbol is called: so there is one that is called `lua_*`. On macOS the linker takes
+/// patterns beside rustc's list (`link.rs` of `lua-build`), and on Windows Lua's own sources say what is exported.
+#[macro_export]
+macro_rules! export_lua {
+    () => {
+        #[cfg(all(
+            lupa_bundled,
+            unix,
+            not(any(target_vendor = "apple", target_os = "emscripten"))
+        ))]
+        #[allow(unsafe_code)]
+        mod exports {
+            // SAFETY: nobody else's symbols have such names.
+            #[unsafe(export_name = "lua_*")]
+            pub static API: u8 = 0;
+            // SAFETY: as above.
+            #[unsafe(export_name = "luaL_*")]
+            pub static AUXILIARY: u8 = 0;
+            // SAFETY: as above.
+            #[unsafe(export_name = "luaopen_*")]
+            pub static LIBRARIES: u8 = 0;
+            // SAFETY: as above.
+            #[unsafe(export_name = "luaJIT_*")]
+            pub static JIT: u8 = 0;
+        }
+    };
+}

@@ -362,6 +362,7 @@ macro_rules! hooks {
 #[macro_export]
 macro_rules! backend {
     ($backend:ident by $bindings:ident; $($items:tt)*) => {
+        $crate::export_lua!();
         $crate::forward_common_api!($backend, $bindings);
 
         // SAFETY: the constants are those of this Lua's headers and manual.

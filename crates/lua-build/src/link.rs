@@ -11,10 +11,7 @@ pub(crate) struct Library {
     pub(crate) directory: PathBuf,
 }
 
-/// What the module exports besides its init function: the API that binary Lua modules need.
-const EXPORTS: &str = "{ global: PyInit_*; lua_*; luaL_*; luaopen_*; luaJIT_*; local: *; };\n";
-
-/// Links a library that was made here, whole, and exports Lua's API from the module.
+/// Links a library that was made here, whole. What of it is exported is said in `lua_api::export_lua`, but for macOS.
 pub(crate) fn bundled(library: &Library) {
     println!("cargo:rustc-link-search=native={}", library.directory.display());
     // Whole: a binary module may need functions of the API that Rust does not.
@@ -25,9 +22,6 @@ pub(crate) fn bundled(library: &Library) {
             if target("OS") == "linux" {
                 println!("cargo:rustc-link-lib=dl");
             }
-            let script = out_dir().join("exports.map");
-            fs::write(&script, EXPORTS).expect("the export list can be written");
-            println!("cargo:rustc-cdylib-link-arg=-Wl,--version-script={}", script.display());
             // Each module calls its own Lua, whatever else the process has loaded.
             println!("cargo:rustc-cdylib-link-arg=-Wl,-Bsymbolic");
         }

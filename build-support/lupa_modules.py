@@ -111,13 +111,26 @@ def no_bundled_lua(backend: str, machine: str) -> str | None:
     processors = JIT_PROCESSORS.get(backend)
     if processors is None:
         return None
-    if "windows" in system:
-        return "LuaJIT is built with make, which Windows does not have"
     if not processor.startswith(processors):
         return f"this LuaJIT is not known to work on {processor}"
     if backend == "luajit20" and "darwin" in system:
         return "this LuaJIT needs memory below 2 GiB, which macOS does not give"
+    if backend == "luajit20" and "windows" in system:
+        return "this LuaJIT has not been tried on Windows"
     return None
+
+
+def _check_tools(backends: dict[str, str]) -> None:
+    """Says what is missing before anything is compiled."""
+    # As luajit.rs of lua-build has it.
+    make = os.environ.get("MAKE") or "make"
+    made = [name for name in backends if name in JIT_PROCESSORS and not is_installed(name)]
+    if made and "msvc" not in target() and shutil.which(make) is None:
+        rest = ",".join(name for name in backends if name not in made) or "lua54"
+        raise BuildError(
+            f"{make} is not on PATH; {' and '.join(made)} cannot be built without it "
+            f"(LUPA_BACKENDS={rest} chooses modules that can)"
+        )
 
 
 def is_installed(backend: str) -> bool:
@@ -133,6 +146,7 @@ def build(backends: dict[str, str], options: Options) -> dict[str, Path]:
     """Builds these backends; the compiled library of each, in cargo's target folder."""
     if sys.implementation.name != "cpython":
         raise BuildError(f"lupa is for CPython; it has not been made to work with {sys.implementation.name}")
+    _check_tools(backends)
     if options.manylinux is None:
         command = [cargo(), "build"]
     else:
@@ -253,11 +267,16 @@ def main() -> int:
     parser.add_argument("--debug", action="store_true", help="without optimisation")
     parser.add_argument("--abi3", action="store_true", help="for this and all later Pythons")
     parser.add_argument("--manylinux", metavar="GLIBC", help="for this glibc and later ones, as 2_17")
+    parser.add_argument("--list", action="store_true", help="only print what would be compiled")
     parser.add_argument("--into", type=Path, metavar="DIRECTORY", help="copy the modules there")
     arguments = parser.parse_args()
     try:
         options = Options(arguments.debug, arguments.abi3, arguments.manylinux)
-        libraries = build(chosen_backends(arguments.backends), options)
+        chosen = chosen_backends(arguments.backends)
+        if arguments.list:
+            print("\n".join(chosen))
+            return 0
+        libraries = build(chosen, options)
     except BuildError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

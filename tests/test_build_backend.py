@@ -56,6 +56,19 @@ def test_an_unknown_backend(modules):
         modules.chosen_backends(["lua99"])
 
 
+def test_a_missing_make(modules, monkeypatch, tmp_path):
+    monkeypatch.setattr(modules, "cargo", lambda: pytest.fail("nothing is compiled before"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("MAKE", raising=False)
+    chosen = {"lua54": "lupa-lua54", "luajit21": "lupa-luajit21"}
+    message = "^make is not on PATH; luajit21 cannot be built without it .LUPA_BACKENDS=lua54 "
+    with pytest.raises(modules.BuildError, match=message):
+        modules.build(chosen, modules.Options())
+    monkeypatch.setenv("MAKE", "gmake")
+    with pytest.raises(modules.BuildError, match="^gmake is not on PATH"):
+        modules.build(chosen, modules.Options())
+
+
 @pytest.mark.parametrize(
     ("machine", "left_out"),
     [
@@ -64,7 +77,8 @@ def test_an_unknown_backend(modules):
         ("riscv64gc-unknown-linux-gnu", ["luajit20", "luajit21"]),
         ("x86_64-apple-darwin", ["luajit20"]),
         ("aarch64-apple-darwin", ["luajit20"]),
-        ("x86_64-pc-windows-msvc", ["luajit20", "luajit21"]),
+        ("x86_64-pc-windows-msvc", ["luajit20"]),
+        ("aarch64-pc-windows-msvc", ["luajit20"]),
     ],
 )
 def test_what_a_machine_cannot_have(modules, machine, left_out):

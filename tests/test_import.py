@@ -111,6 +111,14 @@ def test_version():
     assert printed("import lupa; print(lupa.__version__)").split(".")[0].isdigit()
 
 
+@pytest.mark.parametrize("requirement", ["lupa>=2.0,<3", "lupa>=1.8,<3.0", "lupa~=2.8", "lupa>2.7"])
+def test_packages_that_ask_for_lupa_take_it(requirement):
+    """In their words; without a pre-release being asked for, as pip has it."""
+    version = printed("import lupa; print(lupa.__version__)").strip()
+    specifier = pytest.importorskip("packaging.requirements").Requirement(requirement).specifier
+    assert list(specifier.filter(["1.0", version])) == [version]
+
+
 def test_allow_lua_module_loading_is_a_context_manager():
     code = """
         import sys, lupa

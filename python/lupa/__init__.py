@@ -17,7 +17,7 @@ itself comes from the newest of them, which is imported when it is first needed:
 import os
 import sys
 
-__version__ = "3.0.0.dev0"
+__version__ = "2.80.0"
 
 __all__ = [
     "LUA_VERSION",

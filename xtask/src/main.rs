@@ -5,6 +5,7 @@ mod asan;
 mod audit;
 mod bench;
 mod bindgen;
+mod check_targets;
 mod demo;
 mod develop;
 mod dist;
@@ -91,6 +92,12 @@ const TASKS: &[Task] = &[
         usage: "[--python EXE]",
         about: "make the source distribution in dist/; it builds without network",
         run: dist::sdist,
+    },
+    Task {
+        name: "check-targets",
+        usage: "[--python EXE] [TARGET...]",
+        about: "compile the C code of all Luas, and check the Rust code, for machines that are not at hand",
+        run: check_targets::run,
     },
     Task {
         name: "docs",

@@ -1,12 +1,24 @@
 /*
 ** What a library may have to wait for (a pipe, a terminal, another process) is said beforehand, so that
-** whoever keeps others from going on meanwhile can let them. Included where the system's headers have been.
+** whoever keeps others from going on meanwhile can let them. The headers that declare what is a macro here
+** come first: they would declare something else afterwards.
 */
 #ifndef lupa_wait_h
 #define lupa_wait_h
 
 #include <stdio.h>
 #include <stdlib.h>
+#if defined(_WIN32)
+#if !defined(WIN32_LEAN_AND_MEAN)
+#define WIN32_LEAN_AND_MEAN
+#endif
+#if !defined(NOMINMAX)
+#define NOMINMAX
+#endif
+#include <windows.h>
+#else
+#include <unistd.h>
+#endif
 
 /* The calling thread is about to wait, perhaps. */
 void lupa_wait (void);

@@ -27,12 +27,22 @@ void FAST lj_dispatch_update(global_State *g NOLOCK)
   lupa_unlock();
 }
 
+#if defined(__GNUC__)
+#define swapped(place, old, new) \
+  __atomic_compare_exchange_n(place, &(old), new, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
+#else
+#include <intrin.h>
+#define swapped(place, old, new) \
+  ((uint8_t)_InterlockedCompareExchange8((volatile char *)(place), (char)(new), (char)(old)) == (old))
+#endif
+
 /* The flags change in one step: the thread that runs Lua has some of its own among them. */
 static void change_mask(global_State *g, uint8_t without, uint8_t with)
 {
-  uint8_t old = __atomic_load_n(&g->hookmask, __ATOMIC_SEQ_CST);
-  while (!__atomic_compare_exchange_n(&g->hookmask, &old, (uint8_t)((old & ~without) | with), 0,
-				      __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {}
+  uint8_t old;
+  do {
+    old = *(volatile uint8_t *)&g->hookmask;
+  } while (!swapped(&g->hookmask, old, (uint8_t)((old & ~without) | with)));
 }
 
 /* Sets a hook in the thread that runs Lua, with the lock held. */

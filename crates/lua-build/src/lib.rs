@@ -77,6 +77,14 @@ fn out_dir() -> PathBuf {
     PathBuf::from(env::var_os("OUT_DIR").expect("called from a build script"))
 }
 
+/// Ends the build with a message for the person who builds: no panic, which would look like a mistake of ours.
+fn fail(message: &str) -> ! {
+    for line in message.lines() {
+        println!("cargo::error={line}");
+    }
+    std::process::exit(1);
+}
+
 fn target(part: &str) -> String {
     env::var(format!("CARGO_CFG_TARGET_{part}")).unwrap_or_default()
 }

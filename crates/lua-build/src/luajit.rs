@@ -1,15 +1,15 @@
-//! Building LuaJIT with its own makefile.
+//! Building LuaJIT with its own makefile, or its script for Windows.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 use std::{env, fs};
 
 use crate::link::Library;
 use crate::puc::{LOADER, WRAPPING};
 use crate::version::{Kind, Version};
-use crate::{additions, copy_tree, out_dir, target};
+use crate::{additions, copy_tree, fail, out_dir, target};
 
 /// Programs that a release may ship ready-made; what runs during a build is made during the build.
 const PREBUILT: [&str; 3] = ["src/luajit", "src/host/minilua", "src/host/buildvm"];
@@ -23,15 +23,11 @@ const UNWINDING: &str = "LUAJIT_NO_UNWIND";
 /// stopped. The price, by the LuaJIT 2.1 of this table: 0 to 4 % in loops that do next to nothing.
 const STOPPING: &str = "LUAJIT_ENABLE_CHECKHOOK";
 
+/// On Windows: the functions of the API are exported from whatever they are linked into.
+const EXPORTING: &str = "LUA_BUILD_AS_DLL";
+
 /// Makes the static library.
 pub(crate) fn compile(version: &Version, source: &Path) -> Library {
-    assert!(
-        target("FAMILY").split(',').any(|family| family == "unix"),
-        "LuaJIT is built with make, which needs a Unix-like target; on others leave {} out \
-         (LUPA_BACKENDS) or link an installed one (LUPA_{}_LIB)",
-        version.name,
-        version.name.to_uppercase()
-    );
     let build = out_dir().join("luajit");
     let _ = fs::remove_dir_all(&build);
     copy_tree(source, &build).expect("the LuaJIT sources can be copied");
@@ -51,32 +47,74 @@ pub(crate) fn compile(version: &Version, source: &Path) -> Library {
     for program in PREBUILT {
         let _ = fs::remove_file(build.join(program));
     }
+    let name = format!("lupa_{}", version.name);
+    let directory = out_dir();
+    if target("ENV") == "msvc" {
+        msvc(&build.join("src"), &directory.join(format!("{name}.lib")));
+    } else {
+        unix(&build, &directory.join(format!("lib{name}.a")));
+    }
+    Library { name, directory }
+}
+
+/// By the makefile, which knows Windows too: MinGW's compilers.
+fn unix(build: &Path, library: &Path) {
     // The optimisation is the makefile's; of the environment's flags it gets all.
     let mut config = cc::Build::new();
     config.no_default_flags(true).inherit_rustflags(false);
     let tool = config.get_compiler();
     let compiler = command_line(&tool);
-    let flags = words(tool.args());
+    let mut flags = words(tool.args());
+    if target("OS") == "windows" {
+        // Not for the programs that the build runs.
+        flags += &format!(" -D{EXPORTING}");
+    }
     let archiver = config.get_archiver();
     let archiver = archiver.get_program().to_string_lossy().into_owned();
-    let loader: String =
-        LOADER.iter().map(|function| format!(" -D{function}=lupa_{function}")).collect();
     let variables = [
         "BUILDMODE=static".to_owned(),
-        format!("XCFLAGS=-fPIC {WRAPPING} -D{UNWINDING} -D{STOPPING}{loader}{}", checks()),
+        format!("XCFLAGS={WRAPPING} -D{STOPPING}{}{}", for_system(), checks()),
         format!("HOST_CC={}", host_compiler()),
         format!("STATIC_CC={compiler}"),
         format!("TARGET_CFLAGS={flags}"),
         format!("TARGET_LD={compiler}"),
         format!("TARGET_AR={archiver} rcus"),
     ];
-    run(make(&build).args(&variables).arg("clean"));
+    run(make(build).args(&variables).arg("clean"));
     let jobs = env::var("NUM_JOBS").unwrap_or_else(|_| "1".into());
-    run(make(&build).args(&variables).arg(format!("-j{jobs}")).arg("libluajit.a"));
-    let name = format!("lupa_{}", version.name);
-    let library = out_dir().join(format!("lib{name}.a"));
+    run(make(build).args(&variables).arg(format!("-j{jobs}")).arg("libluajit.a"));
     fs::copy(build.join("src/libluajit.a"), library).expect("the library was made");
-    Library { name, directory: out_dir() }
+}
+
+/// What is defined for the system that is built for.
+fn for_system() -> String {
+    if target("OS") == "windows" {
+        // There errors are unwound as the system does it: LuaJIT's assembler code knows no other way.
+        return String::new();
+    }
+    let loader = LOADER.map(|function| format!(" -D{function}=lupa_{function}")).concat();
+    format!(" -fPIC -D{UNWINDING}{loader}")
+}
+
+/// By LuaJIT's script for Microsoft's compiler, in the environment that this wants.
+fn msvc(sources: &Path, library: &Path) {
+    let tool = cc::Build::new().get_compiler();
+    let mut script = Command::new("cmd");
+    script.current_dir(sources).args(["/c", "msvcbuild.bat", "static"]);
+    script.envs(tool.env().iter().map(|(name, value)| (name, value)));
+    // The compiler takes options from here, too: as for a DLL, with the library of C that Rust links.
+    script.env("CL", format!("/MD /D{EXPORTING} /D{STOPPING}"));
+    if target("ARCH") == "aarch64" {
+        script.env("VSCMD_ARG_TGT_ARCH", "arm64");
+    }
+    let output = output(&mut script);
+    // At the end the script links the program `luajit`, which lacks what is Rust; and it always succeeds.
+    let made = sources.join("lua51.lib");
+    if !made.is_file() {
+        eprintln!("{}", said(&output));
+        fail(&format!("{script:?} made no library; what it printed is in its standard error here"));
+    }
+    fs::copy(made, library).expect("the library can be copied");
 }
 
 /// Lets another thread set a hook; see `lua_api::watch`.
@@ -112,7 +150,13 @@ fn host_compiler() -> String {
     let host = env::var("HOST").expect("called from a build script");
     let mut config = cc::Build::new();
     config.no_default_flags(true).inherit_rustflags(false).host(&host).target(&host);
-    command_line(&config.get_compiler())
+    let compiler = command_line(&config.get_compiler());
+    compiler + width_of_host_programs(&host, &target("POINTER_WIDTH"))
+}
+
+/// They have to have pointers as wide as the target's. Of other hosts, `HOST_CC` has to name such a compiler.
+fn width_of_host_programs(host: &str, width: &str) -> &'static str {
+    if host.starts_with("x86_64") && width == "32" { " -m32" } else { "" }
 }
 
 /// A compiler with the wrapper that it may have (`ccache cc`).
@@ -140,6 +184,9 @@ fn make(build: &Path) -> Command {
     match target("OS").as_str() {
         "linux" => {
             make.arg("TARGET_SYS=Linux");
+        }
+        "windows" => {
+            make.arg("TARGET_SYS=Windows");
         }
         "macos" => {
             make.arg("TARGET_SYS=Darwin");
@@ -169,11 +216,35 @@ fn oldest_macos() -> String {
 }
 
 fn run(command: &mut Command) {
-    let output = command.output().unwrap_or_else(|error| panic!("make cannot be run: {error}"));
-    assert!(
-        output.status.success(),
-        "{command:?} failed:\n{}\n{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let output = output(command);
+    if !output.status.success() {
+        eprintln!("{}", said(&output));
+        fail(&format!("{command:?} failed; what it printed is in its standard error here"));
+    }
+}
+
+fn output(command: &mut Command) -> Output {
+    command.output().unwrap_or_else(|error| {
+        let program = command.get_program().display().to_string();
+        fail(&format!(
+            "{program} cannot be run ({error}): LuaJIT is built with it; LUPA_BACKENDS chooses modules without"
+        ))
+    })
+}
+
+fn said(output: &Output) -> String {
+    [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).into_owned()).concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::width_of_host_programs;
+
+    #[test]
+    fn programs_of_the_build_are_as_wide_as_the_target() {
+        assert_eq!(width_of_host_programs("x86_64-unknown-linux-gnu", "32"), " -m32");
+        assert_eq!(width_of_host_programs("x86_64-unknown-linux-gnu", "64"), "");
+        assert_eq!(width_of_host_programs("aarch64-unknown-linux-gnu", "32"), "");
+        assert_eq!(width_of_host_programs("i686-unknown-linux-gnu", "32"), "");
+    }
 }

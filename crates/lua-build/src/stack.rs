@@ -136,6 +136,11 @@ pub(crate) const ROOM_OF_LUAJIT: &[Fix] = &[
     },
     Fix {
         file: "src/lib_string.c",
+        place: "#include \"lj_obj.h\"",
+        before: "void lupa_overflow(lua_State *L);\n",
+    },
+    Fix {
+        file: "src/lib_string.c",
         place: "  init: /* using goto",
         before: "  if (lupa_full(ms->L)) lupa_overflow(ms->L);\n",
     },

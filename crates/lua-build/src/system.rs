@@ -3,8 +3,8 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-use crate::probe;
 use crate::version::Version;
+use crate::{fail, probe};
 
 /// Links an installed Lua if the environment asks for it; says whether it did.
 pub(crate) fn use_installed(version: &Version) -> bool {
@@ -58,12 +58,13 @@ fn explicit(version: &Version, upper: &str, library: &str) {
         ),
     }
     let path = Path::new(library);
-    assert!(
-        path.is_file(),
-        "for {}, there is no library file {library}; the environment asks for it (LUPA_{upper}_LIB or \
-         LUPA_SYSTEM_{upper})",
-        version.name
-    );
+    if !path.is_file() {
+        fail(&format!(
+            "for {}, there is no library file {library}; the environment asks for it (LUPA_{upper}_LIB or \
+             LUPA_SYSTEM_{upper})",
+            version.name
+        ));
+    }
     let directory = path.parent().unwrap_or(path);
     println!("cargo:rustc-link-search=native={}", directory.display());
     let file = path.file_name().unwrap_or_default().to_string_lossy();
@@ -111,11 +112,11 @@ fn packaged(version: &Version, named: Option<&str>) {
         }
     }
     let upper = version.name.to_uppercase();
-    panic!(
+    fail(&format!(
         "no installed Lua for {} was found by pkg-config (LUPA_SYSTEM_{upper}=0 compiles the bundled \
          one, LUPA_BACKENDS leaves it out):{problems}",
         version.name
-    );
+    ));
 }
 
 #[cfg(test)]

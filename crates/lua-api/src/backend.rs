@@ -449,7 +449,6 @@ macro_rules! export_lua {
             unix,
             not(any(target_vendor = "apple", target_os = "emscripten"))
         ))]
-        #[allow(unsafe_code)]
         mod exports {
             // SAFETY: nobody else's symbols have such names.
             #[unsafe(export_name = "lua_*")]

@@ -101,7 +101,7 @@ fn msvc(sources: &Path, library: &Path) {
     let tool = cc::Build::new().get_compiler();
     let mut script = Command::new("cmd");
     script.current_dir(sources).args(["/c", "msvcbuild.bat", "static"]);
-    script.envs(tool.env().iter().map(|(name, value)| (name, value)));
+    script.envs(tool.get_envs());
     // The compiler takes options from here, too: as for a DLL, with the library of C that Rust links.
     script.env("CL", format!("/MD /D{EXPORTING} /D{STOPPING}"));
     if target("ARCH") == "aarch64" {

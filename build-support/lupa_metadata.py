@@ -26,7 +26,7 @@ def project() -> dict[str, Any]:
     table: dict[str, Any] = tomllib.loads(text)["project"]
     known = {
         *("name", "version", "description", "readme", "requires-python", "license", "license-files", "authors"),
-        *("keywords", "classifiers", "urls", "optional-dependencies"),
+        *("keywords", "classifiers", "urls", "optional-dependencies", "scripts"),
     }
     unknown = table.keys() - known
     if unknown:
@@ -71,6 +71,11 @@ def wheel_metadata(tags: list[str]) -> str:
     """The text of WHEEL."""
     lines = ["Wheel-Version: 1.0", f"Generator: {GENERATOR} {project()['version']}", "Root-Is-Purelib: false"]
     return "\n".join([*lines, *(f"Tag: {tag}" for tag in tags)]) + "\n"
+
+
+def entry_points() -> str:
+    """The text of entry_points.txt: the commands that installers make."""
+    return "\n".join(["[console_scripts]", *(f"{name} = {call}" for name, call in project()["scripts"].items())]) + "\n"
 
 
 def tags(options: lupa_modules.Options) -> list[str]:
@@ -129,6 +134,7 @@ def write_dist_info(folder: Path, tags: list[str], licenses: dict[str, bytes]) -
     dist_info.mkdir()
     (dist_info / "METADATA").write_bytes(core_metadata(sorted(licenses)).encode())
     (dist_info / "WHEEL").write_bytes(wheel_metadata(tags).encode())
+    (dist_info / "entry_points.txt").write_bytes(entry_points().encode())
     for name, text in licenses.items():
         target = dist_info / "licenses" / name
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -175,6 +175,8 @@ def test_a_wheel_and_its_record(support, tmp_path):
             assert record[name] == "sha256=" + base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
         assert f"{dist_info.name}/licenses/lua/lua.txt" in record
         assert f"Tag: {tags[0]}" in archive.read(f"{dist_info.name}/WHEEL").decode()
+        commands = archive.read(f"{dist_info.name}/entry_points.txt").decode()
+        assert commands == "[console_scripts]\nlupa = lupa.__main__:command\n"
 
 
 def test_the_same_archive_for_the_same_contents(support, tmp_path):

@@ -313,3 +313,11 @@ def test_default_backend(command, tmp_path):
     expected = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=tmp_path, check=True).stdout
     command.words = [sys.executable, "-m", "lupa"]
     assert command("-v").split(" (")[0] == expected.decode().strip()
+
+
+def test_the_command_that_installers_make(backend):
+    """What the `lupa` script of an installation does."""
+    code = "import sys; from lupa.__main__ import command; sys.argv[0] = 'lupa'; sys.exit(command())"
+    words = [sys.executable, "-c", code, "--lua", backend, "-e", "print(1 + 1) os.exit(3)"]
+    done = subprocess.run(words, capture_output=True, timeout=SECONDS, check=False)
+    assert (done.returncode, done.stdout.split(), done.stderr) == (3, [b"2"], b"")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import lupa_modules
+import lupa_target
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -105,8 +106,9 @@ def _python_tags() -> tuple[str, str]:
 
 def _platforms(manylinux: str | None) -> list[str]:
     """The platform tags of what is compiled on this machine."""
-    system = sysconfig.get_platform().replace("-", "_").replace(".", "_")
-    if system.startswith("linux") and sys.maxsize < 2**32:
+    foreign = lupa_target.foreign()
+    system = lupa_target.platform(foreign) if foreign else sysconfig.get_platform().replace("-", "_").replace(".", "_")
+    if foreign is None and system.startswith("linux") and sys.maxsize < 2**32:
         # The kernel may have more bits than Python.
         system = {"linux_x86_64": "linux_i686", "linux_aarch64": "linux_armv7l"}.get(system, system)
     if manylinux is not None:
@@ -117,12 +119,13 @@ def _platforms(manylinux: str | None) -> list[str]:
         # Python may be for two machines and an older system; the modules are as rustc makes them.
         version = os.environ.get("MACOSX_DEPLOYMENT_TARGET") or _rustc_deployment_target()
         major, minor = (version.split(".") + ["0"])[:2]
-        return [f"macosx_{major}_{'0' if int(major) > 10 else minor}_{platform.machine()}"]
+        machine = system.removeprefix("macosx_") if foreign else platform.machine()
+        return [f"macosx_{major}_{'0' if int(major) > 10 else minor}_{machine}"]
     return [system]
 
 
 def _rustc_deployment_target() -> str:
-    command = [lupa_modules.rustc(), "--print", "deployment-target"]
+    command = [lupa_modules.rustc(), "--print", "deployment-target", "--target", lupa_modules.target()]
     # MACOSX_DEPLOYMENT_TARGET=11.0
     answer = subprocess.run(command, cwd=lupa_modules.ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
     return answer.strip().rpartition("=")[2]

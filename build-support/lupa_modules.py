@@ -27,6 +27,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import lupa_target
+
 ROOT = Path(__file__).resolve().parent.parent
 
 LIBRARY_SUFFIXES = (".so", ".dylib", ".dll")
@@ -178,14 +180,15 @@ def build(backends: dict[str, str], options: Options) -> dict[str, Path]:
 
 def extension_suffix() -> str:
     """How the names of modules for this Python alone end."""
-    return str(sysconfig.get_config_var("EXT_SUFFIX"))
+    foreign = lupa_target.foreign()
+    return lupa_target.extension_suffix(foreign) if foreign else str(sysconfig.get_config_var("EXT_SUFFIX"))
 
 
 def file_name(backend: str, options: Options) -> str:
     """The name under which Python finds a backend's module."""
     if not options.abi3:
         return backend + extension_suffix()
-    return backend + (".pyd" if sys.platform == "win32" else ".abi3.so")
+    return backend + lupa_target.stable_suffix(target())
 
 
 def place(libraries: dict[str, Path], directory: Path, options: Options) -> None:
@@ -252,6 +255,8 @@ def _environment(options: Options) -> dict[str, str]:
         base = getattr(sys, "_base_executable", None) or sys.executable
         environment["PYO3_PYTHON"] = os.path.realpath(base)
         environment["PYO3_ENVIRONMENT_SIGNATURE"] = extension_suffix()
+        if lupa_target.foreign():
+            environment.setdefault("PYO3_CROSS_PYTHON_VERSION", lupa_target.python_version())
     if options.manylinux is not None:
         found = importlib.util.find_spec("ziglang")
         assert found is not None and found.origin is not None

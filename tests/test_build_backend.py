@@ -6,6 +6,7 @@ import base64
 import hashlib
 import importlib
 import sys
+import sysconfig
 import tarfile
 import zipfile
 from email.parser import Parser
@@ -92,6 +93,53 @@ def test_what_is_left_out_is_said(modules, monkeypatch, capsys):
     assert "lupa.luajit20 is left out" in capsys.readouterr().err
     # Asked for by name, it is tried.
     assert list(modules.chosen_backends(["luajit20"])) == ["luajit20"]
+
+
+@pytest.mark.parametrize(
+    ("machine", "platform", "suffix"),
+    [
+        ("aarch64-unknown-linux-gnu", "linux_aarch64", ".cpython-{}-aarch64-linux-gnu.so"),
+        ("x86_64-unknown-linux-musl", "linux_x86_64", ".cpython-{}-x86_64-linux-musl.so"),
+        ("i686-unknown-linux-gnu", "linux_i686", ".cpython-{}-i386-linux-gnu.so"),
+        ("armv7-unknown-linux-gnueabihf", "linux_armv7l", ".cpython-{}-arm-linux-gnueabihf.so"),
+        ("powerpc64le-unknown-linux-gnu", "linux_ppc64le", ".cpython-{}-powerpc64le-linux-gnu.so"),
+        ("riscv64gc-unknown-linux-gnu", "linux_riscv64", ".cpython-{}-riscv64-linux-gnu.so"),
+        ("x86_64-pc-windows-msvc", "win_amd64", ".cp{}-win_amd64.pyd"),
+        ("i686-pc-windows-msvc", "win32", ".cp{}-win32.pyd"),
+        ("aarch64-pc-windows-msvc", "win_arm64", ".cp{}-win_arm64.pyd"),
+    ],
+)
+def test_builds_for_other_machines(modules, support, monkeypatch, machine, platform, suffix):
+    metadata = support("lupa_metadata")
+    monkeypatch.setattr(modules, "target", lambda: machine)
+    monkeypatch.setenv("CARGO_BUILD_TARGET", machine)
+    monkeypatch.setattr("sysconfig.get_platform", lambda: "macosx-11.0-arm64")
+    version, abi = metadata._python_tags()
+    assert metadata.tags(modules.Options()) == [f"{version}-{abi}-{platform}"]
+    assert modules.file_name("lua54", modules.Options()) == "lua54" + suffix.format(abi[2:])
+    stable = ".pyd" if "windows" in machine else ".abi3.so"
+    assert modules.file_name("lua54", modules.Options(abi3=True)) == "lua54" + stable
+
+
+def test_builds_for_another_mac(modules, support, monkeypatch):
+    metadata = support("lupa_metadata")
+    monkeypatch.setenv("CARGO_BUILD_TARGET", "aarch64-apple-darwin")
+    monkeypatch.setenv("MACOSX_DEPLOYMENT_TARGET", "11.0")
+    monkeypatch.setattr("sysconfig.get_platform", lambda: "linux-x86_64")
+    version, abi = metadata._python_tags()
+    assert metadata.tags(modules.Options()) == [f"{version}-{abi}-macosx_11_0_arm64"]
+    assert modules.extension_suffix() == f".cpython-{abi[2:]}-darwin.so"
+
+
+@pytest.mark.skipif(sys.maxsize < 2**32, reason="the machine of the example has 64 bits")
+@pytest.mark.parametrize("named", [False, True])
+def test_builds_for_this_machine_believe_python(modules, support, monkeypatch, named):
+    libc = "musl" if "musl" in str(sysconfig.get_config_var("HOST_GNU_TYPE")) else "gnu"
+    monkeypatch.setenv("CARGO_BUILD_TARGET", f"x86_64-unknown-linux-{libc}")
+    monkeypatch.setattr("sysconfig.get_platform", lambda: "linux-x86_64")
+    if not named:
+        monkeypatch.delenv("CARGO_BUILD_TARGET", raising=False)
+    assert modules.extension_suffix() == sysconfig.get_config_var("EXT_SUFFIX")
 
 
 @pytest.mark.parametrize(

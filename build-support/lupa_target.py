@@ -1,7 +1,8 @@
 """What the files of a build are called that is for another machine than this one (``CARGO_BUILD_TARGET``).
 
 Python's own tools say it of the machine that Python runs on; a Python that was set up for cross builds says it
-of the other machine, and then it is believed. Else it follows from what Rust calls the target, and from this Python's version.
+of the other machine, and then it is believed. Else it follows from what Rust calls
+the target, and from this Python's version.
 """
 
 from __future__ import annotations

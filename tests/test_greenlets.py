@@ -245,6 +245,44 @@ def test_threads_with_greenlets(isolated):
     """)
 
 
+def test_a_thread_that_ends_inside(isolated):
+    """A greenlet of it waits for ever in a callback: others get an error, and do not wait with it."""
+    isolated("""
+        import threading
+        import greenlet
+
+        lua = lupa.LuaRuntime()
+        kept = []
+
+        def work():
+            hub = greenlet.getcurrent()
+            function = lua.eval("function(wait) wait() end")
+            kept.append(greenlet.greenlet(lambda: function(hub.switch)))
+            kept[0].switch()
+
+        def use():
+            for use in (lambda: lua.eval("1"), lambda: lua.eval("1"), lua.gccollect, lambda: lua.globals().x):
+                try:
+                    use()
+                except lupa.LuaError as error:
+                    assert "the thread that was inside of it has ended" in str(error), error
+                else:
+                    raise AssertionError
+
+        for run in (work, use):
+            # The second one has perhaps the place of the first, but is another thread.
+            thread = threading.Thread(target=run)
+            thread.start()
+            thread.join()
+        use()
+        try:
+            lua.close()
+        except lupa.LuaError:
+            pass
+        assert lupa.LuaRuntime().eval("1 + 1") == 2
+    """)
+
+
 def test_random_schedules(backend, isolated):
     """Against a model: see ``schedules.py``, which tries more of them."""
     count = 2000 if os.environ.get("LUPA_SWEEP") == "all" else 60

@@ -3,10 +3,10 @@
 
 use core::cell::Cell;
 use core::marker::PhantomData;
-use core::ptr::{from_ref, null_mut};
-use core::sync::atomic::Ordering::Relaxed;
+use core::ptr::null_mut;
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicUsize};
-use std::sync::Mutex;
+use std::sync::OnceLock;
 
 use crate::backend::LuaBackend;
 use crate::instance::Instance;
@@ -27,9 +27,11 @@ pub struct Thread {
     own: PhantomData<*const ()>,
 }
 
-/// What is noted of a thread. Only that thread reads and writes it: atomics cost the same then.
+/// What is noted of a thread. Only that thread reads and writes it, but for the number: atomics cost the same then.
 #[derive(Default)]
 struct Notes {
+    // The number of the thread; 0 when it has ended.
+    id: AtomicUsize,
     instance: AtomicPtr<()>,
     // Below this address the stack is for what does not recurse; 0 until it is asked for.
     stack_limit: AtomicUsize,
@@ -37,15 +39,16 @@ struct Notes {
     stack_end: AtomicUsize,
     // Whether this is the main thread of Python: one of these.
     main: AtomicU8,
+    next: OnceLock<&'static Notes>,
 }
 
 const UNKNOWN: u8 = 0;
 const MAIN: u8 = 1;
 const OTHER: u8 = 2;
 
-/// Notes of threads that have ended, for new threads. It is never waited for: who does not get it makes new ones, or
-/// leaves his behind, for in the child of a fork nobody might give it back.
-static UNUSED: Mutex<Vec<&'static Notes>> = Mutex::new(Vec::new());
+/// The first of all notes there are; those of threads that have ended are taken by new ones. Without a lock: in the child of a
+/// fork there might be nobody to give it back.
+static FIRST: OnceLock<&'static Notes> = OnceLock::new();
 
 /// Gives a thread's notes back when it ends.
 struct Lease(Cell<Option<&'static Notes>>);
@@ -60,14 +63,40 @@ impl Notes {
     #[cold]
     #[inline(never)]
     fn of_new_thread() -> &'static Notes {
-        let unused = UNUSED.try_lock().ok().and_then(|mut unused| unused.pop());
-        let notes = unused.unwrap_or_else(|| Box::leak(Box::default()));
+        let id = next_id();
+        let is_taken = |notes: &Notes| notes.id.compare_exchange(0, id, AcqRel, Relaxed).is_ok();
+        let notes = Notes::all().find(|notes| is_taken(notes)).unwrap_or_else(|| Notes::add(id));
         NOTES.set(Some(notes));
         // Where the thread is about to end, they stay behind.
         let _ = LEASE.try_with(|lease| lease.0.set(Some(notes)));
         notes
     }
+
+    fn all() -> impl Iterator<Item = &'static Notes> {
+        core::iter::successors(FIRST.get().copied(), |notes| notes.next.get().copied())
+    }
+
+    /// More of them.
+    fn add(id: usize) -> &'static Notes {
+        let notes: &'static Notes =
+            Box::leak(Box::new(Notes { id: id.into(), ..Notes::default() }));
+        let mut place = &FIRST;
+        while place.set(notes).is_err() {
+            let Some(other) = place.get() else { continue };
+            place = &other.next;
+        }
+        notes
+    }
 }
+
+/// A number that no thread has had.
+fn next_id() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(LEAST_ID);
+    NEXT.fetch_add(1, Relaxed)
+}
+
+/// The least number of a thread: those below are for other use.
+const LEAST_ID: usize = 16;
 
 impl Drop for Lease {
     fn drop(&mut self) {
@@ -78,11 +107,7 @@ impl Drop for Lease {
         notes.stack_limit.store(0, Relaxed);
         notes.stack_end.store(0, Relaxed);
         notes.main.store(UNKNOWN, Relaxed);
-        if let Ok(mut unused) = UNUSED.try_lock()
-            && unused.try_reserve(1).is_ok()
-        {
-            unused.push(notes);
-        }
+        notes.id.store(0, Release);
     }
 }
 
@@ -107,10 +132,15 @@ impl Thread {
         Thread { notes, own: PhantomData }
     }
 
-    /// A number that no other thread has.
+    /// A number that no other thread has, nor has had; at least 16.
     #[inline(always)]
     pub fn id(self) -> usize {
-        from_ref(self.notes).addr()
+        self.notes.id.load(Relaxed)
+    }
+
+    /// Whether the thread of this number has not ended; there is none of number 0. (In the child of a fork those of its parent count as there.)
+    pub fn is_there(id: usize) -> bool {
+        id != 0 && Notes::all().any(|notes| notes.id.load(Acquire) == id)
     }
 
     /// Whether there is room on the system's stack for one more step of a recursion through Lua and
@@ -225,6 +255,21 @@ mod tests {
         ids.sort_unstable();
         ids.dedup();
         assert_eq!(ids.len(), 9);
+    }
+
+    #[test]
+    fn threads_that_have_ended_are_not_there() {
+        for _ in 0..100 {
+            let ended = thread::spawn(|| {
+                let id = Thread::this().id();
+                assert!(Thread::is_there(id));
+                id
+            });
+            let ended = ended.join().unwrap();
+            assert!(!Thread::is_there(ended));
+            assert_ne!(thread::spawn(|| Thread::this().id()).join().unwrap(), ended);
+        }
+        assert!(Thread::is_there(Thread::this().id()) && !Thread::is_there(0));
     }
 
     #[test]

@@ -76,7 +76,7 @@ impl From<Error> for PyErr {
                 "deadlock: the Lua runtime is used by a thread that waits for one which this thread uses",
             ),
             Error::Lost => lua_error(
-                "the Lua runtime was in use by another thread when this process was forked, and is lost here",
+                "the Lua runtime is lost: the thread that was inside of it has ended, or was left behind when this process was forked",
             ),
             Error::Memory => fallible::error::<LuaMemoryError>("not enough memory"),
         }

@@ -65,7 +65,7 @@ const LOOK: Duration = Duration::from_millis(20);
 /// How long others leave them that: one of them may have come to its end meanwhile, with Python.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// A number that no other living thread has; never 0, [`HANDED_ON`] or [`LOST`].
+/// A number that no other thread has, or has had; never 0, [`HANDED_ON`] or [`LOST`].
 #[inline(always)]
 pub(crate) fn this_thread() -> usize {
     Thread::this().id()
@@ -152,6 +152,7 @@ impl Lock {
             slept = true;
             if Instant::now() >= next {
                 next = Instant::now() + LOOK;
+                self.look_for_owner();
                 result = check();
                 if result.is_err() {
                     break;
@@ -167,6 +168,15 @@ impl Lock {
             gate.freed.notify_all();
         }
         result
+    }
+
+    /// A thread that has ended while a greenlet of it was inside does not give the lock back: it is lost.
+    fn look_for_owner(&self) {
+        let owner = self.owner();
+        if !matches!(owner, 0 | HANDED_ON | LOST) && !Thread::is_there(owner) {
+            let order = (Ordering::SeqCst, Ordering::Relaxed);
+            let _ = self.owner.compare_exchange(owner, LOST, order.0, order.1);
+        }
     }
 
     /// Where those who wait sleep. Attached.

@@ -3,6 +3,7 @@
 use lua_api::{LuaBackend, MULTRET, Raising, Ref, State};
 use pyo3::ffi;
 use pyo3::prelude::*;
+use smallvec::SmallVec;
 
 use crate::alive::Alive;
 use crate::entry::Entry;
@@ -11,17 +12,16 @@ use crate::fallible;
 use crate::from_lua::from_lua;
 use crate::quick;
 use crate::runtime::Runtime;
-use crate::to_lua::{Mode, Prepared, Ready, prepare, push};
+use crate::to_lua::{Mode, Ready, prepare, push};
 
-/// How many arguments need no memory of their own.
-const FEW: usize = 8;
+/// How many prepared arguments need no memory of their own.
+pub(crate) const FEW: usize = 4;
+
+/// How many arguments can go the short way.
+const MOST_QUICK: usize = 8;
 
 /// The prepared arguments of a call, with what keeps them alive.
-pub(crate) struct Arguments<'a, 'py> {
-    few: [Ready<'a, 'py>; FEW],
-    many: Vec<Ready<'a, 'py>>,
-    len: usize,
-}
+pub(crate) struct Arguments<'a, 'py>(SmallVec<[Ready<'a, 'py>; FEW]>);
 
 impl<'a, 'py> Arguments<'a, 'py> {
     /// Prepares objects for a call.
@@ -30,34 +30,23 @@ impl<'a, 'py> Arguments<'a, 'py> {
         entry: &Entry<'py, B>,
         objects: &'a [Bound<'py, PyAny>],
     ) -> Result<Self> {
-        let mut arguments = Arguments {
-            few: [const { Ready::Plain(Prepared::Nil) }; FEW],
-            many: Vec::new(),
-            len: objects.len(),
-        };
-        if objects.len() > FEW {
-            arguments.many = fallible::with_room(objects.len())?;
-        }
+        let mut arguments = fallible::few(objects.len())?;
         let mut boxes = 0;
-        for (index, object) in objects.iter().enumerate() {
+        for object in objects {
             let ready = prepare(entry, object, Mode::Value)?;
             boxes += usize::from(ready.value().needs_box());
-            if objects.len() > FEW {
-                arguments.many.push(ready);
-            } else {
-                arguments.few[index] = ready;
-            }
+            arguments.push(ready);
         }
         if boxes > 0 && !entry.boxes.reserve(entry.py, boxes) {
             return Err(Error::Memory);
         }
-        Ok(arguments)
+        Ok(Arguments(arguments))
     }
 
     /// The values.
     #[inline]
     pub(crate) fn values(&self) -> &[Ready<'a, 'py>] {
-        if self.len > FEW { &self.many } else { &self.few[..self.len] }
+        &self.0
     }
 }
 
@@ -95,14 +84,14 @@ pub(crate) fn quick<'py, B: LuaBackend>(
     Some(end(entry, state, base, objects.len()))
 }
 
-/// Pushes arguments, at most [`FEW`], the short way; false if that cannot be done for all.
+/// Pushes arguments, at most [`MOST_QUICK`], the short way; false if that cannot be done for all.
 #[inline(always)]
 pub(crate) fn push_quick<'a, B: LuaBackend>(
     entry: &Entry<'_, B>,
     state: State<B>,
     objects: impl ExactSizeIterator<Item = Alive<'a>>,
 ) -> bool {
-    if objects.len() > FEW {
+    if objects.len() > MOST_QUICK {
         return false;
     }
     for object in objects {

@@ -1,7 +1,10 @@
 //! Errors: one enum inside, Python exceptions at the edge; and what an error of Lua becomes.
 #![forbid(unsafe_code)]
 
+use std::sync::LazyLock;
+
 use lua_api::{ERRMEM, ERRSYNTAX, Gc, LuaBackend, Raised, State, Thread, value};
+use memchr::memmem::Finder;
 use pyo3::exceptions::{
     PyException, PyMemoryError, PyPermissionError, PyTimeoutError, PyTypeError,
 };
@@ -11,6 +14,7 @@ use pyo3::types::PyType;
 
 use crate::attribute::Attributes as _;
 use crate::callback::too_deep;
+use crate::encoding::Encoding;
 use crate::entry::Entry;
 use crate::fallible;
 use crate::from_lua::from_lua;
@@ -279,11 +283,8 @@ pub(crate) fn from_stack<B: LuaBackend>(
         state.pop(1);
         return PyErr::from_value(value);
     }
-    let says_so = |text: &[u8]| text.windows(NO_MEMORY.len()).any(|part| part == NO_MEMORY);
-    let is_memory = says_so(&traceback) || state.with_bytes(-1, |bytes| bytes.is_some_and(says_so));
-    let nil = state.type_of(-1) == value::NIL;
-    let text = text(entry, state);
-    state.pop(1);
+    let is_memory =
+        state.with_bytes(-1, |bytes| bytes.is_some_and(|text| NO_MEMORY.find(text).is_some()));
     let classes = classes(py);
     let (class, before) = match origin {
         _ if is_memory => (&classes.memory, ""),
@@ -291,20 +292,12 @@ pub(crate) fn from_stack<B: LuaBackend>(
         Origin::Compile => (&classes.syntax, ""),
         Origin::Call | Origin::Resume => (&classes.error, ""),
     };
+    let message = message(entry, state, before, &traceback);
+    state.pop(1);
     if is_memory {
         recover_memory(state);
     }
-    let made = text.and_then(|text| {
-        let mut message = text;
-        if !before.is_empty() {
-            message = fallible::string(py, before)?.add(message)?;
-        }
-        if !traceback.is_empty() {
-            if !nil {
-                message = message.add(fallible::string(py, "\n")?)?;
-            }
-            message = message.add(entry.options.encoding.decode_lossy(py, &traceback)?)?;
-        }
+    let made = message.and_then(|message| {
         let error = class.bind(py).call1((message,))?;
         error.set_attribute(c"value", value)?;
         Ok(error)
@@ -312,8 +305,41 @@ pub(crate) fn from_stack<B: LuaBackend>(
     made.map_or_else(|failed| failed, PyErr::from_value)
 }
 
-/// What Lua says when it has no memory.
-const NO_MEMORY: &[u8] = b"not enough memory";
+/// Finds what Lua says when it has no memory.
+static NO_MEMORY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("not enough memory"));
+
+/// What an exception says: the text of the value on top, and the traceback below it.
+fn message<'py, B: LuaBackend>(
+    entry: &Entry<'py, B>,
+    state: State<B>,
+    before: &'static str,
+    traceback: &[u8],
+) -> PyResult<Bound<'py, PyAny>> {
+    let (py, encoding) = (entry.py, &entry.options.encoding);
+    let kind = state.type_of(-1);
+    let between: &str = if traceback.is_empty() || kind == value::NIL { "" } else { "\n" };
+    if matches!(encoding, Encoding::Utf8) && kind == value::STRING {
+        // All in one piece, if it is what it should be.
+        let whole = state.with_bytes(-1, |text| {
+            let parts = [before.as_bytes(), text?, between.as_bytes(), traceback];
+            let mut whole = fallible::with_room(parts.iter().map(|part| part.len()).sum()).ok()?;
+            parts.iter().for_each(|part| whole.extend_from_slice(part));
+            encoding.decode(py, &whole).ok()
+        });
+        if let Some(whole) = whole {
+            return Ok(whole);
+        }
+    }
+    let mut message = text(entry, state)?;
+    if !before.is_empty() {
+        message = fallible::string(py, before)?.add(message)?;
+    }
+    if !traceback.is_empty() {
+        message = message.add(fallible::string(py, between)?)?;
+        message = message.add(encoding.decode_lossy(py, traceback)?)?;
+    }
+    Ok(message)
+}
 
 /// The text of a string or number; other values have none.
 fn text<'py, B: LuaBackend>(entry: &Entry<'py, B>, state: State<B>) -> PyResult<Bound<'py, PyAny>> {

@@ -14,6 +14,7 @@ use pyo3::exceptions::{PyMemoryError, PyStopIteration, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple, PyType};
 use pyo3::{PyErrArguments, PyTypeInfo, ffi};
+use smallvec::{Array, SmallVec};
 
 use crate::error::{Error, Result};
 
@@ -162,6 +163,14 @@ pub(crate) fn float(py: Python<'_>, number: f64) -> PyResult<Bound<'_, PyAny>> {
 /// An empty vector with room for so many.
 pub(crate) fn with_room<T>(count: usize) -> Result<Vec<T>> {
     let mut vector = Vec::new();
+    vector.try_reserve_exact(count).map_err(|_| Error::Memory)?;
+    Ok(vector)
+}
+
+/// The same, for what is mostly a few items, which need no memory of their own.
+#[inline]
+pub(crate) fn few<A: Array>(count: usize) -> Result<SmallVec<A>> {
+    let mut vector = SmallVec::new();
     vector.try_reserve_exact(count).map_err(|_| Error::Memory)?;
     Ok(vector)
 }

@@ -26,7 +26,9 @@ pub(crate) fn from_lua<'py, B: LuaBackend>(
 ) -> Result<Bound<'py, PyAny>> {
     state.with_value(
         index,
+        #[inline(always)]
         |bytes| string(runtime, py, bytes),
+        #[inline(always)]
         |kind| no_string(runtime, py, state, index, kind),
     )
 }

@@ -10,6 +10,7 @@ use lua_api::{LuaBackend, Ref, State, value};
 use pyo3::exceptions::{PyAttributeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
+use smallvec::SmallVec;
 
 use crate::alive::Alive;
 use crate::call::{self, Arguments};
@@ -168,10 +169,12 @@ fn call_prepared<'py, B: LuaBackend>(
     call::call(entry, reference, &arguments)
 }
 
+/// References to the arguments of a call.
+pub(crate) type Own<'py> = SmallVec<[Bound<'py, PyAny>; call::FEW]>;
+
 /// References of our own to arguments: for as long as Python code runs that may have their owner let go.
-pub(crate) fn hold<'py>(py: Python<'py>, args: &[Alive<'_>]) -> Result<Vec<Bound<'py, PyAny>>> {
-    let mut held = Vec::new();
-    held.try_reserve_exact(args.len()).map_err(|_| Error::Memory)?;
+pub(crate) fn hold<'py>(py: Python<'py>, args: &[Alive<'_>]) -> Result<Own<'py>> {
+    let mut held = fallible::few(args.len())?;
     held.extend(args.iter().map(|arg| arg.borrow(py).to_owned()));
     Ok(held)
 }

@@ -152,17 +152,10 @@ fn replace_in_table<B: LuaBackend>(
     key: Alive<'_>,
     object: Option<Alive<'_>>,
 ) -> bool {
-    let push_value = || match object {
-        Some(object) => push(entry, state, object, Mode::Value),
-        None => {
-            state.push_nil();
-            true
-        }
-    };
     let kind = key.kind(entry.runtime());
     // A key is looked for when key and value are on the stack, so that nothing runs before the assignment.
     if let Some(position) = position::<B>(kind) {
-        if !push_value() {
+        if !push_value(entry, state, object) {
             return false;
         }
         if !state.replace(-2, position) {
@@ -174,7 +167,7 @@ fn replace_in_table<B: LuaBackend>(
     if !push_unless(entry, state, kind, Mode::NotNil, || learn(entry, key, 1)) {
         return false;
     }
-    if !push_value() {
+    if !push_value(entry, state, object) {
         state.pop(1);
         return false;
     }
@@ -183,6 +176,22 @@ fn replace_in_table<B: LuaBackend>(
         return false;
     }
     true
+}
+
+/// Pushes the value of an assignment; `None` is `nil`.
+#[inline(always)]
+fn push_value<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    state: State<B>,
+    object: Option<Alive<'_>>,
+) -> bool {
+    match object {
+        Some(object) => push(entry, state, object, Mode::Value),
+        None => {
+            state.push_nil();
+            true
+        }
+    }
 }
 
 /// The position that an `int` is.

@@ -11,64 +11,16 @@
 #[cfg(panic = "abort")]
 compile_error!("lupa needs panic = \"unwind\": LuaJIT raises errors by unwinding");
 
-mod account;
-mod alive;
-mod arguments;
 mod array;
-mod attribute;
-mod boxes;
-mod call;
-mod callback;
-mod chunks;
-mod compat;
-mod coroutine;
-mod cursor;
-mod drops;
-mod encoding;
-mod engine;
-mod entry;
-mod error;
-mod fallible;
-mod fast_rlock;
-mod from_lua;
-mod function;
-mod gil;
-mod greenlets;
-mod guard;
-mod imported;
-mod iterator;
-mod length;
-mod limits;
-mod lock;
-mod lua_runtime;
-mod metamethods;
-mod methods;
-mod monitor;
-mod nogc;
-mod object;
-mod operations;
-mod os_exit;
-mod owner;
-mod parameters;
-mod plain;
-mod protocol;
+mod base;
+mod calls;
+mod classes;
+mod convert;
+mod objects;
 mod python_lib;
-mod quick;
-mod restrict;
+mod rights;
 mod runtime;
-mod sandbox;
-mod scope;
-mod setup;
-mod slots;
-mod stop;
-mod strings;
-mod table;
-mod table_from;
-mod to_lua;
 mod types;
-mod waiting;
-mod walk;
-mod wrapper_types;
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -76,7 +28,7 @@ use lua_api::LuaBackend;
 use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
 
-use crate::attribute::Attributes as _;
+use crate::base::attribute::Attributes as _;
 
 /// The names that `from lupa.lua54 import *` gives.
 const ALL: [&str; 25] = [
@@ -115,50 +67,50 @@ const ALL: [&str; 25] = [
 pub fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     only_one_interpreter(py, B::NAME)?;
-    lua_api::check_installed::<B>().map_err(fallible::error::<PyImportError>)?;
+    lua_api::check_installed::<B>().map_err(base::fallible::error::<PyImportError>)?;
     let package_name = format!("lupa.{}", B::NAME);
-    module.set_attribute(c"__name__", fallible::string(py, &package_name)?)?;
-    module.set_attribute(c"__doc__", fallible::string(py, &module_doc::<B>())?)?;
-    compat::check(py)?;
-    engine::init::<B>();
+    module.set_attribute(c"__name__", base::fallible::string(py, &package_name)?)?;
+    module.set_attribute(c"__doc__", base::fallible::string(py, &module_doc::<B>())?)?;
+    types::compat::check(py)?;
+    classes::engine::init::<B>();
     #[cfg(unix)]
     lua_api::dl::register(B::lua_pushnil_address());
-    error::init(module)?;
-    gil::init();
-    greenlets::init(py)?;
-    scope::init(py)?;
-    monitor::init(py)?;
-    waiting::init(py)?;
-    wrapper_types::init::<B>(module)?;
+    base::error::init(module)?;
+    base::gil::init();
+    runtime::greenlets::init(py)?;
+    runtime::stop::scope::init(py)?;
+    runtime::stop::monitor::init(py)?;
+    runtime::waiting::init(py)?;
+    objects::wrapper_types::init::<B>(module)?;
     module.add("LUA_VERSION", B::VERSION)?;
     module.add("_INSTALLED_LUA", B::INSTALLED)?;
     module.add("LUA_MININTEGER", B::INTEGER_RANGE.0)?;
     module.add("LUA_MAXINTEGER", B::INTEGER_RANGE.1)?;
-    module.add_class::<lua_runtime::LuaRuntime>()?;
-    module.add_class::<fast_rlock::FastRLock>()?;
+    module.add_class::<classes::lua_runtime::LuaRuntime>()?;
+    module.add_class::<classes::fast_rlock::FastRLock>()?;
     for class in [
-        py.get_type::<lua_runtime::LuaRuntime>(),
-        py.get_type::<nogc::LuaNoGc>(),
-        py.get_type::<scope::LuaLimits>(),
-        py.get_type::<fast_rlock::FastRLock>(),
-        py.get_type::<protocol::ProtocolWrapper>(),
-        py.get_type::<arguments::PyArguments>(),
-        py.get_type::<cursor::Cursor>(),
-        py.get_type::<restrict::Restricted>(),
+        py.get_type::<classes::lua_runtime::LuaRuntime>(),
+        py.get_type::<classes::nogc::LuaNoGc>(),
+        py.get_type::<runtime::stop::scope::LuaLimits>(),
+        py.get_type::<classes::fast_rlock::FastRLock>(),
+        py.get_type::<convert::protocol::ProtocolWrapper>(),
+        py.get_type::<objects::arguments::PyArguments>(),
+        py.get_type::<python_lib::cursor::Cursor>(),
+        py.get_type::<rights::restrict::Restricted>(),
     ] {
-        class.set_attribute(c"__module__", fallible::string(py, &package_name)?)?;
+        class.set_attribute(c"__module__", base::fallible::string(py, &package_name)?)?;
     }
-    module.add_function(wrap_pyfunction!(protocol::as_attrgetter, module)?)?;
-    module.add_function(wrap_pyfunction!(protocol::as_itemgetter, module)?)?;
+    module.add_function(wrap_pyfunction!(convert::protocol::as_attrgetter, module)?)?;
+    module.add_function(wrap_pyfunction!(convert::protocol::as_itemgetter, module)?)?;
     module.add_function(wrap_pyfunction!(array::as_array, module)?)?;
-    module.add_function(wrap_pyfunction!(protocol::lua_type, module)?)?;
-    module.add_function(wrap_pyfunction!(sandbox::exposed, module)?)?;
-    let decorators = fallible::import(py, c"lupa._decorators")?;
+    module.add_function(wrap_pyfunction!(convert::protocol::lua_type, module)?)?;
+    module.add_function(wrap_pyfunction!(python_lib::sandbox::exposed, module)?)?;
+    let decorators = base::fallible::import(py, c"lupa._decorators")?;
     for name in ["unpacks_lua_table", "unpacks_lua_table_method"] {
         module.add(name, decorators.attribute(name)?)?;
     }
     module.add_function(wrap_pyfunction!(_promote, module)?)?;
-    module.add_function(wrap_pyfunction!(restrict::_verdicts_on_builtins, module)?)?;
+    module.add_function(wrap_pyfunction!(rights::restrict::_verdicts_on_builtins, module)?)?;
     module.add("__all__", ALL)
 }
 
@@ -194,11 +146,11 @@ fn _promote() -> bool {
 /// Refuses a second interpreter, which some Pythons would let in.
 fn only_one_interpreter(py: Python<'_>, name: &str) -> PyResult<()> {
     static FIRST: AtomicI64 = AtomicI64::new(-1);
-    let id = compat::interpreter(py);
+    let id = types::compat::interpreter(py);
     match FIRST.compare_exchange(-1, id, Ordering::SeqCst, Ordering::SeqCst) {
         Ok(_) => Ok(()),
         Err(first) if first == id => Ok(()),
-        Err(_) => Err(fallible::error::<PyImportError>(format!(
+        Err(_) => Err(base::fallible::error::<PyImportError>(format!(
             "lupa.{name} can be used in one interpreter of a process only"
         ))),
     }

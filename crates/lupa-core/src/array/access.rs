@@ -8,8 +8,8 @@ use lua_api::{Function, LuaBackend, Raising, State, value};
 
 use super::element::Value;
 use super::memory::OnStack;
-use crate::callback::{Callback, run};
-use crate::runtime::Runtime;
+use crate::calls::callback::{Callback, run};
+use crate::runtime::runtime::Runtime;
 
 /// What a function works on.
 #[inline(always)]

@@ -9,14 +9,14 @@ use super::dtype::Kind;
 use super::layout::Layout;
 use super::memory::{Array as Made, Elements, OnStack, Owned, Place};
 use super::{access, jit, methods, numpy, object, userdata, values};
-use crate::account::Work;
-use crate::alive::Alive;
-use crate::callback::{Callback, Failure, Outcome};
-use crate::entry::Entry;
-use crate::error::Error;
-use crate::fallible;
-use crate::metamethods::python_argument;
-use crate::setup::field;
+use crate::base::error::Error;
+use crate::base::fallible;
+use crate::calls::callback::{Callback, Failure, Outcome};
+use crate::python_lib::metamethods::python_argument;
+use crate::python_lib::setup::field;
+use crate::runtime::account::Work;
+use crate::runtime::entry::Entry;
+use crate::types::alive::Alive;
 
 /// Adds the functions to the table on top; a sandbox has no pointers.
 pub(crate) fn library<B: LuaBackend>(raising: Raising<'_, B>, sandboxed: bool) {
@@ -202,7 +202,7 @@ impl<B: LuaBackend> Callback<B> for Array {
             return Err(Failure::argument(1, "array", problem.into()));
         }
         let (source, _) = python_argument(entry, state, 1, "array")?;
-        crate::sandbox::check_array(entry, &source)?;
+        crate::python_lib::sandbox::check_array(entry, &source)?;
         let options = &entry.options;
         if options.attribute_getter.is_some() || options.attribute_setter.is_some() {
             // These do all access to Python objects, items included.

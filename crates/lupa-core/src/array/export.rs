@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 
 use super::dtype::Kind;
 use super::layout::{Dim, Header, Layout};
-use crate::fallible;
+use crate::base::fallible;
 
 /// What is in a `Py_buffer`.
 pub(super) struct Description<'a> {

@@ -15,12 +15,13 @@ use super::element::Value;
 use super::layout::Layout;
 use super::memory::{Array, Owned};
 use super::{access, create, methods, userdata};
-use crate::callback::{Callback, Failure, Outcome};
-use crate::entry::Entry;
-use crate::error::{Error, Result, raised};
-use crate::fallible;
-use crate::setup::{field, step};
-use crate::{object as wrapper, types};
+use crate::base::error::{Error, Result, raised};
+use crate::base::fallible;
+use crate::calls::callback::{Callback, Failure, Outcome};
+use crate::objects::object as wrapper;
+use crate::python_lib::setup::{field, step};
+use crate::runtime::entry::Entry;
+use crate::types::heap_type;
 
 const CHUNK: &[u8] = include_bytes!("jit.lua");
 
@@ -232,7 +233,7 @@ impl<B: LuaBackend> Callback<B> for Adopt {
         if runtime.arrays.closing.get() {
             return Err(Error::Closed.into());
         }
-        let holder = wrapper::wrap(runtime, entry.py, state, 1, types::get::<B>().object)?;
+        let holder = wrapper::wrap(runtime, entry.py, state, 1, heap_type::get::<B>().object)?;
         let holder = (holder.unbind().into(), Pin::new(&runtime.arrays.pins));
         let owned = Owned::adopted(state, 1, layout, holder).ok_or(Error::LostReference)?;
         methods::push_array(entry, state, &Array::new(entry.py, owned)?)

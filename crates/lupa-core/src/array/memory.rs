@@ -20,12 +20,12 @@ use super::element::{self, Value};
 use super::export::Description;
 use super::layout::{Dim, Header, Layout};
 use super::{jit, object};
-use crate::account::Weight;
-use crate::alive::Alive;
-use crate::boxes::{PyBox, View};
-use crate::runtime::Runtime;
-use crate::slots::{Visit, Visited};
-use crate::types::{Link, drop_object};
+use crate::runtime::account::Weight;
+use crate::runtime::boxes::{PyBox, View};
+use crate::runtime::runtime::Runtime;
+use crate::types::alive::Alive;
+use crate::types::heap_type::{Link, drop_object};
+use crate::types::slots::{Visit, Visited};
 
 /// A buffer that a Python object has exported; released when dropped, which has to be attached.
 ///
@@ -277,7 +277,7 @@ impl<'a> Elements<'a> {
         Weight::with_box(if self.owner.is_held_once() { object::SIZE } else { 0 })
     }
 
-    /// Pushes the userdata, after [`crate::boxes::Boxes::reserve`].
+    /// Pushes the userdata, after [`crate::runtime::boxes::Boxes::reserve`].
     pub(super) fn push<B: LuaBackend>(
         self,
         runtime: &Runtime<B>,

@@ -7,12 +7,12 @@ use pyo3::exceptions::{PyAttributeError, PyTypeError, PyValueError};
 use super::layout::{Layout, Pick, Range};
 use super::memory::{Array, Elements, OnStack};
 use super::{create, element, object, userdata, values};
-use crate::account::Work;
-use crate::callback::{Callback, Failure, Outcome};
-use crate::entry::Entry;
-use crate::error::{Error, raised};
-use crate::fallible;
-use crate::to_lua::{Prepared, push_protected};
+use crate::base::error::{Error, raised};
+use crate::base::fallible;
+use crate::calls::callback::{Callback, Failure, Outcome};
+use crate::convert::to_lua::{Prepared, push_protected};
+use crate::runtime::account::Work;
+use crate::runtime::entry::Entry;
 
 /// The array that a method is of.
 fn this<'py, B: LuaBackend>(entry: &Entry<'py, B>, state: State<B>) -> Result<Array<'py>, Failure> {

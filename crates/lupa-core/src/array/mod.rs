@@ -34,12 +34,12 @@ pub(crate) use create::library;
 pub(crate) use numpy::as_array;
 pub(crate) use userdata::push;
 
-use crate::alive::Alive;
-use crate::boxes::View;
-use crate::entry::Entry;
-use crate::error::Result;
-use crate::runtime::Runtime;
-use crate::to_lua::{Prepared, Ready};
+use crate::base::error::Result;
+use crate::convert::to_lua::{Prepared, Ready};
+use crate::runtime::boxes::View;
+use crate::runtime::entry::Entry;
+use crate::runtime::runtime::Runtime;
+use crate::types::alive::Alive;
 
 /// What a runtime keeps for its arrays; all is empty until the first one.
 #[derive(Default)]

@@ -12,13 +12,13 @@ use lua_api::LuaBackend;
 use super::memory::{Elements, Export, Owned};
 use super::object::create;
 use super::userdata;
-use crate::alive::Alive;
-use crate::attribute::Attributes as _;
-use crate::boxes::View;
-use crate::entry::Entry;
-use crate::error::Result;
-use crate::fallible;
-use crate::to_lua::{self, Mode, Prepared, Ready};
+use crate::base::attribute::Attributes as _;
+use crate::base::error::Result;
+use crate::base::fallible;
+use crate::convert::to_lua::{self, Mode, Prepared, Ready};
+use crate::runtime::boxes::View;
+use crate::runtime::entry::Entry;
+use crate::types::alive::Alive;
 
 /// Classes of NumPy.
 struct Classes {

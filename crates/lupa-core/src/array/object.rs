@@ -11,12 +11,12 @@ use pyo3::{IntoPyObjectExt, ffi};
 
 use super::layout::Layout;
 use super::memory::{Owned, Source};
-use crate::alive::Alive;
-use crate::error::Result;
-use crate::fallible;
-use crate::operations::{Content, Length, Read, SavedError, Unary};
-use crate::slots::{Spec, Visit, Visited};
-use crate::types::{self, This};
+use crate::base::error::Result;
+use crate::base::fallible;
+use crate::types::alive::Alive;
+use crate::types::heap_type::{self, This};
+use crate::types::operations::{Content, Length, Read, SavedError, Unary};
+use crate::types::slots::{Spec, Visit, Visited};
 
 pub(crate) const DOC: &CStr = c"An array that Lua code sees (see ``as_array()``), or has made.\n\n\
     It has the buffer protocol and __array_interface__, so memoryview(array) and\n\
@@ -40,13 +40,13 @@ pub(crate) const SIZE: usize = size_of::<ArrayObject>() + 48;
 pub(crate) fn create<'py>(py: Python<'py>, owned: Owned) -> PyResult<Bound<'py, PyAny>> {
     let (source, mut layout) = owned.into_parts();
     layout.header.whole = true;
-    types::any().array.create(py, ArrayObject { source, layout })
+    heap_type::any().array.create(py, ArrayObject { source, layout })
 }
 
 /// An object, if it is a `_LuaArray`.
 #[inline]
 pub(crate) fn of(object: Alive<'_>) -> Option<This<'_, ArrayObject>> {
-    types::any().array.of(object)
+    heap_type::any().array.of(object)
 }
 
 impl ArrayObject {

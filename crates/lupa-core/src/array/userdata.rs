@@ -7,14 +7,14 @@ use lua_api::{Function, LuaBackend, Raising, State};
 
 use super::memory::Elements;
 use super::{access, jit, methods};
-use crate::account::Weight;
-use crate::alive::Alive;
-use crate::entry::Entry;
-use crate::error::{Error, Result, raised};
-use crate::runtime::Runtime;
-use crate::setup::{anchor, field};
+use crate::base::error::{Error, Result, raised};
+use crate::python_lib::setup::{anchor, field};
+use crate::runtime::account::Weight;
+use crate::runtime::entry::Entry;
+use crate::runtime::runtime::Runtime;
+use crate::types::alive::Alive;
 
-/// Pushes a `_LuaArray`; see [`crate::to_lua::push`] for what has to be done before.
+/// Pushes a `_LuaArray`; see [`crate::convert::to_lua::push`] for what has to be done before.
 pub(crate) fn push<B: LuaBackend>(runtime: &Runtime<B>, raising: Raising<'_, B>, array: Alive<'_>) {
     match Elements::of(array) {
         Some(elements) => {

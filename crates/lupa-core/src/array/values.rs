@@ -13,13 +13,13 @@ use super::dtype::Kind;
 use super::element::{Misfit, Value, store};
 use super::layout::MAX_DIMS;
 use super::memory::{Elements, Place};
-use crate::attribute::Attributes as _;
-use crate::callback::{Failure, Outcome};
-use crate::entry::Entry;
-use crate::error::raised;
-use crate::fallible;
-use crate::from_lua::from_lua;
-use crate::to_lua;
+use crate::base::attribute::Attributes as _;
+use crate::base::error::raised;
+use crate::base::fallible;
+use crate::calls::callback::{Failure, Outcome};
+use crate::convert::from_lua::from_lua;
+use crate::convert::to_lua;
+use crate::runtime::entry::Entry;
 
 /// Pushes what an element holds. A complex number is a table with `re` and `im`.
 pub(super) fn push<B: LuaBackend>(entry: &Entry<'_, B>, state: State<B>, value: Value) -> Outcome {
@@ -75,7 +75,7 @@ pub(super) fn read<B: LuaBackend>(
     }
     if entry.boxes.find(state, index).is_some() {
         let object = from_lua(entry.runtime(), entry.py, state, index)?;
-        crate::sandbox::check_number(entry, &object)?;
+        crate::python_lib::sandbox::check_number(entry, &object)?;
         return Ok(from_python(&object)?);
     }
     if super::jit::is_cdata(state, index)
@@ -108,7 +108,7 @@ fn read_complex<B: LuaBackend>(
     entry: &Entry<'_, B>,
     state: State<B>,
     index: i32,
-) -> Result<Value, crate::error::Error> {
+) -> Result<Value, crate::base::error::Error> {
     let names = state.protect_values(|raising| {
         raising.push_bytes(b"re");
         raising.push_bytes(b"im");

@@ -1,0 +1,502 @@
+//! What there is to do where memory may be missing: constructors of Python objects that give an error where
+//! PyO3's panic, texts of exceptions, and a reserve for the small things that Rust allocates.
+//!
+//! `clippy.toml` forbids PyO3's own constructors, so that everybody comes here.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::borrow::Cow;
+use std::cell::UnsafeCell;
+use std::marker::PhantomData;
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use pyo3::exceptions::{PyMemoryError, PyStopIteration, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple, PyType};
+use pyo3::{PyErrArguments, PyTypeInfo, ffi};
+use smallvec::{Array, SmallVec};
+
+use crate::base::error::{Error, Result};
+
+/// The object behind what a constructor of Python's has given.
+///
+/// # Safety
+/// Attached; a new reference to an object of the type `T`, or null with an exception.
+unsafe fn made<T>(py: Python<'_>, object: *mut ffi::PyObject) -> PyResult<Bound<'_, T>> {
+    // SAFETY: as the caller promises.
+    unsafe { Ok(Bound::from_owned_ptr_or_err(py, object)?.cast_into_unchecked()) }
+}
+
+/// A length as Python has it. No slice is longer than that.
+fn size(length: usize) -> ffi::Py_ssize_t {
+    ffi::Py_ssize_t::try_from(length).unwrap_or(ffi::Py_ssize_t::MAX)
+}
+
+/// A `str`.
+pub(crate) fn string<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyString>> {
+    // SAFETY: attached; pointer and length are of one slice, which is UTF-8.
+    unsafe { made(py, ffi::PyUnicode_FromStringAndSize(text.as_ptr().cast(), size(text.len()))) }
+}
+
+/// `bytes`.
+pub(crate) fn bytes<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+    // SAFETY: attached; pointer and length are of one slice.
+    unsafe { made(py, ffi::PyBytes_FromStringAndSize(bytes.as_ptr().cast(), size(bytes.len()))) }
+}
+
+/// A `str` that has each byte as the character of that number.
+pub(crate) fn latin1<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
+    // SAFETY: as above.
+    unsafe {
+        let start = bytes.as_ptr().cast();
+        made(py, ffi::PyUnicode_DecodeLatin1(start, size(bytes.len()), std::ptr::null()))
+    }
+}
+
+/// What a codec makes of bytes; without one, a `str` of UTF-8.
+#[inline]
+pub(crate) fn decode<'py>(
+    py: Python<'py>,
+    bytes: &[u8],
+    codec: Option<&std::ffi::CStr>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let (start, len) = (bytes.as_ptr().cast(), size(bytes.len()));
+    // SAFETY: attached; pointer and length are of one slice; zero-terminated.
+    unsafe {
+        let object = match codec {
+            None => ffi::PyUnicode_DecodeUTF8(start, len, std::ptr::null()),
+            Some(codec) => ffi::PyUnicode_Decode(start, len, codec.as_ptr(), std::ptr::null()),
+        };
+        made(py, object)
+    }
+}
+
+/// What a codec makes of a `str`.
+pub(crate) fn encode<'py>(
+    text: &Bound<'py, PyString>,
+    codec: &std::ffi::CStr,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let errors = std::ptr::null();
+    // SAFETY: attached; a live `str`; zero-terminated. Python refuses codecs that give no `bytes`.
+    unsafe {
+        let object = ffi::PyUnicode_AsEncodedString(text.as_ptr(), codec.as_ptr(), errors);
+        made(text.py(), object)
+    }
+}
+
+/// An empty dict.
+pub(crate) fn dict(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+    // SAFETY: attached.
+    unsafe { made(py, ffi::PyDict_New()) }
+}
+
+/// An empty list.
+pub(crate) fn list(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
+    // SAFETY: attached.
+    unsafe { made(py, ffi::PyList_New(0)) }
+}
+
+/// A tuple.
+pub(crate) fn tuple<'py, I>(py: Python<'py>, items: I) -> PyResult<Bound<'py, PyTuple>>
+where
+    I: IntoIterator<Item = Bound<'py, PyAny>, IntoIter: ExactSizeIterator>,
+{
+    let items = items.into_iter();
+    // SAFETY: attached; the tuple takes each reference, refuses a place that it does not have, and may be
+    // dropped half full.
+    unsafe {
+        let tuple = made(py, ffi::PyTuple_New(size(items.len())))?;
+        for (index, item) in items.enumerate() {
+            if ffi::PyTuple_SetItem(tuple.as_ptr(), size(index), item.into_ptr()) < 0 {
+                return Err(PyErr::fetch(py));
+            }
+        }
+        Ok(tuple)
+    }
+}
+
+/// An interned `str`, for the name of an attribute.
+pub(crate) fn name<'py>(py: Python<'py>, text: &std::ffi::CStr) -> PyResult<Bound<'py, PyString>> {
+    // SAFETY: attached; zero-terminated.
+    unsafe { made(py, ffi::PyUnicode_InternFromString(text.as_ptr())) }
+}
+
+/// A module.
+pub(crate) fn import<'py>(py: Python<'py>, name: &std::ffi::CStr) -> PyResult<Bound<'py, PyAny>> {
+    // SAFETY: attached; zero-terminated.
+    unsafe { made(py, ffi::PyImport_ImportModule(name.as_ptr())) }
+}
+
+/// A module of this name.
+pub(crate) fn import_named<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+    let name = string(py, name)?;
+    // SAFETY: attached; a `str`.
+    unsafe { made(py, ffi::PyImport_Import(name.as_ptr())) }
+}
+
+/// An `int`.
+pub(crate) fn integer(py: Python<'_>, number: isize) -> PyResult<Bound<'_, PyAny>> {
+    // SAFETY: attached.
+    unsafe { made(py, ffi::PyLong_FromSsize_t(number)) }
+}
+
+/// An `int`: a size, or an address.
+pub(crate) fn unsigned(py: Python<'_>, number: usize) -> PyResult<Bound<'_, PyAny>> {
+    // SAFETY: attached.
+    unsafe { made(py, ffi::PyLong_FromSize_t(number)) }
+}
+
+/// An `int`.
+#[inline(always)]
+pub(crate) fn int64(py: Python<'_>, number: i64) -> PyResult<Bound<'_, PyAny>> {
+    // SAFETY: attached.
+    unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyLong_FromLongLong(number)) }
+}
+
+/// A `float`.
+#[inline(always)]
+pub(crate) fn float(py: Python<'_>, number: f64) -> PyResult<Bound<'_, PyAny>> {
+    // SAFETY: attached.
+    unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyFloat_FromDouble(number)) }
+}
+
+/// An empty vector with room for so many.
+pub(crate) fn with_room<T>(count: usize) -> Result<Vec<T>> {
+    let mut vector = Vec::new();
+    vector.try_reserve_exact(count).map_err(|_| Error::Memory)?;
+    Ok(vector)
+}
+
+/// The same, for what is mostly a few items, which need no memory of their own.
+#[inline]
+pub(crate) fn few<A: Array>(count: usize) -> Result<SmallVec<A>> {
+    let mut vector = SmallVec::new();
+    vector.try_reserve_exact(count).map_err(|_| Error::Memory)?;
+    Ok(vector)
+}
+
+/// One item more at the end of a vector.
+pub(crate) fn push<T>(vector: &mut Vec<T>, item: T) -> Result<()> {
+    vector.try_reserve(1).map_err(|_| Error::Memory)?;
+    vector.push(item);
+    Ok(())
+}
+
+/// A copy of bytes.
+pub(crate) fn copy(bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut copy = with_room(bytes.len())?;
+    copy.extend_from_slice(bytes);
+    Ok(copy)
+}
+
+/// The text of an exception. PyO3 makes a `str` of it when the exception is raised, where a panic ends the
+/// process; without memory for that, the text is what Python says about it.
+struct Text(Cow<'static, str>);
+
+impl PyErrArguments for Text {
+    fn arguments(self, py: Python<'_>) -> Py<PyAny> {
+        match string(py, &self.0) {
+            Ok(text) => text.into_any().unbind(),
+            Err(error) => error.into_value(py).into_any(),
+        }
+    }
+}
+
+/// An exception.
+#[cold]
+pub(crate) fn error<T: PyTypeInfo>(text: impl Into<Cow<'static, str>>) -> PyErr {
+    PyErr::new::<T, _>(Text(text.into()))
+}
+
+/// An exception of a class.
+#[cold]
+pub(crate) fn error_of(class: Bound<'_, PyType>, text: impl Into<Cow<'static, str>>) -> PyErr {
+    #[expect(clippy::disallowed_methods, reason = "with such a text it does not panic")]
+    PyErr::from_type(class, Text(text.into()))
+}
+
+/// An exception class that a module makes, and has from the beginning on.
+pub(crate) trait Class: 'static {
+    /// The class.
+    fn class(py: Python<'_>) -> &'static Py<PyType>;
+}
+
+/// A class for [`error`].
+pub(crate) struct Made<C>(PhantomData<C>);
+
+// SAFETY: a class, which is kept for ever. Nothing is said of its instances.
+unsafe impl<C: Class> PyTypeInfo for Made<C> {
+    fn type_object_raw(py: Python<'_>) -> *mut ffi::PyTypeObject {
+        C::class(py).as_ptr().cast()
+    }
+}
+
+/// A new exception class; `base` is a class, or a tuple of classes.
+pub(crate) fn exception_class<'py>(
+    py: Python<'py>,
+    name: &std::ffi::CStr,
+    doc: &std::ffi::CStr,
+    base: &Bound<'_, PyAny>,
+) -> PyResult<Bound<'py, PyType>> {
+    let (name, doc) = (name.as_ptr(), doc.as_ptr());
+    // SAFETY: attached; zero-terminated; a live object. Python refuses what is no class.
+    let class = unsafe {
+        let class = ffi::PyErr_NewExceptionWithDoc(name, doc, base.as_ptr(), null_mut());
+        Bound::from_owned_ptr_or_err(py, class)?
+    };
+    Ok(class.cast_into::<PyType>()?)
+}
+
+/// `MemoryError`, for which Python needs no memory.
+#[cold]
+pub(crate) fn no_memory() -> PyErr {
+    PyErr::new::<PyMemoryError, _>(())
+}
+
+/// `getattr(object, name)`. Unlike PyO3's, this takes names of any type, and leaves it to Python what it makes of them.
+pub(crate) fn get_attribute<'py>(
+    object: &Bound<'py, PyAny>,
+    name: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    // SAFETY: attached; live objects.
+    unsafe { made(object.py(), ffi::PyObject_GetAttr(object.as_ptr(), name.as_ptr())) }
+}
+
+/// `setattr(object, name, value)`, in the same way.
+pub(crate) fn set_attribute(
+    object: &Bound<'_, PyAny>,
+    name: &Bound<'_, PyAny>,
+    value: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    // SAFETY: attached; live objects.
+    let status = unsafe { ffi::PyObject_SetAttr(object.as_ptr(), name.as_ptr(), value.as_ptr()) };
+    if status < 0 { Err(PyErr::fetch(object.py())) } else { Ok(()) }
+}
+
+/// Does what may recurse, one level deeper as Python counts; `place` is the end of what its error says.
+///
+/// # Errors
+/// `RecursionError`, or what the work gives.
+pub(crate) fn one_deeper<R>(
+    py: Python<'_>,
+    place: &std::ffi::CStr,
+    work: impl FnOnce() -> Result<R>,
+) -> Result<R> {
+    struct Level<'py>(Python<'py>);
+
+    impl Drop for Level<'_> {
+        fn drop(&mut self) {
+            // SAFETY: attached; there is one for each level that was begun.
+            unsafe { ffi::Py_LeaveRecursiveCall() };
+        }
+    }
+
+    // SAFETY: attached; zero-terminated.
+    if unsafe { ffi::Py_EnterRecursiveCall(place.as_ptr()) } != 0 {
+        return Err(PyErr::fetch(py).into());
+    }
+    let _level = Level(py);
+    work()
+}
+
+/// The next item of an iterator; `None` at its end.
+///
+/// # Errors
+/// `TypeError` for what is no iterator, and what it raises.
+pub(crate) fn next<'py>(iterator: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let py = iterator.py();
+    // SAFETY: attached; `PyIter_Next` needs an iterator, so that is checked first.
+    let item = unsafe {
+        if ffi::PyIter_Check(iterator.as_ptr()) == 0 {
+            let kind = iterator.get_type().name()?;
+            return Err(error::<PyTypeError>(format!("'{kind}' object is not an iterator")));
+        }
+        Bound::from_owned_ptr_or_opt(py, ffi::PyIter_Next(iterator.as_ptr()))
+    };
+    if item.is_none()
+        && let Some(error) = PyErr::take(py)
+        && !error.is_instance_of::<PyStopIteration>(py)
+    {
+        return Err(error);
+    }
+    Ok(item)
+}
+
+/// How many bytes one place of the reserve has.
+const PLACE: usize = 512;
+
+/// How many places there are: one for each bit.
+const PLACES: usize = 64;
+
+/// Rust ends the process where the system has no memory for a box or a short list, such as an exception needs. So
+/// there is a reserve for these. What may be large asks beforehand (`try_reserve`) and never gets here.
+struct Reserve {
+    used: AtomicU64,
+    places: UnsafeCell<Places>,
+}
+
+#[repr(align(64))]
+struct Places(#[expect(dead_code, reason = "used by address")] [u8; PLACE * PLACES]);
+
+// SAFETY: the memory is only handed out, each place to one at a time: whoever has set its bit.
+unsafe impl Sync for Reserve {}
+
+impl Reserve {
+    const fn new() -> Self {
+        Reserve { used: AtomicU64::new(0), places: UnsafeCell::new(Places([0; PLACE * PLACES])) }
+    }
+
+    /// A free place, or null.
+    #[cold]
+    fn take(&self, layout: Layout) -> *mut u8 {
+        if layout.size() > PLACE || layout.align() > align_of::<Places>() {
+            return null_mut();
+        }
+        let mut used = self.used.load(Ordering::Relaxed);
+        while used != u64::MAX {
+            let place = used.trailing_ones();
+            let more = used | 1 << place;
+            let order = (Ordering::Acquire, Ordering::Relaxed);
+            match self.used.compare_exchange_weak(used, more, order.0, order.1) {
+                Ok(_) => {
+                    return self.places.get().cast::<u8>().wrapping_add(place as usize * PLACE);
+                }
+                Err(now) => used = now,
+            }
+        }
+        null_mut()
+    }
+
+    /// Which place this is, if it is one.
+    #[inline(always)]
+    fn find(&self, memory: *mut u8) -> Option<usize> {
+        let offset = memory.addr().wrapping_sub(self.places.get().addr());
+        (offset < PLACE * PLACES).then_some(offset / PLACE)
+    }
+
+    #[cold]
+    fn give_back(&self, place: usize) {
+        self.used.fetch_and(!(1 << place), Ordering::Release);
+    }
+}
+
+// SAFETY: what the system gives goes back to the system, what the reserve gives to the reserve, which has no
+// memory of the system's; a place is as large and as aligned as was asked for.
+unsafe impl GlobalAlloc for Reserve {
+    #[inline]
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: as the caller promises.
+        let memory = unsafe { System.alloc(layout) };
+        if memory.is_null() { self.take(layout) } else { memory }
+    }
+
+    #[inline]
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        match self.find(memory) {
+            Some(place) => self.give_back(place),
+            // SAFETY: as the caller promises; it is the system's.
+            None => unsafe { System.dealloc(memory, layout) },
+        }
+    }
+
+    #[inline]
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        let place = self.find(memory);
+        if place.is_none() {
+            // SAFETY: as the caller promises; it is the system's.
+            let larger = unsafe { System.realloc(memory, layout, size) };
+            if !larger.is_null() {
+                return larger;
+            }
+        } else if size <= PLACE {
+            return memory;
+        }
+        // SAFETY: the caller promises that the new size is one of a layout; both blocks have room for what
+        // is copied, and the old one is not used after.
+        unsafe {
+            let new = self.alloc(Layout::from_size_align_unchecked(size, layout.align()));
+            if !new.is_null() {
+                new.copy_from_nonoverlapping(memory, layout.size().min(size));
+                self.dealloc(memory, layout);
+            }
+            new
+        }
+    }
+}
+
+#[global_allocator]
+static RESERVE: Reserve = Reserve::new();
+
+/// The dict of all modules that have been imported.
+pub(crate) fn modules(py: Python<'_>) -> Bound<'_, PyAny> {
+    // SAFETY: attached; gives a borrowed reference, and there is such a dict as long as Python runs.
+    unsafe { Bound::from_borrowed_ptr(py, ffi::PyImport_GetModuleDict()) }
+}
+
+/// The `int` that an object is, by `__index__`.
+pub(crate) fn index<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    // SAFETY: attached; a live object.
+    unsafe { made(object.py(), ffi::PyNumber_Index(object.as_ptr())) }
+}
+
+/// Whether an object has the buffer protocol.
+pub(crate) fn has_buffer(object: &Bound<'_, PyAny>) -> bool {
+    // SAFETY: attached; a live object.
+    unsafe { ffi::PyObject_CheckBuffer(object.as_ptr()) != 0 }
+}
+
+/// A block of memory from the system, of zeros at first.
+pub(crate) struct Zeros {
+    start: *mut u8,
+    layout: Layout,
+}
+
+impl Zeros {
+    /// What a block is aligned to, for the sake of vector instructions.
+    pub(crate) const ALIGNMENT: usize = 64;
+
+    /// A block of so many bytes; `None` if there is no memory for it.
+    pub(crate) fn new(bytes: usize) -> Option<Self> {
+        let layout = Layout::from_size_align(bytes.max(1), Self::ALIGNMENT).ok()?;
+        // SAFETY: the size is not 0.
+        let start = unsafe { std::alloc::alloc_zeroed(layout) };
+        (!start.is_null()).then_some(Zeros { start, layout })
+    }
+
+    /// Where it begins.
+    pub(crate) fn start(&self) -> *mut u8 {
+        self.start
+    }
+
+    /// How much it is.
+    pub(crate) fn size(&self) -> usize {
+        self.layout.size()
+    }
+}
+
+impl Drop for Zeros {
+    fn drop(&mut self) {
+        // SAFETY: allocated with this layout, and not freed before.
+        unsafe { std::alloc::dealloc(self.start, self.layout) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reserve_has_an_end_and_takes_back() {
+        let layout = Layout::new::<[u64; 8]>();
+        let reserve = Reserve::new();
+        let taken: Vec<_> = (0..PLACES).map(|_| reserve.take(layout)).collect();
+        let place = |memory: &*mut u8| reserve.find(*memory);
+        assert!(taken.iter().map(place).eq((0..PLACES).map(Some)));
+        assert!(reserve.take(layout).is_null());
+        reserve.give_back(7);
+        assert_eq!(reserve.take(layout), taken[7]);
+        let large = Layout::new::<[u8; PLACE + 1]>();
+        assert!(Reserve::new().take(large).is_null());
+        assert_eq!(reserve.find(null_mut()), None);
+    }
+}

@@ -1,0 +1,4 @@
+//! Calls, out and in.
+
+pub(crate) mod call;
+pub(crate) mod callback;

@@ -1,0 +1,576 @@
+//! `LuaRuntime`: the class that users create.
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+
+use lua_api::Gc;
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyString, PyTuple, PyType};
+
+use crate::base::attribute::Attributes as _;
+use crate::base::fallible;
+use crate::base::imported::Imported;
+use crate::classes::engine::{self, Creation};
+use crate::classes::nogc::LuaNoGc;
+use crate::classes::parameters::{
+    Bytes, Default, Flag, Limit, Truth, callable, handlers, libraries,
+};
+use crate::python_lib::sandbox::{self, Rights, SANDBOX_MEMORY, SANDBOX_TIMEOUT, Sandbox};
+use crate::rights::restrict::Restrictions;
+use crate::runtime::chunks::Source;
+use crate::runtime::encoding::Encoding;
+use crate::runtime::runtime::Options;
+use crate::runtime::stop::limits::Seconds;
+use crate::runtime::stop::scope::LuaLimits;
+
+/// A Lua runtime: one Lua state with its own globals.
+///
+/// Options:
+///
+/// * ``encoding``: the encoding of strings between Python and Lua. With ``None``, Lua strings come
+///   to Python as ``bytes``, and only ``bytes`` become Lua strings. (default: UTF-8)
+/// * ``source_encoding``: the encoding of Lua code. (default: ``encoding``, or UTF-8)
+/// * ``attribute_filter``: ``func(obj, attr_name, is_setting)`` is called for each attribute of a
+///   Python object that Lua code reads or sets. It returns the name to use, or raises
+///   ``AttributeError`` to deny access. The name need not be a string. Items are not filtered.
+///   ``getattr()`` and its like obey the filter too when Lua code calls them, and ``eval()``,
+///   ``open()`` and others that reach further refuse; see ``register_eval``, ``register_builtins``.
+/// * ``attribute_handlers``: a pair ``(getter, setter)``, ``getter(obj, attr_name)`` and
+///   ``setter(obj, attr_name, value)``, that does all access to Python objects; either can be None.
+/// * ``register_eval``: give Lua code Python's ``eval()`` as ``python.eval``. (default: True; with a filter
+///   or handlers it refuses to run unless this is passed)
+/// * ``register_builtins``: give Lua code Python's builtins as ``python.builtins``.
+///   (default: True; with a filter or handlers those that run code refuse unless this is passed)
+/// * ``unpack_returned_tuples``: a tuple that a Python function returns becomes several Lua values.
+///   (default: False)
+/// * ``overflow_handler``: ``func(number)`` gives something else for an integer that Lua has no
+///   room for. Without it, or if it raises, there is an ``OverflowError``.
+/// * ``max_memory``: the memory in bytes that Lua may use beyond what it starts with; 0 only counts.
+///   With ``None`` memory is neither limited nor counted. (default: None)
+/// * ``string_hash_seed``: the seed of Lua's string hash, for Lua 5.5; ignored before.
+/// * ``convert_arrays``: NumPy's arrays arrive in Lua as arrays that share their memory, and its
+///   scalars as numbers and booleans. ``as_array()`` does this for one object. (default: False)
+/// * ``array_base``: the index of the first element of an array in Lua, 1 or 0. (default: 1)
+/// * ``libs``: the names of the standard libraries that Lua code shall have, such as
+///   ``['base', 'string', 'table']``; ``None`` is all of them. (default: None)
+/// * ``sandbox``: make the runtime safe for code that nobody has read: only what is safe of the standard
+///   libraries, no ``python.eval`` and no ``python.builtins``, Python objects that are opaque unless they
+///   are exposed (see ``expose()``), no precompiled code, and limits of 64 MiB and 5 seconds, unless
+///   ``max_memory`` and ``timeout`` say otherwise. (default: False)
+///
+/// >>> lua = LuaRuntime()
+/// >>> lua.eval('1 + 1')
+/// 2
+/// >>> add_one = lua.eval('function(f, n) return f(n) + 1 end')
+/// >>> add_one(abs, -41)
+/// 42
+#[pyclass(name = "LuaRuntime", module = "lupa", subclass, frozen, weakref)]
+pub(crate) struct LuaRuntime {
+    state: Py<PyAny>,
+}
+
+#[pymethods]
+impl LuaRuntime {
+    #[new]
+    #[pyo3(signature = (
+        encoding=Default(()), source_encoding=None, attribute_filter=None, attribute_handlers=None,
+        register_eval=Flag::Unset, unpack_returned_tuples=Truth(false), register_builtins=Flag::Unset,
+        overflow_handler=None, max_memory=None, string_hash_seed=None,
+        *, convert_arrays=Truth(false), array_base=1, libs=None, timeout=None, sandbox=Truth(false),
+    ), text_signature = "(encoding='UTF-8', source_encoding=None, attribute_filter=None, \
+        attribute_handlers=None, register_eval=True, unpack_returned_tuples=False, \
+        register_builtins=True, overflow_handler=None, max_memory=None, string_hash_seed=None, \
+        *, convert_arrays=False, array_base=1, libs=None, timeout=None, sandbox=False)")]
+    #[allow(clippy::too_many_arguments)]
+    fn new<'py>(
+        py: Python<'py>,
+        encoding: Default<'py>,
+        source_encoding: Option<Bound<'py, PyAny>>,
+        attribute_filter: Option<Bound<'py, PyAny>>,
+        attribute_handlers: Option<Bound<'py, PyAny>>,
+        register_eval: Flag,
+        unpack_returned_tuples: Truth,
+        register_builtins: Flag,
+        overflow_handler: Option<Bound<'py, PyAny>>,
+        max_memory: Option<Bytes>,
+        string_hash_seed: Option<u32>,
+        convert_arrays: Truth,
+        array_base: i64,
+        libs: Option<Bound<'py, PyAny>>,
+        timeout: Option<Seconds>,
+        sandbox: Truth,
+    ) -> PyResult<Self> {
+        let encoding = match encoding {
+            Default::Unset => Encoding::Utf8,
+            Default::Given(name) => Encoding::from_name(name.as_ref())?,
+        };
+        let source_encoding = match (Encoding::from_name(source_encoding.as_ref())?, &encoding) {
+            (Encoding::Bytes, Encoding::Bytes) => Encoding::Utf8,
+            (Encoding::Bytes, encoding) => encoding.clone(),
+            (given, _) => given,
+        };
+        let filter = callable(attribute_filter, "attribute_filter must be callable")?;
+        let (getter, setter) = handlers(attribute_handlers.as_ref())?;
+        if filter.is_some() && (getter.is_some() || setter.is_some()) {
+            return Err(fallible::error::<PyValueError>(
+                "attribute_filter and attribute_handlers are mutually exclusive",
+            ));
+        }
+        if !(0..=1).contains(&array_base) {
+            return Err(fallible::error::<PyValueError>("array_base must be 0 or 1"));
+        }
+        let sandboxed = sandbox.0;
+        let (eval_asked, builtins_asked) =
+            (register_eval.is_asked_for(), register_builtins.is_asked_for());
+        if sandboxed && (eval_asked || builtins_asked) {
+            return Err(fallible::error::<PyValueError>(
+                "a sandbox has neither python.eval nor python.builtins",
+            ));
+        }
+        let (libraries, kept) = libraries(libs.as_ref(), sandboxed)?;
+        let overflow_handler = callable(overflow_handler, "overflow_handler must be callable")?;
+        let restrictions = if sandboxed {
+            Some(Arc::new(Restrictions::of_sandbox(py)?))
+        } else if filter.is_some() || getter.is_some() || setter.is_some() {
+            Some(Arc::new(Restrictions::new(py, eval_asked, builtins_asked)?))
+        } else {
+            None
+        };
+        let max_memory = match max_memory {
+            None if sandboxed => Some(Bytes(SANDBOX_MEMORY as i64)),
+            given => given,
+        };
+        let options = Options {
+            restrictions,
+            sandbox: sandboxed.then(|| Sandbox::new(py)).transpose()?,
+            encoding,
+            source_encoding,
+            attribute_filter: filter.map(Bound::unbind),
+            attribute_getter: getter.map(Bound::unbind),
+            attribute_setter: setter.map(Bound::unbind),
+            unpack_returned_tuples: unpack_returned_tuples.0,
+            convert_arrays: convert_arrays.0,
+            array_base,
+        };
+        // To import it takes longer than to open some libraries.
+        static BUILTINS: Imported = Imported::module(c"builtins");
+        let builtins = BUILTINS.get(py)?;
+        let creation = Creation {
+            libraries,
+            sandbox: kept,
+            eval: (register_eval.is_on() && !sandboxed)
+                .then(|| builtins.attribute(c"eval"))
+                .transpose()?,
+            builtins: (register_builtins.is_on() && !sandboxed).then(|| builtins.clone()),
+            overflow_handler,
+            count_memory: max_memory.is_some(),
+            seed: string_hash_seed,
+            timeout: timeout.or(sandboxed.then_some(SANDBOX_TIMEOUT)),
+        };
+        let state = engine::get().create(py, options, creation)?;
+        let runtime = LuaRuntime { state: state.unbind() };
+        if let Some(Bytes(limit)) = max_memory.filter(|limit| limit.0 > 0) {
+            runtime.limit_memory(py, usize::try_from(limit).unwrap_or(usize::MAX), false)?;
+        }
+        Ok(runtime)
+    }
+
+    /// Evaluate a Lua expression; further arguments are its ``...``.
+    ///
+    /// ``name`` is what error messages call the code. ``mode`` is 't' to allow source code only,
+    /// 'b' for bytecode only; by default both. ``timeout`` is the time in seconds that the code may run;
+    /// by default that of the runtime.
+    ///
+    /// >>> lua = LuaRuntime()
+    /// >>> lua.eval('... * 2', 21)
+    /// 42
+    /// >>> lua.eval('1, "two", nil')
+    /// (1, 'two', None)
+    #[pyo3(signature = (lua_code, *args, name=None, mode=None, timeout=None))]
+    fn eval<'py>(
+        &self,
+        lua_code: &Bound<'py, PyAny>,
+        args: &Bound<'py, PyTuple>,
+        name: Option<&Bound<'py, PyAny>>,
+        mode: Option<&Bound<'py, PyAny>>,
+        timeout: Option<Seconds>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let source = Source { code: lua_code, is_expression: true, name, mode };
+        Ok(engine::get().run(self.state.bind(lua_code.py()), &source, args, timeout)?)
+    }
+
+    /// Run Lua code; further arguments are its ``...``. Gives what the code returns.
+    ///
+    /// ``name``, ``mode`` and ``timeout`` are as for ``eval()``.
+    ///
+    /// >>> lua = LuaRuntime()
+    /// >>> lua.execute('x = ...; return x + 1', 1)
+    /// 2
+    /// >>> lua.globals().x
+    /// 1
+    #[pyo3(signature = (lua_code, *args, name=None, mode=None, timeout=None))]
+    fn execute<'py>(
+        &self,
+        lua_code: &Bound<'py, PyAny>,
+        args: &Bound<'py, PyTuple>,
+        name: Option<&Bound<'py, PyAny>>,
+        mode: Option<&Bound<'py, PyAny>>,
+        timeout: Option<Seconds>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let source = Source { code: lua_code, is_expression: false, name, mode };
+        Ok(engine::get().run(self.state.bind(lua_code.py()), &source, args, timeout)?)
+    }
+
+    /// Compile Lua code to a function without running it.
+    ///
+    /// ``name`` and ``mode`` are as for ``eval()``.
+    ///
+    /// >>> double = LuaRuntime().compile('return 2 * ...')
+    /// >>> double(21)
+    /// 42
+    #[pyo3(signature = (lua_code, name=None, mode=None))]
+    fn compile<'py>(
+        &self,
+        lua_code: &Bound<'py, PyAny>,
+        name: Option<&Bound<'py, PyAny>>,
+        mode: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let source = Source { code: lua_code, is_expression: false, name, mode };
+        Ok(engine::get().compile(self.state.bind(lua_code.py()), &source)?)
+    }
+
+    /// Load a Lua module, as Lua's ``require`` does.
+    ///
+    /// >>> LuaRuntime().require('string').upper('lua')
+    /// 'LUA'
+    #[pyo3(signature = (modulename))]
+    fn require<'py>(&self, modulename: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let state = self.state.bind(modulename.py());
+        if let Ok(name) = modulename.cast::<PyString>() {
+            // Also where strings are bytes: a module's name is text.
+            let encoding = engine::get().source_encoding(state);
+            let name = encoding.encode(name)?;
+            return Ok(engine::get().require(state, name.as_any())?);
+        }
+        if !modulename.is_instance_of::<PyBytes>() {
+            return Err(fallible::error::<PyTypeError>("modulename must be a string"));
+        }
+        Ok(engine::get().require(state, modulename)?)
+    }
+
+    /// The table of Lua's globals.
+    ///
+    /// >>> lua = LuaRuntime()
+    /// >>> lua.globals().answer = 42
+    /// >>> lua.eval('answer')
+    /// 42
+    fn globals<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Ok(engine::get().globals(self.state.bind(py))?)
+    }
+
+    /// A new table with the arguments as its sequence and the keyword arguments as its fields.
+    ///
+    /// >>> table = LuaRuntime().table(10, 20, x=30)
+    /// >>> table[1], table[2], table.x
+    /// (10, 20, 30)
+    #[pyo3(signature = (*items, **kwargs))]
+    fn table<'py>(
+        &self,
+        py: Python<'py>,
+        items: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let state = self.state.bind(py);
+        let fields = match kwargs {
+            None => fallible::dict(py)?,
+            Some(kwargs) => {
+                // Names are text whatever the encoding of strings.
+                let encoding = engine::get().source_encoding(state);
+                let fields = fallible::dict(py)?;
+                for (name, value) in kwargs.iter() {
+                    fields.set_item(encoding.encode(name.cast::<PyString>()?)?, value)?;
+                }
+                fields
+            }
+        };
+        let sources = [items.as_any().clone(), fields.into_any()];
+        Ok(engine::get().table_from(state, &sources, false)?)
+    }
+
+    /// A new table from mappings and iterables, or copies of Lua tables.
+    ///
+    /// Mappings and Lua tables give fields, of which later ones win; other iterables give items of
+    /// the sequence. With ``recursive=True``, lists, mappings and the like inside become tables
+    /// too: one table for one object, so that shared and cyclic data keep their shape.
+    ///
+    /// >>> lua = LuaRuntime()
+    /// >>> table = lua.table_from([1, 2], {'x': 3}, (4,))
+    /// >>> list(table.values())
+    /// [1, 2, 4, 3]
+    /// >>> lua.table_from({'a': [1, {'b': 2}]}, recursive=True).a[2].b
+    /// 2
+    #[pyo3(signature = (*args, recursive=Truth(false)), text_signature = "($self, /, *args, recursive=False)")]
+    fn table_from<'py>(
+        &self,
+        py: Python<'py>,
+        args: &Bound<'py, PyTuple>,
+        recursive: Truth,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let mut sources = fallible::with_room(args.len())?;
+        sources.extend(args.iter());
+        Ok(engine::get().table_from(self.state.bind(py), &sources, recursive.0)?)
+    }
+
+    /// A context manager that stops Lua's garbage collector.
+    ///
+    /// >>> lua = LuaRuntime()
+    /// >>> with lua.nogc():
+    /// ...     lua.execute('local t = {} for i = 1, 100 do t[i] = {} end return #t')
+    /// 100
+    fn nogc(&self, py: Python<'_>) -> LuaNoGc {
+        LuaNoGc::new(self.state.clone_ref(py))
+    }
+
+    /// Run a full cycle of Lua's garbage collector.
+    fn gccollect(&self, py: Python<'_>) -> PyResult<()> {
+        Ok(engine::get().gc(self.state.bind(py), Gc::Collect)?)
+    }
+
+    /// Set, or with None remove, the handler for integers that Lua has no room for.
+    ///
+    /// >>> lua = LuaRuntime()
+    /// >>> lua.set_overflow_handler(float)
+    /// >>> lua.eval('...', 2 ** 70)
+    /// 1.1805916207174113e+21
+    #[pyo3(signature = (overflow_handler))]
+    fn set_overflow_handler(
+        &self,
+        py: Python<'_>,
+        overflow_handler: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let handler = callable(overflow_handler, "overflow_handler must be callable")?;
+        Ok(engine::get().set_overflow_handler(self.state.bind(py), handler.as_ref())?)
+    }
+
+    /// Let Lua code in a sandbox use a Python object, which is opaque to it otherwise. Gives the object.
+    ///
+    /// * ``attributes``: the names of attributes that it may read. What it reads is an object with rights of
+    ///   its own; but a method of the object's class (or a function of a module) can be called.
+    /// * ``writable``: the names of attributes that it may set.
+    /// * ``call``: it may call the object. (default for functions, if there is no other argument)
+    /// * ``items``, ``writable_items``: it may read or set ``obj[key]``.
+    /// * ``iterate``: ``python.iter(obj)`` and its like are allowed.
+    /// * ``text``: ``tostring(obj)`` is ``str(obj)`` instead of the name of the type.
+    /// * ``construct``: of a class, that it may be called.
+    ///
+    /// Of a class, all but ``construct`` is about its instances, those of subclasses included. What is said
+    /// of an object itself, or of a subclass, replaces that, and a second call replaces the first. The
+    /// object is known by its identity, and not kept alive if there can be weak references to it.
+    ///
+    /// >>> lua = LuaRuntime(sandbox=True)
+    /// >>> lua.globals().double = lua.expose(lambda n: 2 * n)
+    /// >>> lua.eval('double(21)')
+    /// 42
+    /// >>> lua.globals().config = lua.expose({'colour': 'grey'}, items=True)
+    /// >>> lua.eval('config.colour')
+    /// 'grey'
+    ///
+    /// Without an object it is a decorator. See ``exposed()`` to mark a class for all runtimes. In a runtime
+    /// that is no sandbox it does nothing.
+    ///
+    /// >>> @lua.expose(attributes=['x', 'y'], writable=['x'], construct=True)
+    /// ... class Point:
+    /// ...     x = y = 0
+    /// >>> lua.globals().Point = Point
+    /// >>> lua.execute('local p = Point(); p.x = 3; return p.x + p.y')
+    /// 3
+    #[pyo3(signature = (obj=None, /, **rights))]
+    fn expose<'py>(
+        this: &Bound<'py, Self>,
+        obj: Option<Bound<'py, PyAny>>,
+        rights: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let Some(obj) = obj else {
+            return sandbox::partial(&this.attribute(c"expose")?, rights);
+        };
+        let rights = Rights::parse(&obj, rights)?;
+        let state = this.get().state.bind(this.py());
+        engine::get().check_open(state)?;
+        if let Some(sandbox) = engine::get().sandbox(state) {
+            sandbox.expose(&obj, rights)?;
+        }
+        Ok(obj)
+    }
+
+    /// The limit of Lua's memory in bytes; 0 is no limit, None that memory is not counted.
+    ///
+    /// With ``total``, the memory that the runtime started with is part of it.
+    #[pyo3(signature = (total=Truth(false)), text_signature = "($self, /, total=False)")]
+    fn get_max_memory(&self, py: Python<'_>, total: Truth) -> PyResult<Option<usize>> {
+        let memory = engine::get().memory(self.state.bind(py))?;
+        Ok(memory.map(|memory| {
+            let base = if total.0 { 0 } else { memory.base };
+            memory.limit.saturating_sub(base)
+        }))
+    }
+
+    /// The memory that Lua uses, in bytes; None when it is not counted.
+    ///
+    /// With ``total``, the memory that the runtime started with is part of it.
+    ///
+    /// >>> lua = LuaRuntime(max_memory=0)
+    /// >>> lua.globals().text = 'x' * 1_000_000
+    /// >>> lua.get_memory_used() > 900_000
+    /// True
+    #[pyo3(signature = (total=Truth(false)), text_signature = "($self, /, total=False)")]
+    fn get_memory_used(&self, py: Python<'_>, total: Truth) -> PyResult<Option<i64>> {
+        let memory = engine::get().memory(self.state.bind(py))?;
+        Ok(memory.map(|memory| {
+            let base = if total.0 { 0 } else { memory.base };
+            memory.used as i64 - base as i64
+        }))
+    }
+
+    /// Set the limit of Lua's memory in bytes; 0 is no limit.
+    ///
+    /// With ``total``, the memory that the runtime started with is part of it. A runtime that was
+    /// created without ``max_memory`` raises RuntimeError.
+    ///
+    /// >>> lua = LuaRuntime(max_memory=100_000)
+    /// >>> lua.set_max_memory(0)
+    /// >>> len(lua.eval('string.rep("x", 200000)'))
+    /// 200000
+    #[pyo3(signature = (max_memory, total=Truth(false)), text_signature = "($self, /, max_memory, total=False)")]
+    fn set_max_memory(&self, py: Python<'_>, max_memory: Limit, total: Truth) -> PyResult<()> {
+        self.limit_memory(py, max_memory.0, total.0)
+    }
+
+    /// Limits for what Lua does inside of a ``with`` block.
+    ///
+    /// * ``seconds``: the time from the beginning of the block. Then ``LuaTimeoutError`` is raised.
+    /// * ``instructions``: what Lua may run, in instructions of its virtual machine, so the same each time.
+    ///   Then ``LuaInstructionLimitError`` is raised. LuaJIT does not compile meanwhile.
+    /// * ``memory``: the bytes that Lua may use beyond what it uses when the block begins. Then
+    ///   ``LuaMemoryError`` is raised.
+    ///
+    /// Lua code cannot catch the first two and go on. Time that Python functions take, which Lua calls,
+    /// counts, but they are not stopped. Blocks can be nested, and then all their limits hold.
+    ///
+    /// They hold for the thread, task or greenlet that is in the block, and for tasks that were started inside, which
+    /// share them; for a new thread only if it runs in a copy of the context (``contextvars.copy_context``).
+    ///
+    /// >>> lua = LuaRuntime()
+    /// >>> try:
+    /// ...     with lua.limits(seconds=0.05):
+    /// ...         lua.execute('while true do end')
+    /// ... except LuaTimeoutError as error:
+    /// ...     print(error)
+    /// [string "<python>"]:1: time limit of 0.05 s is over
+    /// >>> lua.eval('1 + 1')
+    /// 2
+    #[pyo3(signature = (*, seconds=None, instructions=None, memory=None))]
+    fn limits(
+        &self,
+        py: Python<'_>,
+        seconds: Option<Seconds>,
+        instructions: Option<&Bound<'_, PyAny>>,
+        memory: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<LuaLimits> {
+        LuaLimits::new(self.state.clone_ref(py), seconds, instructions, memory)
+    }
+
+    /// Stop what this runtime runs; to be called in another thread, or by a Python function that Lua has
+    /// called.
+    ///
+    /// What has been called from Python raises ``LuaInterruptedError`` there; Lua code cannot catch it and go
+    /// on. Gives False, and does nothing, when nothing runs. Returns at once.
+    ///
+    /// >>> lua = LuaRuntime()
+    /// >>> lua.interrupt()
+    /// False
+    /// >>> lua.globals().cancel = lua.interrupt
+    /// >>> try:
+    /// ...     lua.execute('cancel() while true do end')
+    /// ... except LuaInterruptedError as error:
+    /// ...     print(error)
+    /// [string "<python>"]:1: interrupted
+    fn interrupt(&self, py: Python<'_>) -> PyResult<bool> {
+        Ok(engine::get().interrupt(self.state.bind(py))?)
+    }
+
+    /// Free everything of this runtime at once; what there is of it raises ``LuaError`` from then on.
+    ///
+    /// Lua's finalizers run. Waits for other threads that use the runtime. Called from Python code
+    /// that Lua has called, or while NumPy or others use memory of Lua (arrays of the ffi), it raises
+    /// ``LuaError``, and nothing is closed. To close twice is no error. A runtime is a context manager
+    /// that is closed at the end:
+    ///
+    /// >>> with LuaRuntime() as lua:
+    /// ...     lua.eval('6 * 7')
+    /// 42
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        Ok(engine::get().close(self.state.bind(py))?)
+    }
+
+    fn __enter__(this: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
+        engine::get().check_open(this.get().state.bind(this.py()))?;
+        Ok(this)
+    }
+
+    #[pyo3(signature = (*_exc))]
+    fn __exit__(&self, py: Python<'_>, _exc: &Bound<'_, PyTuple>) -> PyResult<()> {
+        self.close(py)
+    }
+
+    /// For ``python -m lupa``: let ``os.exit`` end the process, as in Lua itself.
+    fn _restore_exit(&self, py: Python<'_>) -> PyResult<()> {
+        Ok(engine::get().restore_exit(self.state.bind(py))?)
+    }
+
+    /// For tests: let ``count`` more allocations succeed and then fail all, until called with None.
+    #[pyo3(signature = (count))]
+    fn _fail_allocations_after(&self, py: Python<'_>, count: Option<u64>) -> PyResult<()> {
+        Ok(engine::get().fail_allocations(self.state.bind(py), count)?)
+    }
+
+    /// The version of the Lua language, such as (5, 4).
+    #[getter]
+    fn lua_version(&self) -> (u8, u8) {
+        engine::get().version()
+    }
+
+    /// The name of the Lua implementation, such as "Lua 5.4" or "LuaJIT 2.1.1".
+    #[getter]
+    fn lua_implementation<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Ok(engine::get().implementation(self.state.bind(py))?)
+    }
+
+    /// For annotations: ``LuaRuntime[bytes]`` has strings that are ``bytes``.
+    #[classmethod]
+    fn __class_getitem__<'py>(
+        cls: &Bound<'py, PyType>,
+        item: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = cls.py();
+        let types = fallible::import(py, c"types")?;
+        types.attribute(c"GenericAlias")?.call1((cls, item))
+    }
+
+    fn __traverse__(&self, visit: pyo3::PyVisit) -> std::result::Result<(), pyo3::PyTraverseError> {
+        visit.call(&self.state)
+    }
+}
+
+impl LuaRuntime {
+    fn limit_memory(&self, py: Python<'_>, limit: usize, total: bool) -> PyResult<()> {
+        let state = self.state.bind(py);
+        let base = engine::get().memory(state)?.map_or(0, |memory| memory.base);
+        let limit = match limit {
+            0 => 0,
+            limit if total => limit,
+            limit => limit.saturating_add(base),
+        };
+        Ok(engine::get().set_memory_limit(state, limit)?)
+    }
+}

@@ -1,0 +1,7 @@
+//! The classes that a program makes or calls by name.
+
+pub(crate) mod engine;
+pub(crate) mod fast_rlock;
+pub(crate) mod lua_runtime;
+pub(crate) mod nogc;
+pub(crate) mod parameters;

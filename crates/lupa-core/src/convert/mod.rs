@@ -1,0 +1,9 @@
+//! Values, from Python to Lua and back.
+
+pub(crate) mod from_lua;
+pub(crate) mod plain;
+pub(crate) mod protocol;
+pub(crate) mod quick;
+pub(crate) mod to_lua;
+pub(crate) mod walk;
+pub(crate) mod weight;

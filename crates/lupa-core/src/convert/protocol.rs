@@ -1,0 +1,65 @@
+//! `as_attrgetter`, `as_itemgetter` and `lua_type`: the module's functions on objects.
+#![forbid(unsafe_code)]
+
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+use crate::base::fallible;
+use crate::runtime::boxes::View;
+use crate::types::alive::Alive;
+use crate::types::heap_type::Link;
+
+/// An object with the protocol that Lua shall index it by.
+#[pyclass(name = "_PyProtocolWrapper", module = "lupa", frozen)]
+pub(crate) struct ProtocolWrapper {
+    object: Link,
+    view: View,
+}
+
+impl ProtocolWrapper {
+    /// The object and its view.
+    pub(crate) fn parts<'a>(&'a self, py: Python<'a>) -> (Alive<'a>, View) {
+        (Alive::held(py, &self.object), self.view)
+    }
+}
+
+#[pymethods]
+impl ProtocolWrapper {
+    fn __traverse__(&self, visit: pyo3::PyVisit) -> std::result::Result<(), pyo3::PyTraverseError> {
+        visit.call(&*self.object)
+    }
+}
+
+/// Wrap an object for Lua so that indexing it reads and writes its attributes.
+///
+/// >>> lua = LuaRuntime()
+/// >>> get = lua.eval('function(obj) return obj.get end')
+/// >>> get(as_attrgetter({'get': 'an item'}))('get')
+/// 'an item'
+#[pyfunction]
+pub(crate) fn as_attrgetter(obj: Py<PyAny>) -> ProtocolWrapper {
+    ProtocolWrapper { object: obj.into(), view: View::ATTRIBUTES }
+}
+
+/// Wrap an object for Lua so that indexing it reads and writes its items.
+///
+/// >>> lua = LuaRuntime()
+/// >>> get = lua.eval('function(obj) return obj.get end')
+/// >>> get(as_itemgetter({'get': 'an item'}))
+/// 'an item'
+#[pyfunction]
+pub(crate) fn as_itemgetter(obj: Py<PyAny>) -> ProtocolWrapper {
+    ProtocolWrapper { object: obj.into(), view: View::ITEMS }
+}
+
+/// The name of the Lua type of a wrapped Lua object, as Lua's own ``type()`` gives it; None for
+/// any other object.
+///
+/// >>> lua = LuaRuntime()
+/// >>> lua_type(lua.eval('{}')), lua_type(lua.eval('print')), lua_type([])
+/// ('table', 'function', None)
+#[pyfunction]
+pub(crate) fn lua_type<'py>(obj: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyString>>> {
+    let name = crate::classes::engine::get().type_name(obj)?;
+    name.map(|name| fallible::string(obj.py(), name)).transpose()
+}

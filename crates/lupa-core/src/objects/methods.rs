@@ -1,0 +1,149 @@
+//! The methods of the wrapper types, as lists for their specs.
+#![forbid(unsafe_code)]
+
+use lua_api::LuaBackend;
+use pyo3::exceptions::PyAttributeError;
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+
+use crate::base::error::Result;
+use crate::base::fallible;
+use crate::convert::walk::Wanted;
+use crate::objects::arguments;
+use crate::objects::coroutine::{self, Coroutine};
+use crate::objects::function;
+use crate::objects::iterator::TableIterator;
+use crate::objects::object::{self, LuaObject};
+use crate::types::alive::Alive;
+use crate::types::heap_type::This;
+use crate::types::operations::{Binary, Unary, Variadic};
+use crate::types::slots::Method;
+
+pub(crate) fn object<B: LuaBackend>() -> [Method<LuaObject<B>>; 1] {
+    [Method::with_one::<GetAttr>(
+        c"__getattr__",
+        c"__getattr__($self, name, /)\n--\n\nThe field of this name, as Lua finds it.",
+    )]
+}
+
+pub(crate) fn table<B: LuaBackend>() -> [Method<LuaObject<B>>; 4] {
+    [
+        Method::without::<Keys>(
+            c"keys",
+            c"keys($self, /)\n--\n\nAn iterator over the keys of the table, as ``iter(table)`` is.",
+        ),
+        Method::without::<Values>(
+            c"values",
+            c"values($self, /)\n--\n\nAn iterator over the values of the table.",
+        ),
+        Method::without::<Items>(
+            c"items",
+            c"items($self, /)\n--\n\nAn iterator over the (key, value) pairs of the table.",
+        ),
+        Method::without::<LuaArgs>(
+            c"__lua_args__",
+            c"__lua_args__($self, /)\n--\n\n\
+              The table as ``(args, kwargs)`` of a call: its sequence and its string keys.",
+        ),
+    ]
+}
+
+pub(crate) fn function<B: LuaBackend>() -> [Method<LuaObject<B>>; 1] {
+    [Method::with_any::<StartCoroutine>(
+        c"coroutine",
+        c"coroutine($self, /, *args)\n--\n\n\
+          A new coroutine of this function; it gets the arguments when it is first resumed.",
+    )]
+}
+
+pub(crate) fn coroutine<B: LuaBackend>() -> [Method<Coroutine<B>>; 1] {
+    [Method::with_one::<Send>(
+        c"send",
+        c"send($self, value, /)\n--\n\n\
+          Resume the coroutine: the value (of a tuple: the values) is what its yield gives.",
+    )]
+}
+
+pub(crate) fn iterator<B: LuaBackend>() -> [Method<TableIterator<B>>; 1] {
+    [Method::generic_alias(c"For annotations: ``LuaIterator[str]`` gives strings.")]
+}
+
+struct GetAttr;
+
+impl<B: LuaBackend> Binary<LuaObject<B>> for GetAttr {
+    fn run<'py>(
+        py: Python<'py>,
+        this: This<'py, LuaObject<B>>,
+        name: Alive<'py>,
+    ) -> Result<Bound<'py, PyAny>> {
+        let name = name.borrow(py).to_owned();
+        if let Ok(text) = name.extract::<String>()
+            && text.starts_with("__")
+            && text.ends_with("__")
+        {
+            return Err(fallible::error::<PyAttributeError>(text).into());
+        }
+        object::get_attribute(py, this.content(), &name)
+    }
+}
+
+struct Keys;
+struct Values;
+struct Items;
+
+impl<B: LuaBackend> Unary<LuaObject<B>> for Keys {
+    fn run<'py>(py: Python<'py>, this: This<'py, LuaObject<B>>) -> Result<Bound<'py, PyAny>> {
+        TableIterator::create(py, this, Wanted::Keys)
+    }
+}
+
+impl<B: LuaBackend> Unary<LuaObject<B>> for Values {
+    fn run<'py>(py: Python<'py>, this: This<'py, LuaObject<B>>) -> Result<Bound<'py, PyAny>> {
+        TableIterator::create(py, this, Wanted::Values)
+    }
+}
+
+impl<B: LuaBackend> Unary<LuaObject<B>> for Items {
+    fn run<'py>(py: Python<'py>, this: This<'py, LuaObject<B>>) -> Result<Bound<'py, PyAny>> {
+        TableIterator::create(py, this, Wanted::Both)
+    }
+}
+
+struct LuaArgs;
+
+impl<B: LuaBackend> Unary<LuaObject<B>> for LuaArgs {
+    fn run<'py>(py: Python<'py>, this: This<'py, LuaObject<B>>) -> Result<Bound<'py, PyAny>> {
+        let this = this.content();
+        let entry = this.runtime().enter(py)?;
+        let arguments::Unpacked { args, kwargs, .. } = arguments::unpack(&entry, this.reference())?;
+        Ok(fallible::tuple(py, [args.into_any(), kwargs.into_any()])?.into_any())
+    }
+}
+
+struct StartCoroutine;
+
+impl<B: LuaBackend> Variadic<LuaObject<B>> for StartCoroutine {
+    fn run<'py>(
+        py: Python<'py>,
+        this: This<'py, LuaObject<B>>,
+        arguments: Bound<'py, PyTuple>,
+    ) -> Result<Bound<'py, PyAny>> {
+        function::new_coroutine(py, this.content(), arguments)
+    }
+}
+
+struct Send;
+
+impl<B: LuaBackend> Binary<Coroutine<B>> for Send {
+    fn run<'py>(
+        py: Python<'py>,
+        this: This<'py, Coroutine<B>>,
+        value: Alive<'py>,
+    ) -> Result<Bound<'py, PyAny>> {
+        let value = value.borrow(py).to_owned();
+        match coroutine::send(py, this, &value)? {
+            Some(result) => Ok(result),
+            None => Err(coroutine::stop_iteration().into()),
+        }
+    }
+}

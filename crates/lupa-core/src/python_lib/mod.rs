@@ -1,0 +1,8 @@
+//! What Lua code finds: the table `python`, and how Python objects behave.
+
+pub(crate) mod cursor;
+pub(crate) mod functions;
+pub(crate) mod metamethods;
+pub(crate) mod os_exit;
+pub(crate) mod sandbox;
+pub(crate) mod setup;

@@ -1,0 +1,342 @@
+//! The wall: the metamethods of Python objects in a sandbox, which ask for rights first.
+//!
+//! Three rights go with a box instead of an object, for they come from what was done to get it:
+//! [`View::CALL`] has a method that was read as an exposed attribute, [`View::NEXT`] an iterator that
+//! `python.iter` has made. Lua code cannot make such a box, and what Python gets of it is the bare object.
+//!
+//! Whatever lets Lua code do more with Python objects has to ask here.
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+
+use lua_api::{LuaBackend, Raising, State};
+use pyo3::exceptions::{PyBaseException, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyComplex, PyDictItems, PyFloat, PyInt, PyString, PyType};
+
+use crate::base::error::{classes, where_called};
+use crate::base::fallible;
+use crate::calls::callback::{Callback, Outcome};
+use crate::convert::from_lua::from_lua;
+use crate::convert::to_lua::{Mode, Prepared, push_method, push_protected};
+use crate::python_lib::metamethods::{
+    self, attribute_name, push_object, push_text, python_argument,
+};
+use crate::python_lib::setup::field;
+use crate::rights::allowed::Rights;
+use crate::rights::exposure::Sandbox;
+use crate::rights::restrict::exact_name;
+use crate::rights::routine::is_method_of;
+use crate::runtime::boxes::View;
+use crate::runtime::entry::Entry;
+use crate::types::alive::Alive;
+use crate::types::compat;
+
+/// Puts the guarded metamethods into the table on top.
+pub(crate) fn metamethods<B: LuaBackend>(raising: Raising<'_, B>) {
+    field::<B, Call>(raising, c"__call");
+    field::<B, Index>(raising, c"__index");
+    field::<B, NewIndex>(raising, c"__newindex");
+    field::<B, ToString>(raising, c"__tostring");
+}
+
+/// Refuses an operation: `what` is a verb with what it is done to, `cure` the option that allows it.
+#[cold]
+fn refuse<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    object: &Bound<'_, PyAny>,
+    what: &str,
+    cure: &str,
+) -> PyErr {
+    let py = object.py();
+    let kind = type_name(object);
+    let at = where_called(entry.state());
+    let message = format!(
+        "Lua code may not {what} this '{kind}': the host has not exposed it with {cure}{at}"
+    );
+    fallible::error_of(classes(py).sandbox.bind(py).clone(), message)
+}
+
+fn type_name(object: &Bound<'_, PyAny>) -> String {
+    let name = object.get_type().name().map(|name| name.to_string());
+    name.unwrap_or_else(|_| "?".into())
+}
+
+/// What Lua code in a sandbox may do with an object.
+fn rights_to<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    object: &Bound<'_, PyAny>,
+) -> PyResult<Option<Arc<Rights>>> {
+    entry.options.sandbox.as_ref().map_or(Ok(None), |sandbox| sandbox.rights(object))
+}
+
+/// An error unless Lua code may call an object that has this view.
+#[inline]
+pub(crate) fn check_call<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    object: &Bound<'_, PyAny>,
+    view: View,
+) -> PyResult<()> {
+    match &entry.options.sandbox {
+        Some(sandbox) if !view.has(View::CALL) => allow_call(entry, sandbox, object),
+        _ => Ok(()),
+    }
+}
+
+#[inline(never)]
+fn allow_call<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    sandbox: &Sandbox,
+    object: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    if sandbox.rights(object)?.is_some_and(|rights| rights.call) {
+        return Ok(());
+    }
+    if !object.is_instance_of::<PyType>() {
+        return Err(refuse(entry, object, "call", "call=True"));
+    }
+    if sandbox.constructs(object)? {
+        return Ok(());
+    }
+    Err(refuse(entry, object, "call", "construct=True"))
+}
+
+/// An error unless Lua code may go over an object.
+pub(crate) fn check_iteration<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    object: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    match &entry.options.sandbox {
+        Some(sandbox) if !sandbox.rights(object)?.is_some_and(|rights| rights.iterate) => {
+            Err(refuse(entry, object, "iterate over", "iterate=True"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether the tuples that an iteration gives may become several values. A pair of a dict's items is made
+/// for the purpose; other tuples are objects as all else.
+pub(crate) fn may_unpack<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    object: &Bound<'_, PyAny>,
+) -> PyResult<bool> {
+    let Some(sandbox) = &entry.options.sandbox else { return Ok(true) };
+    if entry.options.unpack_returned_tuples {
+        return Ok(true);
+    }
+    if object.is_exact_instance_of::<PyDictItems>() {
+        return Ok(true);
+    }
+    let tuple = fallible::tuple(entry.py, [])?;
+    Ok(sandbox.rights(&tuple)?.is_some_and(|rights| rights.iterate))
+}
+
+/// An error unless an iterator was made by `python.iter` and its like.
+pub(crate) fn check_next<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    iterator: &Bound<'_, PyAny>,
+    view: View,
+) -> PyResult<()> {
+    match &entry.options.sandbox {
+        Some(_) if !view.has(View::NEXT) => check_iteration(entry, iterator),
+        _ => Ok(()),
+    }
+}
+
+/// An error if Lua code asks for the memory of an object.
+pub(crate) fn check_array<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    object: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    match &entry.options.sandbox {
+        Some(_) => {
+            let kind = type_name(object);
+            let message = format!(
+                "Lua code may not make an array of this '{kind}': the host can pass as_array(obj){}",
+                where_called(entry.state())
+            );
+            Err(fallible::error_of(classes(entry.py).sandbox.bind(entry.py).clone(), message))
+        }
+        None => Ok(()),
+    }
+}
+
+/// An error unless an object is a number whose value takes no code of a class to know.
+pub(crate) fn check_number<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    object: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    let plain = entry.options.sandbox.is_none()
+        || object.is_exact_instance_of::<PyInt>()
+        || object.is_exact_instance_of::<PyFloat>()
+        || object.is_exact_instance_of::<PyBool>()
+        || object.is_exact_instance_of::<PyComplex>();
+    if plain {
+        return Ok(());
+    }
+    let kind = type_name(object);
+    Err(fallible::error::<PyTypeError>(format!(
+        "an array element cannot be a '{kind}' object in a sandbox"
+    )))
+}
+
+/// How many characters of a name an error shows.
+const MOST_OF_A_NAME: usize = 80;
+
+/// What `obj[key]` is about.
+enum Target {
+    Attribute,
+    Item,
+}
+
+impl Target {
+    /// What may be read or, with `writing`, set; the view decides where both are possible.
+    fn allowed<B: LuaBackend>(
+        entry: &Entry<'_, B>,
+        rights: Option<&Rights>,
+        view: View,
+        key: &Bound<'_, PyAny>,
+        writing: bool,
+    ) -> Option<Self> {
+        let rights = rights?;
+        let (names, items) = if writing {
+            (&rights.writable, rights.writable_items)
+        } else {
+            (&rights.attributes, rights.items)
+        };
+        if view.has(View::ITEMS) && items {
+            return Some(Target::Item);
+        }
+        let name = attribute_text(entry, key)?;
+        names.contains(&name).then_some(Target::Attribute)
+    }
+}
+
+/// The text of a key, if it is one. It is of an exact type, see [`exact_name`].
+fn attribute_text<B: LuaBackend>(entry: &Entry<'_, B>, key: &Bound<'_, PyAny>) -> Option<String> {
+    if let Ok(text) = key.cast_exact::<PyString>() {
+        return text.extract().ok();
+    }
+    let bytes = key.cast_exact::<pyo3::types::PyBytes>().ok()?;
+    let text = entry.options.source_encoding.decode(entry.py, bytes.as_bytes()).ok()?;
+    text.extract().ok()
+}
+
+#[cold]
+fn refuse_access<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    object: &Bound<'_, PyAny>,
+    key: &Bound<'_, PyAny>,
+    verb: &str,
+    options: (&str, &str),
+) -> PyErr {
+    match key.cast_exact::<PyString>() {
+        Ok(name) => {
+            // A script chooses the name, and can keep the error.
+            let name: String = name.to_string_lossy().chars().take(MOST_OF_A_NAME).collect();
+            let cure = format!("{}=['{name}'] or {}=True", options.0, options.1);
+            refuse(entry, object, &format!("{verb} '{name}' of"), &cure)
+        }
+        Err(_) => {
+            refuse(entry, object, &format!("{verb} items of"), &format!("{}=True", options.1))
+        }
+    }
+}
+
+/// `__call`
+struct Call;
+
+impl<B: LuaBackend> Callback<B> for Call {
+    fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
+        let (callable, view) = python_argument(entry, state, 1, "__call")?;
+        check_call(entry, &callable, view)?;
+        metamethods::call(entry, state, &callable, 2)
+    }
+}
+
+/// `__index`
+struct Index;
+
+impl<B: LuaBackend> Callback<B> for Index {
+    fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
+        let (object, view) = python_argument(entry, state, 1, "__index")?;
+        let key = exact_name(from_lua(entry.runtime(), entry.py, state, 2)?)?;
+        let options = &entry.options;
+        let rights = rights_to(entry, &object)?;
+        let Some(target) = Target::allowed(entry, rights.as_deref(), view, &key, false) else {
+            return Err(refuse_access(entry, &object, &key, "read", ("attributes", "items")).into());
+        };
+        let (name, value) = match (&options.attribute_getter, &target) {
+            (Some(getter), _) => {
+                let value = getter.bind(entry.py).call1((&object, &key))?;
+                (key, value)
+            }
+            (None, Target::Item) => {
+                let value = object.get_item(&key)?;
+                (key, value)
+            }
+            (None, Target::Attribute) => {
+                let name = attribute_name(entry, &object, key, false)?;
+                let value = fallible::get_attribute(&object, &name)?;
+                (name, value)
+            }
+        };
+        if matches!(target, Target::Item) || !is_method_of(&object, &name, &value)? {
+            return push_object(entry, state, &value, Mode::Value);
+        }
+        match compat::fresh_method(Alive::of(&value)) {
+            Some(method) => push_method(entry, state, &value, View::CALL, method)?,
+            None => push_protected(entry, state, Prepared::Object(Alive::of(&value), View::CALL))?,
+        }
+        Ok(1)
+    }
+}
+
+/// `__newindex`
+struct NewIndex;
+
+impl<B: LuaBackend> Callback<B> for NewIndex {
+    fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
+        let (object, view) = python_argument(entry, state, 1, "__newindex")?;
+        let key = exact_name(from_lua(entry.runtime(), entry.py, state, 2)?)?;
+        let value = from_lua(entry.runtime(), entry.py, state, 3)?;
+        let options = &entry.options;
+        let rights = rights_to(entry, &object)?;
+        let Some(target) = Target::allowed(entry, rights.as_deref(), view, &key, true) else {
+            let cure = ("writable", "writable_items");
+            return Err(refuse_access(entry, &object, &key, "set", cure).into());
+        };
+        match (&options.attribute_setter, target) {
+            (Some(setter), _) => {
+                setter.bind(entry.py).call1((&object, key, value))?;
+            }
+            (None, Target::Item) => object.set_item(key, value)?,
+            (None, Target::Attribute) => {
+                let name = attribute_name(entry, &object, key, true)?;
+                fallible::set_attribute(&object, &name, &value)?;
+            }
+        }
+        Ok(0)
+    }
+}
+
+/// `__tostring`: the name of the type. `str()` and `repr()` run code, and tell what they like.
+struct ToString;
+
+impl<B: LuaBackend> Callback<B> for ToString {
+    fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
+        let (object, _) = python_argument(entry, state, 1, "__tostring")?;
+        let own_error = object.get_type().is(&classes(entry.py).sandbox);
+        let shows = rights_to(entry, &object)?.is_some_and(|rights| rights.text);
+        if shows || own_error || object.is_none() {
+            return push_text(entry, state, &object.str()?);
+        }
+        let kind = type_name(&object);
+        let text = if object.is_instance_of::<PyBaseException>() {
+            kind
+        } else {
+            format!("<{kind} object>")
+        };
+        push_text(entry, state, &fallible::string(entry.py, &text)?)
+    }
+}

@@ -1,0 +1,87 @@
+//! What is a function, and what is a method of an object: types are asked, which cannot lie, and of
+//! which there are no subclasses.
+#![forbid(unsafe_code)]
+
+use pyo3::prelude::*;
+use pyo3::types::{PyCFunction, PyFunction, PyModule, PyType};
+
+use crate::base::attribute::Attributes as _;
+use crate::base::imported::Imported;
+
+static METHOD: Imported = Imported::new(c"types", c"MethodType");
+static DESCRIPTOR: Imported = Imported::new(c"types", c"MethodDescriptorType");
+static CLASS_DESCRIPTOR: Imported = Imported::new(c"types", c"ClassMethodDescriptorType");
+static STATIC: Imported = Imported::new(c"builtins", c"staticmethod");
+static CLASS: Imported = Imported::new(c"builtins", c"classmethod");
+
+/// Whether an object is of this type.
+fn is_a(object: &Bound<'_, PyAny>, kind: &'static Imported) -> bool {
+    kind.get(object.py()).is_ok_and(|kind| object.get_type().is(&kind))
+}
+
+fn is_bound_method(object: &Bound<'_, PyAny>) -> bool {
+    is_a(object, &METHOD)
+}
+
+/// Whether an object is a function or a bound method, of Python or built in.
+pub(crate) fn is_routine(object: &Bound<'_, PyAny>) -> bool {
+    object.is_exact_instance_of::<PyFunction>()
+        || object.is_instance_of::<PyCFunction>()
+        || is_bound_method(object)
+}
+
+/// Whether what was read as an attribute is a method of the object's class, or a function of a module.
+///
+/// Nothing else will do: an attribute of the instance, or a property, may hold a function that Lua code
+/// has handed over, and could not call before.
+pub(crate) fn is_method_of(
+    object: &Bound<'_, PyAny>,
+    name: &Bound<'_, PyAny>,
+    value: &Bound<'_, PyAny>,
+) -> PyResult<bool> {
+    if !is_routine(value) {
+        return Ok(false);
+    }
+    if object.is_exact_instance_of::<PyModule>() {
+        return Ok(true);
+    }
+    let Some(own) = class_attribute(&object.get_type(), name)? else { return Ok(false) };
+    let instance = || value.attribute(c"__self__");
+    if own.is_exact_instance_of::<PyFunction>() {
+        return Ok(is_bound_method(value)
+            && function_of(value)?.is(&own)
+            && instance()?.is(object));
+    }
+    if is_a(&own, &STATIC) {
+        return Ok(function_of(&own)?.is(value));
+    }
+    if is_a(&own, &CLASS) {
+        return Ok(is_bound_method(value) && function_of(value)?.is(&function_of(&own)?));
+    }
+    if is_a(&own, &DESCRIPTOR) {
+        return Ok(value.is_instance_of::<PyCFunction>() && instance()?.is(object));
+    }
+    if is_a(&own, &CLASS_DESCRIPTOR) {
+        return Ok(value.is_instance_of::<PyCFunction>() && instance()?.is(object.get_type()));
+    }
+    Ok(false)
+}
+
+/// What a method is made of.
+fn function_of<'py>(method: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    method.attribute(c"__func__")
+}
+
+/// What a class has under a name, as it is there.
+fn class_attribute<'py>(
+    class: &Bound<'py, PyType>,
+    name: &Bound<'py, PyAny>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    for base in class.mro().iter() {
+        let own = base.attribute(c"__dict__")?;
+        if own.contains(name)? {
+            return own.get_item(name).map(Some);
+        }
+    }
+    Ok(None)
+}

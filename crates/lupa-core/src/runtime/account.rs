@@ -1,0 +1,259 @@
+//! Limits come first: what an operation of ours takes outside of Lua's own memory, and the work that it does in
+//! Rust, are asked for before.
+//!
+//! [`Entry::make_room`] asks the memory account. [`Work`] is what a loop goes on with whose length a script can choose:
+//! it looks at the limits now and then. [`Weight`] is what a box counts for as long as it is there.
+#![forbid(unsafe_code)]
+
+use std::sync::atomic::Ordering;
+
+use lua_api::{Gc, LuaBackend};
+use pyo3::prelude::*;
+use pyo3::types::{
+    PyByteArray, PyBytes, PyDict, PyFrozenSet, PyInt, PyList, PySet, PyString, PyTuple,
+};
+
+use crate::base::attribute::Attributes as _;
+use crate::base::error::{LuaMemoryError, Result, where_called};
+use crate::base::fallible;
+use crate::convert::to_lua::Prepared;
+use crate::runtime::boxes::View;
+use crate::runtime::entry::Entry;
+use crate::runtime::runtime::Runtime;
+use crate::types::alive::Alive;
+
+/// What a box takes outside of Lua: its places in the lists of boxes, of free and of dead ones.
+const BOX: usize = 64;
+
+/// What an object takes that was made for Lua, about, if no more is known of it.
+const OBJECT: usize = 256;
+
+/// How much makes a collection worth while, where there is no limit.
+const MUCH: usize = 32 << 20;
+
+/// How many steps a loop may take between two looks.
+const STEPS: usize = 1024;
+
+/// What a box counts for in Lua's memory.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub(crate) struct Weight(u16);
+
+impl Weight {
+    const COARSE: u16 = 1 << 15;
+    const FINE_UNIT: usize = 16;
+    const COARSE_UNIT: usize = 16 << 10;
+
+    /// So many bytes, or some more.
+    pub(crate) fn of(bytes: usize) -> Self {
+        let most = Self::COARSE - 1;
+        match u16::try_from(bytes.div_ceil(Self::FINE_UNIT)) {
+            Ok(units) if units <= most => Weight(units),
+            _ => {
+                let units = bytes.div_ceil(Self::COARSE_UNIT).min(usize::from(most));
+                Weight(units as u16 | Self::COARSE)
+            }
+        }
+    }
+
+    /// Of a box whose object is somebody else's.
+    pub(crate) fn of_box() -> Self {
+        Self::of(BOX)
+    }
+
+    /// With what else is in the box.
+    pub(crate) fn with_box(bytes: usize) -> Self {
+        Self::of(bytes.saturating_add(BOX))
+    }
+
+    pub(crate) fn bytes(self) -> usize {
+        let units = usize::from(self.0 & !Self::COARSE);
+        units * if self.0 & Self::COARSE == 0 { Self::FINE_UNIT } else { Self::COARSE_UNIT }
+    }
+}
+
+impl<B: LuaBackend> Runtime<B> {
+    /// Whether boxes count for what is in them.
+    #[inline(always)]
+    pub(crate) fn weighs(&self) -> bool {
+        let memory = self.instance.memory();
+        memory.is_limited() || memory.is_counted()
+    }
+
+    /// A box is made that counts for so much.
+    #[inline]
+    pub(crate) fn load(&self, weight: Weight) {
+        self.instance.memory().outside().fetch_add(weight.bytes(), Ordering::Relaxed);
+    }
+
+    /// It is no more.
+    #[inline]
+    pub(crate) fn lift(&self, weight: Weight) {
+        self.instance.memory().outside().fetch_sub(weight.bytes(), Ordering::Relaxed);
+    }
+}
+
+impl<'py, B: LuaBackend> Entry<'py, B> {
+    /// Asks whether so many bytes may be taken outside of Lua's memory; collects garbage before it says no, and
+    /// now and then, for Lua's collector sees only how small its boxes are.
+    ///
+    /// # Errors
+    /// `LuaMemoryError`.
+    #[inline]
+    pub(crate) fn make_room(&self, bytes: usize) -> Result<()> {
+        let memory = self.instance.memory();
+        let grown =
+            memory.outside().load(Ordering::Relaxed).saturating_sub(self.arrays.settled.get());
+        if grown.saturating_add(bytes) <= self.much() && memory.has_room(bytes) {
+            return Ok(());
+        }
+        self.collect_for(bytes)
+    }
+
+    fn much(&self) -> usize {
+        let limit = self.instance.memory().tightest();
+        let much = if limit == 0 { MUCH } else { (limit / 4).min(MUCH) };
+        much.max(self.arrays.settled.get() / 2)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn collect_for(&self, bytes: usize) -> Result<()> {
+        let state = self.state();
+        if state.protect(|raising| raising.gc(Gc::Collect)).is_err() {
+            // A finalizer has raised, and the collection has ended early: that is all there is to do.
+            state.pop(1);
+        }
+        self.runtime().drop_dead(self.py);
+        let memory = self.instance.memory();
+        self.arrays.settled.set(memory.outside().load(Ordering::Relaxed));
+        if memory.has_room(bytes) {
+            return Ok(());
+        }
+        let text = format!(
+            "not enough memory: {bytes} bytes more are asked for, and {} of {} are in use{}",
+            memory.used(),
+            memory.tightest(),
+            where_called(self.state()),
+        );
+        Err(fallible::error::<LuaMemoryError>(text).into())
+    }
+
+    /// Before a box is made: room for it, and how much it is to count for. An object that nobody else has was
+    /// made for Lua, and is there for as long as the box.
+    #[inline]
+    pub(crate) fn weighed<'a>(&self, prepared: Prepared<'a>) -> Result<Prepared<'a>> {
+        match prepared {
+            Prepared::Object(object, view) if view != View::ARRAY && self.weighs() => {
+                let weight = self.weight_of_new(object);
+                self.make_room(weight.bytes())?;
+                Ok(Prepared::Weighty(object, view, weight))
+            }
+            other => Ok(other),
+        }
+    }
+
+    /// What the box of an object will count for.
+    pub(crate) fn weight_of_new(&self, object: Alive<'_>) -> Weight {
+        if object.is_held_once() {
+            Weight::with_box(size_of_object(&object.borrow(self.py)))
+        } else {
+            Weight::of_box()
+        }
+    }
+}
+
+/// What an object takes, about, without what it refers to. Runs no code but Python's own.
+pub(crate) fn size_of_object(object: &Bound<'_, PyAny>) -> usize {
+    /// Of Python's collector and allocator.
+    const BESIDES: usize = 32;
+    let knows = object.is_exact_instance_of::<PyString>()
+        || object.is_exact_instance_of::<PyBytes>()
+        || object.is_exact_instance_of::<PyInt>()
+        || object.is_exact_instance_of::<PyTuple>()
+        || object.is_exact_instance_of::<PyList>()
+        || object.is_exact_instance_of::<PyDict>()
+        || object.is_exact_instance_of::<PyByteArray>()
+        || object.is_exact_instance_of::<PySet>()
+        || object.is_exact_instance_of::<PyFrozenSet>();
+    if !knows {
+        return OBJECT;
+    }
+    let size = fallible::name(object.py(), c"__sizeof__").and_then(|name| object.method0(name));
+    let size = size.and_then(|size| size.extract::<usize>());
+    size.map_or(OBJECT, |size| size.saturating_add(BESIDES))
+}
+
+/// A loop whose length a script has chosen.
+pub(crate) struct Work<'e, 'py, B: LuaBackend> {
+    entry: &'e Entry<'py, B>,
+    left: usize,
+    bytes: usize,
+}
+
+impl<'e, 'py, B: LuaBackend> Work<'e, 'py, B> {
+    pub(crate) fn new(entry: &'e Entry<'py, B>) -> Self {
+        Work { entry, left: STEPS, bytes: 0 }
+    }
+
+    /// One step more.
+    ///
+    /// # Errors
+    /// What Lua is stopped with, what a handler of a signal raises, or `LuaMemoryError`.
+    #[inline(always)]
+    pub(crate) fn step(&mut self) -> Result<()> {
+        self.left -= 1;
+        if self.left == 0 { self.look() } else { Ok(()) }
+    }
+
+    /// So many steps were made.
+    ///
+    /// # Errors
+    /// As [`Work::step`].
+    pub(crate) fn pass(&mut self, steps: usize) -> Result<()> {
+        match self.left.checked_sub(steps).filter(|&left| left > 0) {
+            Some(left) => {
+                self.left = left;
+                Ok(())
+            }
+            None => self.look(),
+        }
+    }
+
+    /// What was made takes so many bytes more, as long as this goes on.
+    ///
+    /// # Errors
+    /// `LuaMemoryError`.
+    #[inline(always)]
+    pub(crate) fn take(&mut self, bytes: usize) -> Result<()> {
+        /// What needs no look of its own.
+        const FEW: usize = 1 << 16;
+        self.bytes = self.bytes.saturating_add(bytes);
+        if bytes > FEW { self.entry.make_room(self.bytes) } else { Ok(()) }
+    }
+
+    /// All that was taken.
+    pub(crate) fn taken(&self) -> usize {
+        self.bytes
+    }
+
+    #[cold]
+    fn look(&mut self) -> Result<()> {
+        self.left = STEPS;
+        self.entry.look(STEPS)?;
+        self.entry.make_room(self.bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Weight;
+
+    #[test]
+    fn a_weight_is_never_less_than_what_it_is_of() {
+        for bytes in [0, 1, 16, 17, 500_000, 524_272, 524_273, 1 << 20, 100_000_001] {
+            let weight = Weight::of(bytes).bytes();
+            assert!(weight >= bytes && weight <= bytes + (16 << 10), "{bytes} {weight}");
+        }
+        assert_eq!(Weight::of(usize::MAX).bytes(), 32767 * (16 << 10));
+    }
+}

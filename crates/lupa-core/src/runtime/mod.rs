@@ -1,0 +1,14 @@
+//! One Lua with its lock, its options and the Python objects in it.
+
+pub(crate) mod account;
+pub(crate) mod boxes;
+pub(crate) mod chunks;
+pub(crate) mod encoding;
+pub(crate) mod entry;
+pub(crate) mod greenlets;
+pub(crate) mod owner;
+#[expect(clippy::module_inception)]
+pub(crate) mod runtime;
+pub(crate) mod stop;
+pub(crate) mod strings;
+pub(crate) mod waiting;

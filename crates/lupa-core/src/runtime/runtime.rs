@@ -1,0 +1,367 @@
+//! [`Runtime`]: one Lua with its lock, its options and the Python objects in it.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use lua_api::{Gc, Instance, LuaBackend, Ref, Thread};
+use pyo3::prelude::*;
+
+use crate::array::Arrays;
+use crate::base::error::{Error, Result};
+use crate::base::gil::Before;
+use crate::python_lib::cursor::Ahead;
+use crate::python_lib::sandbox::Sandbox;
+use crate::rights::restrict::Restrictions;
+use crate::runtime::account::Weight;
+use crate::runtime::boxes::Boxes;
+use crate::runtime::chunks::Chunks;
+use crate::runtime::encoding::Encoding;
+use crate::runtime::entry::Rest;
+use crate::runtime::greenlets::{self, Greenlet};
+use crate::runtime::stop::monitor::{self, NEVER, Vitals, now};
+use crate::runtime::stop::stops::{Due, Stops, due};
+use crate::runtime::strings::Strings;
+use crate::runtime::waiting;
+use crate::types::heap_type::OwnerPlace;
+
+/// What a `LuaRuntime` was created with.
+pub(crate) struct Options {
+    pub(crate) encoding: Encoding,
+    pub(crate) source_encoding: Encoding,
+    pub(crate) attribute_filter: Option<Py<PyAny>>,
+    pub(crate) attribute_getter: Option<Py<PyAny>>,
+    pub(crate) attribute_setter: Option<Py<PyAny>>,
+    /// With a filter or handlers: what else they apply to.
+    pub(crate) restrictions: Option<Arc<Restrictions>>,
+    /// What Python objects are exposed, where others are opaque.
+    pub(crate) sandbox: Option<Sandbox>,
+    pub(crate) unpack_returned_tuples: bool,
+    /// NumPy's arrays arrive in Lua as arrays.
+    pub(crate) convert_arrays: bool,
+    /// The index of the first element of an array in Lua: 1 or 0.
+    pub(crate) array_base: i64,
+}
+
+/// Lua values that every runtime needs at hand; set once by [`crate::python_lib::setup`].
+#[derive(Default)]
+pub(crate) struct Anchors {
+    /// The metatable of boxes, and its address.
+    pub(crate) metatable: Cell<Option<Ref>>,
+    pub(crate) metatable_address: Cell<usize>,
+    /// The identity cache: weak tables from address to box, for attribute and for item view, and for
+    /// functions that a sandbox may call.
+    pub(crate) boxes: [Cell<Option<Ref>>; 3],
+    /// `python.none`.
+    pub(crate) none: Cell<Option<Ref>>,
+    /// The iterator function of `python.iter`.
+    pub(crate) iterator: Cell<Option<Ref>>,
+    /// The handler for integers that do not fit; the value may be `nil`.
+    pub(crate) overflow: Cell<Option<Ref>>,
+}
+
+/// One Lua and everything that Python needs to use it.
+pub(crate) struct Runtime<B: LuaBackend> {
+    pub(crate) instance: Box<Instance<B>>,
+    /// What others look at while Lua runs, the monitor above all.
+    pub(crate) vitals: Arc<Vitals>,
+    pub(crate) due: Due,
+    pub(crate) stops: Stops,
+    pub(crate) boxes: Boxes,
+    pub(crate) strings: Strings,
+    pub(crate) chunks: Chunks,
+    pub(crate) arrays: Arrays,
+    pub(crate) ahead: Ahead,
+    // References whose wrappers died while another thread held the lock.
+    pending: Mutex<Vec<Ref>>,
+    pub(crate) options: Options,
+    pub(crate) anchors: Anchors,
+    /// A number that no other runtime has.
+    pub(crate) id: usize,
+    /// What this Lua calls itself.
+    pub(crate) implementation: OnceCell<String>,
+    /// Memory that the runtime used before any user code, in bytes.
+    pub(crate) base_memory: Cell<usize>,
+    /// How many blocks there are in which the collector does not run.
+    pub(crate) without_gc: Cell<u32>,
+    /// Who is inside, as long as one greenlet is.
+    pub(crate) inside: Cell<Greenlet>,
+    // What operations that have begun put back in the end.
+    pub(crate) rests: RefCell<Vec<Option<Rest>>>,
+    /// Lua is being closed.
+    pub(crate) closing: Cell<bool>,
+    /// The Python object that owns this.
+    pub(crate) owner: OwnerPlace,
+}
+
+fn next_id() -> usize {
+    static LAST: AtomicUsize = AtomicUsize::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed) + 1
+}
+
+impl<B: LuaBackend> Runtime<B> {
+    pub(crate) fn new(instance: Box<Instance<B>>, options: Options) -> Self {
+        let stops = Stops::default();
+        let address = (&raw const *instance).addr();
+        let vitals = Vitals::new(Arc::clone(instance.watch()), Arc::clone(&stops.alarm), address);
+        Runtime {
+            instance,
+            vitals: Arc::new(vitals),
+            due: Due::default(),
+            stops,
+            boxes: Boxes::default(),
+            strings: Strings::default(),
+            chunks: Chunks::default(),
+            arrays: Arrays::default(),
+            ahead: Ahead::default(),
+            pending: Mutex::default(),
+            options,
+            anchors: Anchors::default(),
+            id: next_id(),
+            implementation: OnceCell::new(),
+            base_memory: Cell::new(0),
+            without_gc: Cell::new(0),
+            inside: Cell::default(),
+            rests: RefCell::default(),
+            closing: Cell::new(false),
+            owner: OwnerPlace::default(),
+        }
+    }
+
+    /// Notes that this is there.
+    ///
+    /// # Errors
+    /// [`Error::Memory`].
+    pub(crate) fn register(&self) -> Result<()> {
+        waiting::register(&self.vitals)
+    }
+
+    /// Whether another thread is inside.
+    pub(crate) fn is_in_use_elsewhere(&self) -> bool {
+        self.vitals.lock.is_held() && !self.vitals.lock.is_owned()
+    }
+
+    /// Whether what runs was not called by Lua code of this runtime.
+    pub(crate) fn is_outermost(&self) -> bool {
+        self.vitals.lock.depth() == 1
+    }
+
+    /// The monitor shall know of the deadline; and what is over already need not wait for it.
+    pub(crate) fn expect_deadline(&self) {
+        let deadline = self.stops.alarm.deadline();
+        if deadline == NEVER {
+            return;
+        }
+        self.be_watched();
+        if deadline <= now() {
+            self.vitals.nudge();
+        } else {
+            monitor::expect(deadline);
+        }
+    }
+
+    /// Has the monitor look after this runtime; false if there can be no monitor.
+    #[inline(always)]
+    pub(crate) fn be_watched(&self) -> bool {
+        self.vitals.pulse.is_watched() || monitor::watch(&self.vitals)
+    }
+
+    /// Stops what runs in this runtime, from any thread; false if nothing does.
+    pub(crate) fn interrupt(&self) -> bool {
+        if !self.vitals.lock.is_held() {
+            return false;
+        }
+        self.stops.alarm.interrupt();
+        self.due.set(due::STOP);
+        self.vitals.nudge();
+        self.be_watched();
+        true
+    }
+
+    #[cold]
+    pub(crate) fn release_pending(&self) {
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        self.due.clear(due::REFERENCES);
+        for reference in pending.drain(..) {
+            self.instance.release(reference);
+        }
+    }
+
+    /// Gives a reference back, now or, when another thread holds the lock, soon. Never waits.
+    pub(crate) fn drop_ref(&self, reference: Ref) {
+        let mine = self.vitals.lock.try_acquire();
+        if mine && !self.vitals.gil.is_below() {
+            self.instance.release(reference);
+            self.vitals.lock.release();
+        } else {
+            if mine {
+                self.vitals.lock.release();
+            }
+            let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+            pending.push(reference);
+            self.due.set(due::REFERENCES);
+        }
+    }
+
+    /// A number that is another one after Lua code has run, or a table was written to from Python:
+    /// as long as it is the same, what was read of a table is still true. (Finalizers, which may run
+    /// at any time, do not count: they might have run later.)
+    #[inline(always)]
+    pub(crate) fn epoch(&self) -> u64 {
+        self.vitals.epoch.load(Ordering::Relaxed)
+    }
+
+    /// Notes that tables may change. Attached, with the lock held.
+    #[inline(always)]
+    pub(crate) fn change(&self) {
+        // Only the lock's owner writes it; the monitor reads it.
+        let next = self.vitals.epoch.load(Ordering::Relaxed).wrapping_add(1);
+        self.vitals.epoch.store(next, Ordering::Relaxed);
+    }
+
+    /// Lets other Python threads run while Lua does. The lock is held.
+    #[inline(always)]
+    pub(crate) fn detach(&self) {
+        self.change();
+        let watched = self.be_watched();
+        self.vitals.gil.detach(watched && self.may_keep_gil());
+    }
+
+    /// The same at the end of a callback, whose beginning has noted the change.
+    #[inline(always)]
+    pub(crate) fn detach_again(&self, before: Before) {
+        self.vitals.gil.detach_again(before, self.may_keep_gil());
+    }
+
+    /// Whether whoever wants Python's lock meanwhile gets it.
+    #[inline(always)]
+    fn may_keep_gil(&self) -> bool {
+        !self.instance.watch().waits_untold()
+    }
+
+    /// Attaches to Python again, if Lua was running detached.
+    #[inline(always)]
+    pub(crate) fn attach(&self) {
+        self.vitals.gil.attach();
+    }
+
+    /// The same in a callback.
+    #[inline(always)]
+    pub(crate) fn attach_in_callback(&self) -> Before {
+        self.vitals.gil.attach_in_callback(self.instance.watch().waits_untold())
+    }
+
+    /// Others shall be able to run now, whatever [`Runtime::detach`] thought of it.
+    pub(crate) fn let_go(&self) {
+        self.vitals.gil.let_go();
+    }
+
+    /// Drops the objects whose boxes were finalized. Runs Python code; the lock is held.
+    #[inline(always)]
+    pub(crate) fn drop_dead(&self, py: Python<'_>) {
+        if self.due.has(due::DEAD) {
+            self.drop_all_dead(py);
+        }
+    }
+
+    #[cold]
+    fn drop_all_dead(&self, py: Python<'_>) {
+        // What is dropped may have finalizers leave more.
+        self.due.clear(due::DEAD);
+        self.boxes.drop_dead(py);
+    }
+
+    /// Notes that a finalizer has given up a box that counted for so much.
+    #[inline]
+    pub(crate) fn gave_up(&self, weight: Weight) {
+        self.due.set_once(due::DEAD);
+        self.lift(weight);
+    }
+
+    /// Closes Lua because the host asks for it: waits until no other thread uses it.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] inside of a use of this very runtime, which is to go on after; and
+    /// [`Error::Pinned`] while Python uses memory of Lua.
+    pub(crate) fn close_on_request(&self, py: Python<'_>) -> Result<()> {
+        if self.vitals.lock.is_owned() {
+            return if self.instance.is_open() { Err(Error::Busy) } else { Ok(()) };
+        }
+        let guard = match self.enter(py) {
+            Err(Error::Closed) => return Ok(()),
+            Err(Error::Lost) => {
+                self.instance.abandon();
+                return Err(Error::Lost);
+            }
+            guard => guard?,
+        };
+        if self.arrays.are_pinned() {
+            // Arrays that only garbage of Lua refers to are no reason to refuse.
+            let state = guard.state();
+            if state.protect(|raising| raising.gc(Gc::Collect)).is_err() {
+                state.pop(1);
+            }
+            self.drop_dead(py);
+            // What was dropped may have run any code, but for this function.
+            if self.arrays.are_pinned() {
+                return Err(Error::Pinned);
+            }
+        }
+        self.close(py);
+        Ok(())
+    }
+
+    /// Closes Lua for a slot of the owner: whoever could hold the lock has a reference to that, so
+    /// the lock is free, or ours.
+    pub(crate) fn close_guarded(&self, py: Python<'_>) {
+        let closed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            if !self.vitals.lock.try_acquire() {
+                return;
+            }
+            self.vitals.lock.release();
+            // Finalizers are under the limits of an entry.
+            match self.enter(py) {
+                Ok(guard) => {
+                    self.close(py);
+                    drop(guard);
+                }
+                Err(Error::Closed | Error::Lost) => {}
+                Err(error) => PyErr::from(error).write_unraisable(py, None),
+            }
+        }));
+        drop(closed);
+    }
+
+    /// Closes Lua, running its finalizers, and drops every Python object that it held.
+    fn close(&self, py: Python<'_>) {
+        self.change();
+        self.arrays.end_adoption();
+        if self.instance.is_open() {
+            self.be_watched();
+            self.closing.set(true);
+            // SAFETY: whoever closes has the lock alone, and no state, but for those that finalizers get meanwhile.
+            unsafe { self.instance.close() };
+            self.closing.set(false);
+        }
+        self.strings.clear(py);
+        self.chunks.clear(py);
+        self.boxes.drop_all(py);
+    }
+}
+
+/// What this thread worked on before may go on; with greenlets it may also have ended.
+pub(crate) fn go_back(before: *const ()) {
+    if greenlets::are_there() && !waiting::is_inside(before.addr()) {
+        return;
+    }
+    // SAFETY: the calling thread's. Without greenlets, who has entered before leaves later; with them, it was found to
+    // be there.
+    unsafe { Thread::this().go_back_to(before) };
+}
+
+impl<B: LuaBackend> Drop for Runtime<B> {
+    fn drop(&mut self) {
+        monitor::forget(&self.vitals);
+        waiting::forget(&self.vitals);
+    }
+}

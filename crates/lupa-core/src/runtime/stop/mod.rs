@@ -1,0 +1,6 @@
+//! Stopping Lua, and limits.
+
+pub(crate) mod limits;
+pub(crate) mod monitor;
+pub(crate) mod scope;
+pub(crate) mod stops;

@@ -1,0 +1,485 @@
+//! Stopping Lua: [`Stops`], what a runtime is to be stopped for, and the hook that does it.
+//!
+//! The hook is called by Lua when somebody wants it to look ([`lua_api::Watch`]): the monitor, when
+//! time is up or much time has passed; another thread, with `interrupt()`; or Lua itself, after so
+//! many instructions. It then asks [`Stops`]. If Lua is to stop, it raises an exception, and goes on
+//! raising it at each instruction, in every coroutine, so that no `pcall` keeps it: until Lua is left,
+//! to the Python code that has called it. There [`Runtime::take_stop`] puts that exception in the place of
+//! whatever Lua has made of it.
+#![forbid(unsafe_code)]
+
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+
+use lua_api::{Hook, Instance, LuaBackend, State, Thread};
+use pyo3::exceptions::PyImportError;
+use pyo3::prelude::*;
+use pyo3::types::PyType;
+
+use crate::base::attribute::Attributes as _;
+use crate::base::error::{Result, classes, place};
+use crate::base::fallible;
+use crate::base::guard::{parked, settled};
+use crate::calls::callback::{Callback, Failure, Outcome, call_inner};
+use crate::runtime::entry::Entry;
+use crate::runtime::runtime::Runtime;
+use crate::runtime::stop::limits::Active;
+use crate::runtime::stop::limits::{Limits, Over};
+use crate::runtime::stop::monitor::NEVER;
+
+/// What is to be seen to at the next entry, or at the end of one; bits of [`Due`].
+pub(crate) mod due {
+    /// References wait to be released.
+    pub(crate) const REFERENCES: u8 = 1;
+    /// There are limits.
+    pub(crate) const LIMITS: u8 = 2;
+    /// Lua is being stopped.
+    pub(crate) const STOP: u8 = 4;
+    /// Several greenlets are inside.
+    pub(crate) const MIXED: u8 = 8;
+    /// Finalizers have left objects to [`crate::runtime::boxes::Boxes::drop_dead`].
+    pub(crate) const DEAD: u8 = 16;
+    /// Iteration has read ahead.
+    pub(crate) const AHEAD: u8 = 32;
+    /// What concerns the beginning of an operation.
+    pub(crate) const BEGIN: u8 = REFERENCES | LIMITS | STOP | MIXED;
+}
+
+/// Flags that the short way looks at, all at once.
+#[derive(Default)]
+pub(crate) struct Due(AtomicU8);
+
+impl Due {
+    #[inline(always)]
+    pub(crate) fn any(&self) -> bool {
+        self.0.load(Ordering::Relaxed) != 0
+    }
+
+    #[inline(always)]
+    pub(crate) fn has(&self, flag: u8) -> bool {
+        self.0.load(Ordering::Relaxed) & flag != 0
+    }
+
+    pub(crate) fn set(&self, flag: u8) {
+        self.0.fetch_or(flag, Ordering::Release);
+    }
+
+    /// As [`Due::set`], for what is set again and again.
+    #[inline]
+    pub(crate) fn set_once(&self, flag: u8) {
+        if !self.has(flag) {
+            self.set(flag);
+        }
+    }
+
+    pub(crate) fn clear(&self, flag: u8) {
+        self.0.fetch_and(!flag, Ordering::Release);
+    }
+}
+
+/// What a runtime is to be stopped for.
+#[derive(Default)]
+pub(crate) struct Stops {
+    /// What the monitor looks at.
+    pub(crate) alarm: Arc<Alarm>,
+    // What Lua is being stopped with. Only the lock's owner uses these.
+    exception: RefCell<Option<PyErr>>,
+    pub(crate) limits: RefCell<Limits>,
+    // Those of whoever has called out of Lua, until it goes on.
+    suspended: RefCell<Vec<Option<Active>>>,
+    /// How many scopes for this runtime have begun, in all contexts; and how many calls that have a time limit.
+    pub(crate) scopes: AtomicUsize,
+    // Whether LuaJIT's compiler was on when instructions began to be counted.
+    compiled: Cell<bool>,
+}
+
+/// When Lua is to look whether it has to stop.
+pub(crate) struct Alarm {
+    /// When the time is up, in nanoseconds of [`crate::runtime::stop::monitor::now`].
+    deadline: AtomicU64,
+    interrupted: AtomicBool,
+    // How often that was asked for.
+    interruptions: AtomicU64,
+    // With this beat, signals are not for the thread that runs Lua.
+    deaf: AtomicU64,
+}
+
+impl Default for Alarm {
+    fn default() -> Self {
+        Alarm {
+            deadline: AtomicU64::new(NEVER),
+            interrupted: AtomicBool::new(false),
+            interruptions: AtomicU64::new(0),
+            deaf: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Alarm {
+    /// When the monitor is to have Lua look: 0 is now.
+    pub(crate) fn deadline(&self) -> u64 {
+        if self.interrupted.load(Ordering::Relaxed) {
+            return 0;
+        }
+        self.deadline.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_deadline(&self, deadline: u64) {
+        self.deadline.store(deadline, Ordering::Relaxed);
+    }
+
+    /// Signals are not for the thread that runs Lua, as long as the beat is this.
+    fn be_deaf(&self, beat: u64) {
+        self.deaf.store(beat, Ordering::Relaxed);
+    }
+
+    pub(crate) fn interruptions(&self) -> u64 {
+        self.interruptions.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_deaf(&self, beat: u64) -> bool {
+        self.deaf.load(Ordering::Relaxed) == beat
+    }
+
+    /// From any thread: what runs now is to stop.
+    pub(crate) fn interrupt(&self) {
+        self.interruptions.fetch_add(1, Ordering::Relaxed);
+        self.interrupted.store(true, Ordering::Relaxed);
+    }
+
+    /// What an interruption was meant for has ended.
+    pub(crate) fn end_interruption(&self) {
+        self.interrupted.store(false, Ordering::Relaxed);
+    }
+}
+
+/// The class and the text of what Lua is stopped with.
+type Reason = (fn(&crate::base::error::Classes) -> &Py<PyType>, String);
+
+fn interruption() -> Reason {
+    (|classes| &classes.interrupted, "interrupted".into())
+}
+
+impl<B: LuaBackend> Runtime<B> {
+    /// Whether Lua is to stop now, or is being stopped.
+    fn has_to_stop(&self) -> bool {
+        self.is_stopping() || self.reason().is_some()
+    }
+
+    /// Why Lua is to stop now, if it is.
+    fn reason(&self) -> Option<Reason> {
+        if self.stops.alarm.is_interrupted() {
+            return Some(interruption());
+        }
+        match self.stops.limits.borrow().over()? {
+            Over::Time(deadline) => Some((|classes| &classes.timeout, deadline.text())),
+            Over::Instructions(count) => Some((
+                |classes| &classes.instructions,
+                format!("limit of {count} instructions is reached"),
+            )),
+        }
+    }
+
+    /// Whether everything in Lua raises an exception already.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stops.exception.try_borrow().map_or(true, |exception| exception.is_some())
+    }
+}
+
+impl<B: LuaBackend> Entry<'_, B> {
+    /// An error if Lua was stopped, whatever it has made of that.
+    ///
+    /// # Errors
+    /// What it was stopped with.
+    #[inline(always)]
+    pub(crate) fn check_stop(&self) -> Result<()> {
+        if self.due.has(due::STOP)
+            && let Some(exception) = self.take_stop()
+        {
+            return Err(exception.into());
+        }
+        Ok(())
+    }
+
+    /// The exception that Lua is being stopped with, if it is; whoever takes it has left Lua.
+    #[cold]
+    pub(crate) fn take_stop(&self) -> Option<PyErr> {
+        let exception = self.stops.exception.take()?;
+        let watch = self.instance.watch();
+        watch.call_no_more();
+        if self.instance.is_open() && !watch.is_counting() {
+            // Others put their hooks back when they run.
+            self.state().put_back_hook();
+        }
+        Some(exception)
+    }
+}
+
+/// What Lua calls: see the top of this file.
+pub(crate) struct StopHook;
+
+impl<B: LuaBackend> Hook<B> for StopHook {
+    fn wait(instance: &Instance<B>) {
+        if let Some(runtime) = instance.host::<Runtime<B>>() {
+            runtime.let_go();
+        }
+    }
+
+    fn is_wanted(instance: &Instance<B>, may_run: bool) -> bool {
+        let Some(runtime) = instance.host::<Runtime<B>>() else { return false };
+        // Whoever has it called now may want to run.
+        runtime.let_go();
+        // Whoever may run nothing does not expect the stack to move either, unless it is left.
+        may_run || runtime.has_to_stop()
+    }
+
+    fn run(state: State<B>, may_run: bool) -> bool {
+        let runtime = state.instance().host::<Runtime<B>>();
+        runtime.is_some_and(|runtime| is_to_stop(runtime, state, may_run))
+    }
+}
+
+/// True when the error to raise is on top of the stack. Handlers of signals wait where none `may_run`.
+#[inline(never)]
+fn is_to_stop<B: LuaBackend>(runtime: &Runtime<B>, state: State<B>, may_run: bool) -> bool {
+    let watch = runtime.instance.watch();
+    if may_run && !runtime.is_stopping() {
+        runtime.go_on_counting(state);
+        if runtime.reason().is_none() {
+            if !watch.is_counting() {
+                state.put_back_hook();
+            }
+            return runtime.listens() && call_inner::<B, Signals>(runtime, state) < 0;
+        }
+        if state.puts_stop_off() {
+            return false;
+        }
+    }
+    call_inner::<B, Stop>(runtime, state) < 0
+}
+
+/// Runs the handlers of signals that have come meanwhile.
+struct Signals;
+
+impl<B: LuaBackend> Callback<B> for Signals {
+    fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
+        // Whatever Python code runs here may be where a handler is called.
+        let heard = entry.hears(entry.py).and_then(|hears| match hears {
+            true => entry.py.check_signals(),
+            false => Ok(()),
+        });
+        if let Err(exception) = heard {
+            leave(entry, state, exception.clone_ref(entry.py));
+            return Err(exception.into());
+        }
+        Ok(0)
+    }
+}
+
+/// Raises what Lua is stopped with.
+struct Stop;
+
+impl<B: LuaBackend> Callback<B> for Stop {
+    fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
+        let py = entry.py;
+        let again = entry.stops.exception.borrow().as_ref().map(|e| e.clone_ref(py));
+        if let Some(exception) = again {
+            return Err(exception.into());
+        }
+        // Who has decided that there is one goes by that, also when an interruption has just ended.
+        let (class, text) = entry.reason().unwrap_or_else(interruption);
+        // In a C function, the place is where it was called.
+        let at = |level| Some(place(state, level)).filter(|place| !place.is_empty());
+        let text = at(0).or_else(|| at(1)).unwrap_or_default() + &text;
+        let class = class(classes(py)).bind(py).clone();
+        let exception = settled(py, fallible::error_of(class, text));
+        leave(entry, state, exception.clone_ref(py));
+        Err(exception.into())
+    }
+}
+
+impl<B: LuaBackend> Entry<'_, B> {
+    /// In the middle of work of our own that may take long, of which so many steps are done: they count as
+    /// instructions, and others may run now.
+    ///
+    /// # Errors
+    /// What Lua is stopped with, or what a handler of a signal has raised.
+    pub(crate) fn look(&self, steps: usize) -> Result<()> {
+        let (py, state) = (self.py, self.state());
+        if self.due.has(due::LIMITS) {
+            self.stops.limits.borrow().charge(steps);
+        }
+        // Whoever wants to interrupt this needs Python's lock for it.
+        parked(|| py.detach(|| ()));
+        if self.has_to_stop() {
+            Stop::run(self, state).map_err(Failure::into_error)?;
+        }
+        if self.listens() {
+            Signals::run(self, state).map_err(Failure::into_error)?;
+        }
+        Ok(())
+    }
+}
+
+/// From now on everything in Lua raises this, until Lua is left.
+pub(crate) fn leave<B: LuaBackend>(entry: &Entry<'_, B>, state: State<B>, exception: PyErr) {
+    state.call_hook_always();
+    // What was there before may run any code when it goes.
+    drop(entry.stops.exception.replace(Some(exception)));
+    entry.due.set(due::STOP);
+}
+
+/// Whether this is the thread that Python handles signals in, as Python says.
+fn is_main_thread(py: Python<'_>) -> PyResult<bool> {
+    let threading = fallible::import(py, c"threading")?;
+    let main = threading.method0(c"main_thread")?;
+    let main = main.attribute(c"ident")?;
+    main.eq(threading.method0(c"get_ident")?)
+}
+
+impl<B: LuaBackend> Runtime<B> {
+    /// Whether signals may be for this thread.
+    fn listens(&self) -> bool {
+        Thread::this().is_main() != Some(false)
+    }
+
+    /// Whether this is the thread that Python handles signals in.
+    fn hears(&self, py: Python<'_>) -> PyResult<bool> {
+        let thread = Thread::this();
+        let main = match thread.is_main() {
+            Some(main) => main,
+            None => match is_main_thread(py) {
+                Ok(main) => {
+                    thread.set_main(main);
+                    main
+                }
+                // Where nothing can be imported any more, Python itself knows.
+                Err(error) if error.is_instance_of::<PyImportError>(py) => true,
+                Err(error) => return Err(error),
+            },
+        };
+        if !main {
+            self.stops.alarm.be_deaf(self.epoch());
+        }
+        Ok(main)
+    }
+
+    /// In the hook: accounts for the instructions that have run, and goes on counting.
+    fn go_on_counting(&self, state: State<B>) {
+        if self.instance.watch().is_counting() {
+            let mut limits = self.stops.limits.borrow_mut();
+            limits.account(state.instructions_left(true));
+            if let Some(count) = limits.next_count() {
+                state.count_instructions(count);
+            }
+        }
+    }
+
+    /// Limits have begun or ended: has them hold.
+    pub(crate) fn apply_limits(&self, state: State<B>) {
+        if !self.instance.is_open() {
+            return;
+        }
+        let watch = self.instance.watch();
+        let (count, deadline, any) = {
+            let mut limits = self.stops.limits.borrow_mut();
+            if watch.is_counting() {
+                limits.account(state.instructions_left(false));
+            }
+            self.instance.memory().set_scoped_limit(limits.memory());
+            let any = limits.timeout.is_some() || self.stops.scopes.load(Ordering::Relaxed) > 0;
+            (limits.next_count(), limits.deadline(), any)
+        };
+        match count {
+            Some(count) => {
+                if !watch.is_counting() {
+                    self.stops.compiled.set(self.switch_compiler(state, false));
+                }
+                state.count_instructions(count);
+            }
+            None if watch.is_counting() => {
+                state.end_count();
+                if self.stops.compiled.replace(false) {
+                    self.switch_compiler(state, true);
+                }
+            }
+            None => {}
+        }
+        if any {
+            self.due.set(due::LIMITS);
+        } else {
+            self.due.clear(due::LIMITS);
+        }
+        self.stops.alarm.set_deadline(deadline);
+    }
+
+    /// Has other limits hold; gives those that held.
+    pub(crate) fn change_limits(&self, state: State<B>, active: Active) -> Active {
+        self.pause_count(state);
+        let before = std::mem::replace(&mut self.stops.limits.borrow_mut().active, active);
+        self.apply_limits(state);
+        before
+    }
+
+    /// Accounts for the instructions that have run; none are counted until limits are applied.
+    fn pause_count(&self, state: State<B>) {
+        let watch = self.instance.watch();
+        if self.instance.is_open() && watch.is_counting() {
+            let mut limits = self.stops.limits.borrow_mut();
+            limits.account(state.instructions_left(false));
+            limits.pause_count();
+        }
+    }
+
+    /// Lua calls out, and others may enter meanwhile: what is to hold again when it goes on.
+    /// Gives a number for it; 0 is nothing.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn suspend_limits(&self, state: State<B>) -> usize {
+        if !self.due.has(due::LIMITS) {
+            return 0;
+        }
+        self.pause_count(state);
+        let active = self.stops.limits.borrow().active.clone();
+        let mut suspended = self.stops.suspended.borrow_mut();
+        let free = suspended.iter().position(Option::is_none);
+        let index = free.unwrap_or(suspended.len());
+        if free.is_none() {
+            suspended.push(None);
+        }
+        suspended[index] = Some(active);
+        index + 1
+    }
+
+    /// Lua goes on.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn resume_limits(&self, state: State<B>, suspended: usize) {
+        let suspended = suspended.checked_sub(1);
+        let limits = suspended.and_then(|index| self.stops.suspended.borrow_mut()[index].take());
+        if !self.due.has(due::LIMITS) && limits.is_none() || !self.instance.is_open() {
+            return;
+        }
+        self.stops.limits.borrow_mut().active = limits.unwrap_or_default();
+        if !self.is_stopping() {
+            self.apply_limits(state);
+        }
+    }
+
+    /// Instructions of compiled code cannot be counted: LuaJIT interprets meanwhile.
+    fn switch_compiler(&self, state: State<B>, on: bool) -> bool {
+        if !B::HAS_FFI {
+            return false;
+        }
+        let was = state.protect(|raising| raising.compiler(on));
+        was.unwrap_or_else(|_| {
+            state.pop(1);
+            false
+        })
+    }
+}

@@ -1,0 +1,483 @@
+//! [`Alive`]: a Python object that somebody keeps alive for a lifetime, and what is read of it without running any code.
+//!
+//! A borrowed pointer to an object is good until its owner lets go of it, which any Python code may have it do, and
+//! so may any allocation in Lua, for it may run finalizers. So what is borrowed has a lifetime here: of the
+//! [`Bound`] that holds it, or of the call of a slot whose caller holds it.
+//!
+//! What a container has is not borrowed at all: [`Items`] and [`Pairs`] push it in the step in which it is read, where
+//! that makes nothing run, or give a reference of one's own.
+
+use std::cell::{Cell, RefCell};
+use std::marker::PhantomData;
+use std::ptr::{NonNull, null_mut};
+
+use lua_api::{LuaBackend, Ref, State};
+#[cfg(not(any(Py_LIMITED_API, Py_GIL_DISABLED, PyPy, GraalPy)))]
+use pyo3::ffi::{
+    PyList_GET_ITEM as list_item, PyList_GET_SIZE as list_size, PyTuple_GET_ITEM as tuple_item,
+    PyTuple_GET_SIZE as tuple_size,
+};
+#[cfg(any(Py_LIMITED_API, Py_GIL_DISABLED, PyPy, GraalPy))]
+use pyo3::ffi::{
+    PyList_GetItem as list_item, PyList_Size as list_size, PyTuple_GetItem as tuple_item,
+    PyTuple_Size as tuple_size,
+};
+use pyo3::prelude::*;
+use pyo3::sync::critical_section::with_critical_section;
+use pyo3::types::PyDict;
+use pyo3::{Borrowed, ffi};
+
+use crate::convert::quick;
+use crate::convert::to_lua::Mode;
+use crate::runtime::entry::Entry;
+use crate::runtime::runtime::Runtime;
+use crate::types::compat;
+
+/// A Python object that lives at least as long as `'a`, and a thread that is attached to Python for that time: whoever
+/// has made this was.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(transparent)]
+pub(crate) struct Alive<'a>(NonNull<ffi::PyObject>, PhantomData<(&'a ffi::PyObject, Python<'a>)>);
+
+/// What an object is, if it is of one of the everyday types (of none derived from them): with its value, where that is
+/// not memory of the object.
+#[derive(Clone, Copy)]
+pub(crate) enum Kind {
+    /// An `int` that Lua has room for.
+    Int(i64),
+    /// A `str` at this address.
+    Str(usize),
+    Float(f64),
+    None,
+    Bool(bool),
+    /// The wrapper of a Lua value of this runtime.
+    Wrapper(Ref),
+    Bytes,
+    Other,
+}
+
+impl<'a> Alive<'a> {
+    /// An object that is held for that time.
+    #[inline(always)]
+    pub(crate) fn of<T>(object: &'a Bound<'_, T>) -> Self {
+        // SAFETY: a reference to an object, which it keeps alive, is never null; it is of an attached thread.
+        Alive(unsafe { NonNull::new_unchecked(object.as_ptr()) }, PhantomData)
+    }
+
+    /// An object that is held for that time, by a reference that knows no thread.
+    #[inline(always)]
+    pub(crate) fn held<T>(_: Python<'a>, object: &'a Py<T>) -> Self {
+        // SAFETY: as above; attached, as the token says.
+        Alive(unsafe { NonNull::new_unchecked(object.as_ptr()) }, PhantomData)
+    }
+
+    /// # Safety
+    /// Attached; not null, and alive for `'a`: an argument of a slot for the time of its call, or what somebody holds.
+    #[inline(always)]
+    pub(crate) unsafe fn from_ptr(object: *mut ffi::PyObject) -> Self {
+        // SAFETY: as the caller promises.
+        Alive(unsafe { NonNull::new_unchecked(object) }, PhantomData)
+    }
+
+    /// The arguments of a vectorcall.
+    ///
+    /// # Safety
+    /// Attached; so many objects are there, alive for `'a`, in memory that does not change.
+    #[inline(always)]
+    pub(crate) unsafe fn slice(objects: *const *mut ffi::PyObject, count: usize) -> &'a [Self] {
+        if count == 0 {
+            return &[];
+        }
+        // SAFETY: as the caller promises; this type is a pointer that is not null.
+        unsafe { std::slice::from_raw_parts(objects.cast(), count) }
+    }
+
+    /// The bare pointer.
+    #[inline(always)]
+    pub(crate) fn as_ptr(self) -> *mut ffi::PyObject {
+        self.0.as_ptr()
+    }
+
+    /// What tells it apart from other objects, as long as it lives.
+    #[inline(always)]
+    pub(crate) fn address(self) -> usize {
+        self.0.as_ptr() as usize
+    }
+
+    /// The thread that has made this is attached.
+    #[inline(always)]
+    pub(crate) fn py(self) -> Python<'a> {
+        // SAFETY: see the type.
+        unsafe { Python::assume_attached() }
+    }
+
+    /// Whether nobody else has a reference to it than one who holds it for that time.
+    #[inline(always)]
+    pub(crate) fn is_held_once(self) -> bool {
+        // SAFETY: alive; attached, as whoever holds an object is.
+        unsafe { ffi::Py_REFCNT(self.as_ptr()) == 1 }
+    }
+
+    /// The object as PyO3 has what is borrowed.
+    #[inline(always)]
+    pub(crate) fn borrow<'py>(self, py: Python<'py>) -> Borrowed<'a, 'py, PyAny> {
+        // SAFETY: alive for that time; attached, as the token says.
+        unsafe { Borrowed::from_ptr(py, self.as_ptr()) }
+    }
+
+    /// A reference of one's own.
+    #[inline(always)]
+    pub(crate) fn hold(self) -> Bound<'a, PyAny> {
+        self.borrow(self.py()).to_owned()
+    }
+
+    /// How many references there are to it. Only ever decides on speed.
+    #[inline(always)]
+    pub(crate) fn references(self) -> isize {
+        // SAFETY: alive.
+        unsafe { ffi::Py_REFCNT(self.as_ptr()) }
+    }
+
+    /// What it is to this runtime.
+    #[inline(always)]
+    pub(crate) fn kind<B: LuaBackend>(self, runtime: &Runtime<B>) -> Kind {
+        let object = self.as_ptr();
+        // SAFETY: attached, alive; the exact type is looked at before the value.
+        unsafe {
+            let kind = ffi::Py_TYPE(object);
+            if kind == &raw mut ffi::PyLong_Type {
+                integer::<B>(object).map_or(Kind::Other, Kind::Int)
+            } else if kind == &raw mut ffi::PyUnicode_Type {
+                Kind::Str(self.address())
+            } else if kind == &raw mut ffi::PyFloat_Type {
+                Kind::Float(compat::float_value(object))
+            } else if object == ffi::Py_None() {
+                Kind::None
+            } else if object == ffi::Py_True() {
+                Kind::Bool(true)
+            } else if object == ffi::Py_False() {
+                Kind::Bool(false)
+            } else if let Some(reference) = self.reference(runtime) {
+                reference.map_or(Kind::Other, Kind::Wrapper)
+            } else if kind == &raw mut ffi::PyBytes_Type {
+                Kind::Bytes
+            } else {
+                Kind::Other
+            }
+        }
+    }
+
+    /// The value of an `int`, of a derived class perhaps, that Lua has room for.
+    #[inline]
+    pub(crate) fn integer<B: LuaBackend>(self) -> Option<i64> {
+        // SAFETY: attached, alive; the type is checked.
+        unsafe {
+            (ffi::PyLong_Check(self.as_ptr()) != 0).then(|| integer::<B>(self.as_ptr())).flatten()
+        }
+    }
+
+    /// The UTF-8 form of a `str`, which lives as long as it does; `None` where there is none, as of lone
+    /// surrogates, or no memory for it, and for other objects.
+    #[inline(always)]
+    pub(crate) fn utf8(self) -> Option<&'a [u8]> {
+        let mut len = 0;
+        // SAFETY: attached, alive. Of anything but a `str` Python gives an error; a `str` keeps this form and never
+        // changes it.
+        unsafe {
+            let start = ffi::PyUnicode_AsUTF8AndSize(self.as_ptr(), &raw mut len);
+            if start.is_null() {
+                ffi::PyErr_Clear();
+                return None;
+            }
+            Some(std::slice::from_raw_parts(start.cast(), len as usize))
+        }
+    }
+
+    /// What a `bytes` object has; `None` for other objects.
+    #[inline(always)]
+    pub(crate) fn bytes(self) -> Option<&'a [u8]> {
+        let object = self.as_ptr();
+        // SAFETY: attached, alive; the type is checked. Such an object never changes.
+        unsafe {
+            if ffi::PyBytes_Check(object) == 0 {
+                return None;
+            }
+            let start = ffi::PyBytes_AsString(object);
+            Some(std::slice::from_raw_parts(start.cast(), ffi::PyBytes_Size(object) as usize))
+        }
+    }
+}
+
+/// The value of an `int` that Lua has room for.
+///
+/// # Safety
+/// Attached; a live `int`.
+#[inline(always)]
+unsafe fn integer<B: LuaBackend>(object: *mut ffi::PyObject) -> Option<i64> {
+    // SAFETY: as the caller promises.
+    unsafe {
+        if let Some(number) = compat::compact_int(object) {
+            return Some(number);
+        }
+        let mut overflow = 0;
+        let number = ffi::PyLong_AsLongLongAndOverflow(object, &raw mut overflow);
+        let (least, most) = B::INTEGER_RANGE;
+        (overflow == 0 && (least..=most).contains(&number)).then_some(number)
+    }
+}
+
+/// A list or a tuple. Without a GIL a tuple only, for other threads might change a list between two lines here.
+#[derive(Clone, Copy)]
+pub(crate) struct Items<'a> {
+    object: Alive<'a>,
+    is_list: bool,
+}
+
+impl<'a> Items<'a> {
+    /// The items of an object, if it is a list or tuple, of no derived class.
+    #[inline(always)]
+    pub(crate) fn of(object: Alive<'a>) -> Option<Self> {
+        // SAFETY: attached, alive.
+        let (is_list, is_tuple) = unsafe {
+            let object = object.as_ptr();
+            (ffi::PyList_CheckExact(object) != 0, ffi::PyTuple_CheckExact(object) != 0)
+        };
+        let right = is_tuple || is_list && cfg!(not(Py_GIL_DISABLED));
+        right.then_some(Items { object, is_list })
+    }
+
+    /// How many there are at this moment.
+    pub(crate) fn len(self) -> usize {
+        // SAFETY: attached; a list or tuple.
+        unsafe { ffi::PySequence_Size(self.object.as_ptr()) as usize }
+    }
+
+    /// Pushes the item, if there are so many, and if that makes nothing run; else gives it.
+    #[inline(always)]
+    pub(crate) fn push_known<'py, B: LuaBackend>(
+        self,
+        entry: &Entry<'py, B>,
+        state: State<B>,
+        index: usize,
+    ) -> Option<Option<Bound<'py, PyAny>>> {
+        // SAFETY: alive, for nothing runs here.
+        let item = unsafe { Alive::from_ptr(self.borrowed(index)?) };
+        let known = quick::push_known(entry, state, item, Mode::Value);
+        Some((!known).then(|| item.borrow(entry.py).to_owned()))
+    }
+
+    /// The item, if there are so many.
+    #[inline(always)]
+    pub(crate) fn get<'py>(self, py: Python<'py>, index: usize) -> Option<Bound<'py, PyAny>> {
+        // SAFETY: alive: nothing runs between the two.
+        self.borrowed(index).map(|item| unsafe { Bound::from_borrowed_ptr(py, item) })
+    }
+
+    /// The item, if there are so many. It is alive until anything runs.
+    #[inline(always)]
+    fn borrowed(self, index: usize) -> Option<*mut ffi::PyObject> {
+        let index = ffi::Py_ssize_t::try_from(index).ok()?;
+        let source = self.object.as_ptr();
+        // SAFETY: attached; a list that no other thread changes, or a tuple; the index is checked against the length
+        // of this moment.
+        unsafe {
+            let item = match self.is_list {
+                true if index < list_size(source) => list_item(source, index),
+                false if index < tuple_size(source) => tuple_item(source, index),
+                _ => return None,
+            };
+            (!item.is_null()).then_some(item)
+        }
+    }
+}
+
+type Rest<'py> = (Option<Bound<'py, PyAny>>, Option<Bound<'py, PyAny>>);
+
+/// What is in a dict. A position is 0, or behind a pair that was given; with any other number there is some pair, or
+/// none, as Python says of itself.
+#[derive(Clone, Copy)]
+pub(crate) struct Pairs<'a>(&'a Bound<'a, PyDict>);
+
+impl<'a> Pairs<'a> {
+    pub(crate) fn of(dict: &'a Bound<'a, PyDict>) -> Self {
+        Pairs(dict)
+    }
+
+    /// How many there are at this moment.
+    pub(crate) fn len(self) -> usize {
+        self.0.len()
+    }
+
+    /// Pushes the key at a position, and the value if the key was pushed, where that makes nothing run; gives those that
+    /// were not pushed, and the position after the pair.
+    #[inline(always)]
+    pub(crate) fn push_known<'py, B: LuaBackend>(
+        self,
+        entry: &Entry<'py, B>,
+        state: State<B>,
+        position: isize,
+    ) -> Option<(Rest<'py>, isize)> {
+        self.read(position, |key, value| {
+            let hold = |object: Alive<'_>| Some(object.borrow(entry.py).to_owned());
+            if !quick::push_known(entry, state, key, Mode::NotNil) {
+                (hold(key), hold(value))
+            } else if !quick::push_known(entry, state, value, Mode::Value) {
+                (None, hold(value))
+            } else {
+                (None, None)
+            }
+        })
+    }
+
+    /// The key at a position, and the position after it.
+    #[inline(always)]
+    pub(crate) fn key<'py>(
+        self,
+        py: Python<'py>,
+        position: isize,
+    ) -> Option<(Bound<'py, PyAny>, isize)> {
+        self.read(position, |key, _| key.borrow(py).to_owned())
+    }
+
+    /// The value at a position, and the position after it.
+    #[inline(always)]
+    pub(crate) fn value<'py>(
+        self,
+        py: Python<'py>,
+        position: isize,
+    ) -> Option<(Bound<'py, PyAny>, isize)> {
+        self.read(position, |_, value| value.borrow(py).to_owned())
+    }
+
+    /// The pair at a position, and the position after it.
+    #[inline(always)]
+    pub(crate) fn get<'py>(
+        self,
+        py: Python<'py>,
+        position: isize,
+    ) -> Option<(Bound<'py, PyAny>, Bound<'py, PyAny>, isize)> {
+        self.read(position, |key, value| (key.borrow(py).to_owned(), value.borrow(py).to_owned()))
+            .map(|((key, value), after)| (key, value, after))
+    }
+
+    /// Reads the pair at a position; `read` runs nothing.
+    #[inline(always)]
+    fn read<R>(
+        self,
+        position: isize,
+        read: impl for<'x> FnOnce(Alive<'x>, Alive<'x>) -> R,
+    ) -> Option<(R, isize)> {
+        with_critical_section(self.0, || {
+            let (mut key, mut value, mut after) = (null_mut(), null_mut(), position);
+            // SAFETY: attached; a dict, which no other thread changes meanwhile: so what it gives is alive until
+            // anything runs.
+            unsafe {
+                let dict = self.0.as_ptr();
+                let more =
+                    ffi::PyDict_Next(dict, &raw mut after, &raw mut key, &raw mut value) != 0;
+                more.then(|| (read(Alive::from_ptr(key), Alive::from_ptr(value)), after))
+            }
+        })
+    }
+}
+
+/// What is held during a protected call, outside of it, where a Lua error does not lose it.
+pub(crate) struct Held<'py>(RefCell<Vec<Bound<'py, PyAny>>>);
+
+impl<'py> Held<'py> {
+    /// Room for so many objects; `None` when there is no memory.
+    pub(crate) fn new(_: Python<'py>, most: usize) -> Option<Self> {
+        let mut objects = Vec::new();
+        objects.try_reserve_exact(most).ok()?;
+        Some(Held(RefCell::new(objects)))
+    }
+
+    /// Holds an object while `work` runs, or until a Lua error has left it and this is dropped; `None` if there are
+    /// too many.
+    #[inline(always)]
+    pub(crate) fn with<R>(
+        &self,
+        object: Bound<'py, PyAny>,
+        work: impl for<'x> FnOnce(Alive<'x>) -> R,
+    ) -> Option<R> {
+        let pointer = object.as_ptr();
+        let before = {
+            let mut objects = self.0.borrow_mut();
+            let before = objects.len();
+            if before == objects.capacity() {
+                return None;
+            }
+            objects.push(object);
+            before
+        };
+        // SAFETY: attached, as `'py` says; in the list until `release`: what is done with the list meanwhile, by
+        // this function alone, leaves what was there before.
+        let result = work(unsafe { Alive::from_ptr(pointer) });
+        self.release(before);
+        Some(result)
+    }
+
+    /// Lets go of all but the first ones.
+    #[inline(always)]
+    fn release(&self, before: usize) {
+        loop {
+            let mut objects = self.0.borrow_mut();
+            let last = if objects.len() > before { objects.pop() } else { None };
+            let done = objects.len() <= before;
+            // What is dropped may run any code.
+            drop((objects, last));
+            if done {
+                return;
+            }
+        }
+    }
+}
+
+/// A place for a `str` that is found by its UTF-8 form.
+pub(crate) struct KeptStr {
+    object: Cell<*mut ffi::PyObject>,
+    // Of that object; an empty place has a length that no string has.
+    start: Cell<NonNull<u8>>,
+    len: Cell<usize>,
+}
+
+impl KeptStr {
+    pub(crate) const fn empty() -> Self {
+        KeptStr {
+            object: Cell::new(null_mut()),
+            start: Cell::new(NonNull::dangling()),
+            len: Cell::new(usize::MAX),
+        }
+    }
+
+    /// The `str`, if it has this form.
+    #[inline(always)]
+    pub(crate) fn find<'py>(&self, py: Python<'py>, bytes: &[u8]) -> Option<Bound<'py, PyAny>> {
+        if self.len.get() != bytes.len() {
+            return None;
+        }
+        // SAFETY: not empty, as no slice is so long; so that is the form of the `str`, which is owned by this.
+        unsafe {
+            let kept = std::slice::from_raw_parts(self.start.get().as_ptr(), bytes.len());
+            (kept == bytes).then(|| Bound::from_borrowed_ptr(py, self.object.get()))
+        }
+    }
+
+    /// Keeps this `str` instead, if it is one and has the form.
+    pub(crate) fn keep(&self, text: &Bound<'_, PyAny>) {
+        let Some(bytes) = Alive::of(text).utf8() else { return };
+        self.start.set(NonNull::from(bytes).cast());
+        self.len.set(bytes.len());
+        let old = self.object.replace(text.clone().into_ptr());
+        // SAFETY: attached; null, or a reference that was this place's.
+        unsafe { ffi::Py_XDECREF(old) };
+    }
+
+    /// Keeps nothing.
+    pub(crate) fn clear(&self, _: Python<'_>) {
+        self.len.set(usize::MAX);
+        let old = self.object.replace(null_mut());
+        // SAFETY: as above.
+        unsafe { ffi::Py_XDECREF(old) };
+    }
+}

@@ -1,0 +1,139 @@
+//! What the slots and methods of a type do: a trait for each kind of them, which [`crate::types::slots`] makes a function of that
+//! Python can call. `this` and the arguments are alive for the time of the call, which is `'py`.
+#![forbid(unsafe_code)]
+
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+
+use crate::base::error::Result;
+use crate::types::alive::Alive;
+use crate::types::heap_type::This;
+use crate::types::slots::{Garbage, Visit, Visited};
+
+/// What an object has besides what all objects have. Threads share it, so it is `Sync`.
+pub(crate) trait Content: Send + Sync + 'static {
+    /// Shows Python's collector each object that this holds. No Python code is run here, and nothing is changed.
+    fn visit(&self, visit: &Visit) -> Visited;
+
+    /// The end of the object: what it holds is given back.
+    fn end(self, py: Python<'_>)
+    where
+        Self: Sized,
+    {
+        let _ = py;
+    }
+}
+
+/// What Python's collector calls to break a cycle: `tp_clear`.
+pub(crate) trait Clear: Content {
+    fn clear(&self, garbage: &Garbage<'_>);
+}
+
+/// PEP 442: what is done while the object is still whole.
+pub(crate) trait Finalize: Content {
+    fn finalize(&self, py: Python<'_>);
+
+    /// Whether that has been done.
+    #[cfg(Py_LIMITED_API)]
+    fn is_finalized(&self) -> bool;
+}
+
+/// Of an object alone: `repr`, `iter`, methods without arguments.
+pub(crate) trait Unary<T> {
+    fn run<'py>(py: Python<'py>, this: This<'py, T>) -> Result<Bound<'py, PyAny>>;
+}
+
+/// With one argument: `this[key]`, methods.
+pub(crate) trait Binary<T> {
+    fn run<'py>(
+        py: Python<'py>,
+        this: This<'py, T>,
+        argument: Alive<'py>,
+    ) -> Result<Bound<'py, PyAny>>;
+}
+
+/// A method with any number of arguments.
+pub(crate) trait Variadic<T> {
+    fn run<'py>(
+        py: Python<'py>,
+        this: This<'py, T>,
+        arguments: Bound<'py, PyTuple>,
+    ) -> Result<Bound<'py, PyAny>>;
+}
+
+/// A call of the object, with the number of its keyword arguments.
+pub(crate) trait Call<T> {
+    fn run<'py>(
+        py: Python<'py>,
+        this: This<'py, T>,
+        arguments: &'py [Alive<'py>],
+        keywords: usize,
+    ) -> Result<Bound<'py, PyAny>>;
+}
+
+/// The step of an iterator; `None` ends it.
+pub(crate) trait Step<T> {
+    /// The short way, for which an object is at hand. A panic here is the end of the process.
+    fn at_hand<'py>(_: Python<'py>, _: This<'py, T>) -> Option<PyResult<Bound<'py, PyAny>>> {
+        None
+    }
+
+    fn run<'py>(py: Python<'py>, this: This<'py, T>) -> Result<Option<Bound<'py, PyAny>>>;
+}
+
+/// `len(this)`
+pub(crate) trait Length<T> {
+    fn run<'py>(py: Python<'py>, this: This<'py, T>) -> Result<isize>;
+}
+
+/// `bool(this)`
+pub(crate) trait Truth<T> {
+    fn run<'py>(py: Python<'py>, this: This<'py, T>) -> Result<bool>;
+}
+
+/// `this[key] = value`; no value is to delete.
+pub(crate) trait Assign<T> {
+    fn run<'py>(
+        py: Python<'py>,
+        this: This<'py, T>,
+        key: Alive<'py>,
+        value: Option<Alive<'py>>,
+    ) -> Result<()>;
+}
+
+/// `this.name`; `None` leaves it to Python, as with any object.
+pub(crate) trait GetAttribute<T> {
+    fn run<'py>(
+        py: Python<'py>,
+        this: This<'py, T>,
+        name: Alive<'py>,
+    ) -> Result<Option<Bound<'py, PyAny>>>;
+}
+
+/// `this.name = value`, no value is to delete; `None` leaves it to Python.
+pub(crate) trait SetAttribute<T> {
+    fn run<'py>(
+        py: Python<'py>,
+        this: This<'py, T>,
+        name: Alive<'py>,
+        value: Option<Alive<'py>>,
+    ) -> Result<Option<()>>;
+}
+
+/// What a getter gives.
+pub(crate) type Read<T> = for<'py> fn(Python<'py>, This<'py, T>) -> PyResult<Bound<'py, PyAny>>;
+
+/// An exception that is on its way while a destructor runs Python code.
+pub(crate) struct SavedError(Option<PyErr>);
+
+impl SavedError {
+    pub(crate) fn take(py: Python<'_>) -> Self {
+        SavedError(PyErr::take(py))
+    }
+
+    pub(crate) fn restore(self, py: Python<'_>) {
+        if let Some(error) = self.0 {
+            error.restore(py);
+        }
+    }
+}

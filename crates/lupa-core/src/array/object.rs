@@ -13,6 +13,7 @@ use super::layout::Layout;
 use super::memory::{Owned, Source};
 use crate::base::error::Result;
 use crate::base::fallible;
+use crate::base::vectors;
 use crate::types::alive::Alive;
 use crate::types::heap_type::{self, This};
 use crate::types::operations::{Content, Length, Read, SavedError, Unary};
@@ -163,7 +164,7 @@ fn numbers<'py>(
     layout: &Layout,
     number: fn(&crate::array::layout::Dim) -> isize,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let mut numbers = fallible::with_room(layout.dims().len())?;
+    let mut numbers = vectors::with_room(layout.dims().len())?;
     for dim in layout.dims() {
         numbers.push(fallible::integer(py, number(dim))?);
     }

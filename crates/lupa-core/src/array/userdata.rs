@@ -7,7 +7,8 @@ use lua_api::{Function, LuaBackend, Raising, State};
 
 use super::memory::Elements;
 use super::{access, jit, methods};
-use crate::base::error::{Error, Result, raised};
+use crate::base::error::{Error, Result};
+use crate::convert::lua_error::raised;
 use crate::python_lib::setup::{anchor, field};
 use crate::runtime::account::Weight;
 use crate::runtime::entry::Entry;

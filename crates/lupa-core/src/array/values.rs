@@ -14,10 +14,10 @@ use super::element::{Misfit, Value, store};
 use super::layout::MAX_DIMS;
 use super::memory::{Elements, Place};
 use crate::base::attribute::Attributes as _;
-use crate::base::error::raised;
 use crate::base::fallible;
 use crate::calls::callback::{Failure, Outcome};
 use crate::convert::from_lua::from_lua;
+use crate::convert::lua_error::raised;
 use crate::convert::to_lua;
 use crate::runtime::entry::Entry;
 

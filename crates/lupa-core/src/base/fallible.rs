@@ -14,9 +14,6 @@ use pyo3::exceptions::{PyMemoryError, PyStopIteration, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple, PyType};
 use pyo3::{PyErrArguments, PyTypeInfo, ffi};
-use smallvec::{Array, SmallVec};
-
-use crate::base::error::{Error, Result};
 
 /// The object behind what a constructor of Python's has given.
 ///
@@ -160,35 +157,6 @@ pub(crate) fn float(py: Python<'_>, number: f64) -> PyResult<Bound<'_, PyAny>> {
     unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyFloat_FromDouble(number)) }
 }
 
-/// An empty vector with room for so many.
-pub(crate) fn with_room<T>(count: usize) -> Result<Vec<T>> {
-    let mut vector = Vec::new();
-    vector.try_reserve_exact(count).map_err(|_| Error::Memory)?;
-    Ok(vector)
-}
-
-/// The same, for what is mostly a few items, which need no memory of their own.
-#[inline]
-pub(crate) fn few<A: Array>(count: usize) -> Result<SmallVec<A>> {
-    let mut vector = SmallVec::new();
-    vector.try_reserve_exact(count).map_err(|_| Error::Memory)?;
-    Ok(vector)
-}
-
-/// One item more at the end of a vector.
-pub(crate) fn push<T>(vector: &mut Vec<T>, item: T) -> Result<()> {
-    vector.try_reserve(1).map_err(|_| Error::Memory)?;
-    vector.push(item);
-    Ok(())
-}
-
-/// A copy of bytes.
-pub(crate) fn copy(bytes: &[u8]) -> Result<Vec<u8>> {
-    let mut copy = with_room(bytes.len())?;
-    copy.extend_from_slice(bytes);
-    Ok(copy)
-}
-
 /// The text of an exception. PyO3 makes a `str` of it when the exception is raised, where a panic ends the
 /// process; without memory for that, the text is what Python says about it.
 struct Text(Cow<'static, str>);
@@ -277,11 +245,11 @@ pub(crate) fn set_attribute(
 ///
 /// # Errors
 /// `RecursionError`, or what the work gives.
-pub(crate) fn one_deeper<R>(
+pub(crate) fn one_deeper<R, E: From<PyErr>>(
     py: Python<'_>,
     place: &std::ffi::CStr,
-    work: impl FnOnce() -> Result<R>,
-) -> Result<R> {
+    work: impl FnOnce() -> Result<R, E>,
+) -> Result<R, E> {
     struct Level<'py>(Python<'py>);
 
     impl Drop for Level<'_> {

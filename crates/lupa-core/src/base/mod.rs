@@ -7,3 +7,4 @@ pub(crate) mod gil;
 pub(crate) mod guard;
 pub(crate) mod imported;
 pub(crate) mod lock;
+pub(crate) mod vectors;

@@ -5,9 +5,10 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use smallvec::SmallVec;
 
-use crate::base::error::{Error, Origin, Result, from_stack};
-use crate::base::fallible;
+use crate::base::error::{Error, Result};
+use crate::base::vectors;
 use crate::convert::from_lua::from_lua;
+use crate::convert::lua_error::{Origin, from_stack};
 use crate::convert::quick;
 use crate::convert::to_lua::{Mode, Ready, prepare, push};
 use crate::runtime::entry::Entry;
@@ -30,7 +31,7 @@ impl<'a, 'py> Arguments<'a, 'py> {
         entry: &Entry<'py, B>,
         objects: &'a [Bound<'py, PyAny>],
     ) -> Result<Self> {
-        let mut arguments = fallible::few(objects.len())?;
+        let mut arguments = vectors::few(objects.len())?;
         let mut boxes = 0;
         for object in objects {
             let ready = prepare(entry, object, Mode::Value)?;

@@ -10,16 +10,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use lua_api::raw::lua_State;
 use lua_api::{LuaBackend, Raising, State, Thread};
-use pyo3::exceptions::{PyKeyboardInterrupt, PyRecursionError, PyTypeError};
+use pyo3::exceptions::{PyKeyboardInterrupt, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use crate::base::error::{Error, place};
+use crate::base::error::{Error, too_deep};
 use crate::base::fallible;
 use crate::base::guard::{panicked, parked, settled, unwinding};
 use crate::convert::to_lua::{Prepared, push_protected};
 use crate::runtime::boxes::View;
 use crate::runtime::entry::Entry;
+use crate::runtime::place::place;
 use crate::runtime::runtime::Runtime;
 use crate::runtime::stop::stops::leave;
 use crate::types::alive::Alive;
@@ -107,14 +108,6 @@ impl<B: LuaBackend> Callback<B> for TooDeep {
     fn run(_: &Entry<'_, B>, _: State<B>) -> Outcome {
         Err(too_deep().into())
     }
-}
-
-/// `RecursionError`, where it is the system's stack that has an end.
-#[cold]
-pub(crate) fn too_deep() -> PyErr {
-    fallible::error::<PyRecursionError>(
-        "maximum recursion depth exceeded: the stack of this thread is full",
-    )
 }
 
 /// The inner layer alone, for a function of Lua's that is no C function: a hook. Negative when the

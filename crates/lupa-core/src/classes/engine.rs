@@ -13,10 +13,12 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use crate::base::error::{Error, LuaError, Origin, Result, from_stack, raised};
+use crate::base::error::{Error, LuaError, Result};
 use crate::base::fallible;
+use crate::base::vectors;
 use crate::calls::call::{self, Arguments};
 use crate::convert::from_lua::from_lua;
+use crate::convert::lua_error::{Origin, from_stack, raised};
 use crate::objects::object::LuaObject;
 use crate::objects::table_from;
 use crate::python_lib::functions;
@@ -224,7 +226,7 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
             }
             Chunks::learn(&entry, stack, source, &chunk);
         }
-        let mut objects = fallible::with_room(args.len())?;
+        let mut objects = vectors::with_room(args.len())?;
         objects.extend(args.iter());
         if call::push_quick(&entry, stack, objects.iter().map(Alive::of)) {
             let result = call::end(&entry, stack, base, objects.len());

@@ -11,6 +11,7 @@ use pyo3::types::{PyBytes, PyDict, PyString, PyTuple, PyType};
 use crate::base::attribute::Attributes as _;
 use crate::base::fallible;
 use crate::base::imported::Imported;
+use crate::base::vectors;
 use crate::classes::engine::{self, Creation};
 use crate::classes::nogc::LuaNoGc;
 use crate::classes::parameters::{
@@ -317,7 +318,7 @@ impl LuaRuntime {
         args: &Bound<'py, PyTuple>,
         recursive: Truth,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let mut sources = fallible::with_room(args.len())?;
+        let mut sources = vectors::with_room(args.len())?;
         sources.extend(args.iter());
         Ok(engine::get().table_from(self.state.bind(py), &sources, recursive.0)?)
     }

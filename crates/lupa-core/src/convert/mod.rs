@@ -1,6 +1,7 @@
 //! Values, from Python to Lua and back.
 
 pub(crate) mod from_lua;
+pub(crate) mod lua_error;
 pub(crate) mod plain;
 pub(crate) mod protocol;
 pub(crate) mod quick;

@@ -10,10 +10,11 @@ use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyFloat, PyInt, PyString};
 
-use crate::base::error::{Error, Result, raised};
+use crate::base::error::{Error, Result};
 use crate::base::fallible;
 use crate::base::imported::Name;
 use crate::convert::from_lua::from_lua;
+use crate::convert::lua_error::raised;
 use crate::convert::protocol::ProtocolWrapper;
 use crate::runtime::account::Weight;
 use crate::runtime::boxes::{NewBox, View};

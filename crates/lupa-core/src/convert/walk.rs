@@ -12,8 +12,9 @@ use lua_api::{
 };
 use pyo3::prelude::*;
 
-use crate::base::error::{Error, Result, raised};
+use crate::base::error::{Error, Result};
 use crate::convert::from_lua::{float, from_lua, integer};
+use crate::convert::lua_error::raised;
 use crate::runtime::entry::Entry;
 use crate::runtime::runtime::Runtime;
 

@@ -13,6 +13,7 @@ use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 use crate::base::attribute::Attributes as _;
 use crate::base::error;
 use crate::base::fallible;
+use crate::base::vectors;
 use crate::convert::to_lua::{Prepared, push_protected};
 use crate::objects::arguments::PyArguments;
 use crate::runtime::account::{Weight, size_of_object};
@@ -57,7 +58,7 @@ fn weight_of_exception(exception: &Bound<'_, PyAny>) -> usize {
         {
             for value in args {
                 if value.is_instance_of::<PyBaseException>() {
-                    if fallible::push(&mut open, value).is_err() {
+                    if vectors::push(&mut open, value).is_err() {
                         return weight;
                     }
                 } else {

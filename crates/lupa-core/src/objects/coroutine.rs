@@ -8,9 +8,11 @@ use lua_api::{ERRRUN, LuaBackend, MIN_ROOM, OK, Raised, Ref, State, YIELD, value
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use crate::base::error::{Error, Origin, Result, classes, from_stack, raised};
+use crate::base::error::{Error, Result, classes};
 use crate::base::fallible;
+use crate::base::vectors;
 use crate::calls::call::{self, Arguments, push_all};
+use crate::convert::lua_error::{Origin, from_stack, raised};
 use crate::convert::to_lua::Ready;
 use crate::objects::object::{self, CallValue, LuaObject};
 use crate::runtime::entry::Entry;
@@ -189,7 +191,7 @@ fn resume_with<'py, B: LuaBackend>(
     coroutine: Ref,
     arguments: &Bound<'py, PyTuple>,
 ) -> Result<Option<Bound<'py, PyAny>>> {
-    let mut objects = fallible::with_room(arguments.len())?;
+    let mut objects = vectors::with_room(arguments.len())?;
     objects.extend(arguments.iter());
     resume(entry, coroutine, &objects)
 }

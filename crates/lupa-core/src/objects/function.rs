@@ -7,8 +7,9 @@ use lua_api::{LuaBackend, value};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use crate::base::error::{Result, raised, type_error};
+use crate::base::error::{Result, type_error};
 use crate::base::fallible;
+use crate::convert::lua_error::raised;
 use crate::objects::coroutine;
 use crate::objects::object::{CallValue, LuaObject, hold, positional};
 use crate::types::alive::Alive;

@@ -14,6 +14,7 @@ use smallvec::SmallVec;
 
 use crate::base::error::{Error, Result, type_error};
 use crate::base::fallible;
+use crate::base::vectors;
 use crate::calls::call::{self, Arguments};
 use crate::convert::quick;
 use crate::convert::to_lua::{Mode, Prepared, Ready, prepare, push_plain};
@@ -174,7 +175,7 @@ pub(crate) type Own<'py> = SmallVec<[Bound<'py, PyAny>; call::FEW]>;
 
 /// References of our own to arguments: for as long as Python code runs that may have their owner let go.
 pub(crate) fn hold<'py>(py: Python<'py>, args: &[Alive<'_>]) -> Result<Own<'py>> {
-    let mut held = fallible::few(args.len())?;
+    let mut held = vectors::few(args.len())?;
     held.extend(args.iter().map(|arg| arg.borrow(py).to_owned()));
     Ok(held)
 }
@@ -304,8 +305,8 @@ fn to_string<'py, B: LuaBackend>(
             }
         }
         Err(raised) => {
-            let origin = crate::base::error::Origin::Resume;
-            Err(crate::base::error::from_stack(entry, state, raised, origin).into())
+            let origin = crate::convert::lua_error::Origin::Resume;
+            Err(crate::convert::lua_error::from_stack(entry, state, raised, origin).into())
         }
     };
     state.set_top(base);

@@ -7,7 +7,8 @@ use lua_api::{LuaBackend, Ref, value};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use crate::base::error::{Error, Result, raised};
+use crate::base::error::{Error, Result};
+use crate::convert::lua_error::raised;
 use crate::convert::quick;
 use crate::convert::to_lua::{Mode, Prepared, Ready, prepare, push};
 use crate::convert::walk::Wanted;

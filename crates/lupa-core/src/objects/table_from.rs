@@ -13,10 +13,11 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 
-use crate::base::error::{Error, Result, raised};
+use crate::base::error::too_deep;
+use crate::base::error::{Error, Result};
 use crate::base::fallible;
 use crate::base::imported::Imported;
-use crate::calls::callback::too_deep;
+use crate::convert::lua_error::raised;
 use crate::convert::plain::{Plain, hint, most_held};
 use crate::convert::to_lua::{Mode, Prepared, Ready, prepare, push};
 use crate::objects::object;

@@ -5,9 +5,10 @@ use lua_api::{Function, LuaBackend, Raising, State, value};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use crate::base::error::{Error, raised};
+use crate::base::error::Error;
 use crate::base::fallible;
 use crate::calls::callback::{Callback, Failure, Outcome, push_callback, run};
+use crate::convert::lua_error::raised;
 use crate::convert::to_lua::{Mode, Prepared, prepare, push_protected};
 use crate::objects::arguments::{self, PyArguments};
 use crate::python_lib::cursor::Cursor;

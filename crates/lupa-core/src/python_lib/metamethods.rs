@@ -9,6 +9,7 @@ use pyo3::types::{PyBytes, PyString, PyTuple};
 
 use crate::base::error::Error;
 use crate::base::fallible;
+use crate::base::vectors;
 use crate::calls::callback::{Callback, Failure, Outcome, Received};
 use crate::convert::from_lua::{Unboxed, from_lua, looks_like_box, unbox_function};
 use crate::convert::quick;
@@ -112,9 +113,9 @@ pub(crate) fn push_tuple<'py, B: LuaBackend>(
         }
         state.set_top(base);
     }
-    let mut items = fallible::with_room(tuple.len())?;
+    let mut items = vectors::with_room(tuple.len())?;
     items.extend(tuple.iter());
-    let mut values = fallible::with_room(tuple.len() + 1)?;
+    let mut values = vectors::with_room(tuple.len() + 1)?;
     values.extend(before.map(|number| Ready::Plain(Prepared::Integer(number))));
     for (index, item) in items.iter().enumerate() {
         let mode = if index == 0 { first } else { Mode::Value };
@@ -126,7 +127,7 @@ pub(crate) fn push_tuple<'py, B: LuaBackend>(
     let values = values.as_slice();
     match state.protect_values(|raising| crate::calls::call::push_all(runtime, raising, values)) {
         Ok(count) => Ok(count),
-        Err(failure) => Err(crate::base::error::raised(entry, state, failure).into()),
+        Err(failure) => Err(crate::convert::lua_error::raised(entry, state, failure).into()),
     }
 }
 
@@ -160,7 +161,7 @@ pub(crate) fn call<'py, B: LuaBackend>(
         let mut places = [const { MaybeUninit::uninit() }; FEW + 1];
         call_in(entry, state, callable, first, &mut places[..=count])?
     } else {
-        let mut places = fallible::with_room(count + 1)?;
+        let mut places = vectors::with_room(count + 1)?;
         places.resize_with(count + 1, MaybeUninit::uninit);
         call_in(entry, state, callable, first, &mut places)?
     };
@@ -209,7 +210,7 @@ fn call_with_keywords<'py>(
     for argument in arguments {
         if let Ok(unpacked) = argument.cast_exact::<PyArguments>() {
             for item in unpacked.get().args.bind(py) {
-                fallible::push(&mut args, item)?;
+                vectors::push(&mut args, item)?;
             }
             for (name, value) in unpacked.get().kwargs.bind(py).iter() {
                 if kwargs.contains(&name)? {
@@ -219,7 +220,7 @@ fn call_with_keywords<'py>(
                 kwargs.set_item(name, value)?;
             }
         } else {
-            fallible::push(&mut args, argument)?;
+            vectors::push(&mut args, argument)?;
         }
     }
     let mut target = callable.clone();

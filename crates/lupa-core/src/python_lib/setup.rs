@@ -8,8 +8,9 @@ use std::ffi::CStr;
 use lua_api::{LuaBackend, Raising, Ref, Selection};
 use pyo3::prelude::*;
 
-use crate::base::error::{Error, Result, raised};
+use crate::base::error::{Error, Result};
 use crate::calls::callback::{Callback, push_callback};
+use crate::convert::lua_error::raised;
 use crate::python_lib::functions::{
     Args, AsAttrGetter, AsFunction, AsItemGetter, Enumerate, Iter, IterEx, NextFunction,
     SetOverflowHandler,

@@ -11,6 +11,7 @@ use crate::rights::routine::is_routine;
 
 use crate::base::attribute::Attributes as _;
 use crate::base::fallible;
+use crate::base::vectors;
 
 /// The attribute in which `exposed` leaves its mark: of functions their `id()`, else None, and the
 /// keyword arguments. The modules of all Luas know each other's.
@@ -100,7 +101,7 @@ impl Rights {
     fn to_options<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let options = fallible::dict(py)?;
         for (name, names) in [("attributes", &self.attributes), ("writable", &self.writable)] {
-            let mut list = fallible::with_room(names.len())?;
+            let mut list = vectors::with_room(names.len())?;
             for name in names {
                 list.push(fallible::string(py, name)?.into_any());
             }

@@ -14,11 +14,12 @@ use pyo3::types::{
 };
 
 use crate::base::attribute::Attributes as _;
-use crate::base::error::{LuaMemoryError, Result, where_called};
+use crate::base::error::{LuaMemoryError, Result};
 use crate::base::fallible;
 use crate::convert::to_lua::Prepared;
 use crate::runtime::boxes::View;
 use crate::runtime::entry::Entry;
+use crate::runtime::place::where_called;
 use crate::runtime::runtime::Runtime;
 use crate::types::alive::Alive;
 

@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyString};
 
 use crate::base::fallible;
+use crate::base::vectors;
 use crate::types::compat;
 
 /// How strings cross between Python and Lua.
@@ -86,12 +87,12 @@ impl Encoding {
             if matches!(self, Encoding::Utf8) {
                 return Ok(Cow::Borrowed(text.to_str()?.as_bytes()));
             }
-            Ok(Cow::Owned(fallible::copy(self.encode(text)?.as_bytes())?))
+            Ok(Cow::Owned(vectors::copy(self.encode(text)?.as_bytes())?))
         } else if let Ok(bytes) = code.cast::<PyBytes>() {
             Ok(Cow::Borrowed(bytes.as_bytes()))
         } else if let Ok(bytes) = code.cast::<PyByteArray>() {
             let bytes = bytes.py().get_type::<PyBytes>().call1((bytes,))?;
-            Ok(Cow::Owned(fallible::copy(bytes.cast::<PyBytes>()?.as_bytes())?))
+            Ok(Cow::Owned(vectors::copy(bytes.cast::<PyBytes>()?.as_bytes())?))
         } else {
             Err(fallible::error::<PyTypeError>(format!(
                 "Expected string, got {}",

@@ -14,10 +14,11 @@ use lua_api::{LuaBackend, OwnStack, Reentered, State, Thread};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use crate::base::error::{Error, Result, raised};
-use crate::base::fallible;
+use crate::base::error::too_deep;
+use crate::base::error::{Error, Result};
 use crate::base::lock::Entered;
-use crate::calls::callback::too_deep;
+use crate::base::vectors;
+use crate::convert::lua_error::raised;
 use crate::runtime::greenlets;
 use crate::runtime::runtime::{Runtime, go_back};
 use crate::runtime::stop::limits::{Active, Deadline, Seconds};
@@ -162,7 +163,7 @@ impl<B: LuaBackend> Guard<'_, B> {
         if self.rest == 0 {
             let free = all.iter().position(Option::is_none);
             if free.is_none() {
-                fallible::push(&mut all, None)?;
+                vectors::push(&mut all, None)?;
             }
             self.rest = free.unwrap_or(all.len() - 1) + 1;
         }

@@ -7,6 +7,7 @@ pub(crate) mod encoding;
 pub(crate) mod entry;
 pub(crate) mod greenlets;
 pub(crate) mod owner;
+pub(crate) mod place;
 #[expect(clippy::module_inception)]
 pub(crate) mod runtime;
 pub(crate) mod stop;

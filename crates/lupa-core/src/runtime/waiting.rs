@@ -14,6 +14,7 @@ use crate::base::attribute::Attributes as _;
 use crate::base::error::{Error, Result, classes};
 use crate::base::fallible;
 use crate::base::lock::this_thread;
+use crate::base::vectors;
 use crate::runtime::stop::limits::Deadline;
 use crate::runtime::stop::monitor::{Vitals, now};
 
@@ -41,7 +42,7 @@ fn registry() -> MutexGuard<'static, Registry> {
 /// # Errors
 /// [`Error::Memory`].
 pub(crate) fn register(vitals: &Arc<Vitals>) -> Result<()> {
-    fallible::push(&mut registry().runtimes, Arc::downgrade(vitals))
+    vectors::push(&mut registry().runtimes, Arc::downgrade(vitals))
 }
 
 /// A runtime ends.
@@ -89,7 +90,7 @@ impl Listed {
         if registry.closes_a_ring(thread, vitals) {
             return Err(Error::Deadlock);
         }
-        fallible::push(&mut registry.waiters, Waiter { thread, vitals: Arc::clone(vitals) })?;
+        vectors::push(&mut registry.waiters, Waiter { thread, vitals: Arc::clone(vitals) })?;
         Ok(Listed { thread })
     }
 }

@@ -14,7 +14,7 @@ use pyo3::exceptions::{PyBaseException, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyComplex, PyDictItems, PyFloat, PyInt, PyString, PyType};
 
-use crate::base::error::{classes, where_called};
+use crate::base::error::classes;
 use crate::base::fallible;
 use crate::calls::callback::{Callback, Outcome};
 use crate::convert::from_lua::from_lua;
@@ -29,6 +29,7 @@ use crate::rights::restrict::exact_name;
 use crate::rights::routine::is_method_of;
 use crate::runtime::boxes::View;
 use crate::runtime::entry::Entry;
+use crate::runtime::place::where_called;
 use crate::types::alive::Alive;
 use crate::types::compat;
 

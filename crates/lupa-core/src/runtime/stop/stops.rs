@@ -18,11 +18,12 @@ use pyo3::prelude::*;
 use pyo3::types::PyType;
 
 use crate::base::attribute::Attributes as _;
-use crate::base::error::{Result, classes, place};
+use crate::base::error::{Result, classes};
 use crate::base::fallible;
 use crate::base::guard::{parked, settled};
 use crate::calls::callback::{Callback, Failure, Outcome, call_inner};
 use crate::runtime::entry::Entry;
+use crate::runtime::place::place;
 use crate::runtime::runtime::Runtime;
 use crate::runtime::stop::limits::Active;
 use crate::runtime::stop::limits::{Limits, Over};

@@ -4,8 +4,7 @@
 //! The C half is `lua-build/c/entries.h`, where the details are.
 #![forbid(unsafe_code)]
 
-use core::ffi::{c_int, c_void};
-use core::ptr::null;
+use core::ffi::c_int;
 
 /// A key or a value.
 #[derive(Clone, Copy)]
@@ -81,13 +80,14 @@ pub struct Place {
     // How large its parts are, and where.
     array: usize,
     nodes: usize,
-    node: *const c_void,
+    // An address: only compared.
+    node: usize,
 }
 
 impl Default for Place {
     /// Before the first entry.
     fn default() -> Self {
-        Place { next: 0, array: 0, nodes: 0, node: null() }
+        Place { next: 0, array: 0, nodes: 0, node: 0 }
     }
 }
 

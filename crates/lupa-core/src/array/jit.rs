@@ -19,10 +19,9 @@ use crate::base::error::{Error, Result};
 use crate::base::fallible;
 use crate::calls::callback::{Callback, Failure, Outcome};
 use crate::convert::lua_error::raised;
-use crate::objects::object as wrapper;
+use crate::convert::wrapper::{self, WrapperKind};
 use crate::python_lib::setup::{field, step};
 use crate::runtime::entry::Entry;
-use crate::types::heap_type;
 
 const CHUNK: &[u8] = include_bytes!("jit.lua");
 
@@ -234,7 +233,7 @@ impl<B: LuaBackend> Callback<B> for Adopt {
         if runtime.arrays.closing.get() {
             return Err(Error::Closed.into());
         }
-        let holder = wrapper::wrap(runtime, entry.py, state, 1, heap_type::get::<B>().object)?;
+        let holder = wrapper::wrap(runtime, entry.py, state, 1, WrapperKind::Object)?;
         let holder = (holder.unbind().into(), Pin::new(&runtime.arrays.pins));
         let owned = Owned::adopted(state, 1, layout, holder).ok_or(Error::LostReference)?;
         methods::push_array(entry, state, &Array::new(entry.py, owned)?)

@@ -19,6 +19,7 @@ use super::dtype::Kind;
 use super::element::{self, Value};
 use super::export::Description;
 use super::layout::{Dim, Header, Layout};
+use super::object::ArrayObject;
 use super::{jit, object};
 use crate::runtime::account::Weight;
 use crate::runtime::boxes::{PyBox, View};
@@ -508,3 +509,8 @@ impl<B: LuaBackend> OnStack<'_, B> {
         find(self.0, self.1, array).is_some()
     }
 }
+
+// SAFETY: objects, memory and counters that no thread owns; nothing of an array changes before its end.
+unsafe impl Send for ArrayObject {}
+// SAFETY: as above.
+unsafe impl Sync for ArrayObject {}

@@ -15,7 +15,7 @@ use crate::base::error::Result;
 use crate::base::fallible;
 use crate::base::vectors;
 use crate::types::alive::Alive;
-use crate::types::heap_type::{self, This};
+use crate::types::heap_type::{Place, This};
 use crate::types::operations::{Content, Length, Read, SavedError, Unary};
 use crate::types::slots::{Spec, Visit, Visited};
 
@@ -27,6 +27,9 @@ pub(crate) const DOC: &CStr = c"An array that Lua code sees (see ``as_array()``)
     <Lua array int32 [2 x 3]>\n\
     >>> memoryview(made).tolist()\n\
     [[1, 2, 3], [4, 5, 6]]";
+
+/// The type of such objects.
+pub(crate) static TYPE: Place = Place::new();
 
 /// What a `_LuaArray` has. It never changes.
 pub(crate) struct ArrayObject {
@@ -41,13 +44,13 @@ pub(crate) const SIZE: usize = size_of::<ArrayObject>() + 48;
 pub(crate) fn create<'py>(py: Python<'py>, owned: Owned) -> PyResult<Bound<'py, PyAny>> {
     let (source, mut layout) = owned.into_parts();
     layout.header.whole = true;
-    heap_type::any().array.create(py, ArrayObject { source, layout })
+    TYPE.get().create(py, ArrayObject { source, layout })
 }
 
 /// An object, if it is a `_LuaArray`.
 #[inline]
 pub(crate) fn of(object: Alive<'_>) -> Option<This<'_, ArrayObject>> {
-    heap_type::any().array.of(object)
+    TYPE.get().of(object)
 }
 
 impl ArrayObject {

@@ -19,7 +19,7 @@ use crate::base::vectors;
 use crate::calls::call::{self, Arguments};
 use crate::convert::from_lua::from_lua;
 use crate::convert::lua_error::{Origin, from_stack, raised};
-use crate::objects::object::LuaObject;
+use crate::convert::wrapper::{LuaObject, WRAPPERS};
 use crate::objects::table_from;
 use crate::python_lib::functions;
 use crate::python_lib::os_exit;
@@ -33,7 +33,6 @@ use crate::runtime::stop::limits::{Seconds, Wanted};
 use crate::runtime::stop::scope::Scope;
 use crate::runtime::stop::stops::{StopHook, due};
 use crate::types::alive::Alive;
-use crate::types::heap_type::This;
 
 /// What a new runtime is made with, besides [`Options`].
 pub(crate) struct Creation<'py> {
@@ -459,7 +458,7 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
     }
 
     fn type_name(&self, wrapper: &Bound<'_, PyAny>) -> PyResult<Option<&'static str>> {
-        let Some(object) = This::<LuaObject<B>>::wrapper(Alive::of(wrapper)) else {
+        let Some(object) = WRAPPERS.find::<LuaObject<B>>(Alive::of(wrapper)) else {
             return Ok(None);
         };
         let object = object.content();

@@ -9,12 +9,11 @@ use pyo3::types::PyBool;
 use crate::base::error::Result;
 use crate::base::fallible;
 use crate::calls::callback::is_as_function;
-use crate::objects::coroutine;
-use crate::objects::object;
+use crate::convert::coroutine;
+use crate::convert::wrapper::{self, WrapperKind};
 use crate::runtime::boxes::PyBox;
 use crate::runtime::encoding::Encoding;
 use crate::runtime::runtime::Runtime;
-use crate::types::heap_type;
 
 /// The Python object for the value at `index`. Leaves the stack as it was; runs no Lua code.
 #[inline]
@@ -85,12 +84,12 @@ fn other<'py, B: LuaBackend>(
 ) -> Result<Bound<'py, PyAny>> {
     match kind {
         value::BOOLEAN => Ok(PyBool::new(py, state.to_bool(index)).to_owned().into_any()),
-        value::TABLE => object::wrap(runtime, py, state, index, heap_type::get::<B>().table),
+        value::TABLE => wrapper::wrap(runtime, py, state, index, WrapperKind::Table),
         value::USERDATA => match unbox(runtime, py, state, index) {
             Some(found) => boxed(runtime, found),
             None => match crate::array::to_python(runtime, py, state, index)? {
                 Some(array) => Ok(array),
-                None => object::wrap(runtime, py, state, index, heap_type::get::<B>().object),
+                None => wrapper::wrap(runtime, py, state, index, WrapperKind::Object),
             },
         },
         value::FUNCTION => {
@@ -99,10 +98,10 @@ fn other<'py, B: LuaBackend>(
             {
                 return boxed(runtime, found);
             }
-            object::wrap(runtime, py, state, index, heap_type::get::<B>().function)
+            wrapper::wrap(runtime, py, state, index, WrapperKind::Function)
         }
         value::THREAD => coroutine::wrap(runtime, py, state, index),
-        _ => object::wrap(runtime, py, state, index, heap_type::get::<B>().object),
+        _ => wrapper::wrap(runtime, py, state, index, WrapperKind::Object),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Values, from Python to Lua and back.
 
+pub(crate) mod coroutine;
 pub(crate) mod from_lua;
 pub(crate) mod lua_error;
 pub(crate) mod plain;
@@ -8,3 +9,4 @@ pub(crate) mod quick;
 pub(crate) mod to_lua;
 pub(crate) mod walk;
 pub(crate) mod weight;
+pub(crate) mod wrapper;

@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::ffi::{CStr, c_int};
 
-use lua_api::{ERRRUN, LuaBackend, MIN_ROOM, OK, Raised, Ref, State, YIELD, value};
+use lua_api::{ERRRUN, LuaBackend, MIN_ROOM, OK, Raised, Ref, State, YIELD};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
@@ -12,15 +12,15 @@ use crate::base::error::{Error, Result, classes};
 use crate::base::fallible;
 use crate::base::vectors;
 use crate::calls::call::{self, Arguments, push_all};
+use crate::convert::coroutine::{Coroutine, Status, status};
 use crate::convert::lua_error::{Origin, from_stack, raised};
 use crate::convert::to_lua::Ready;
-use crate::objects::object::{self, CallValue, LuaObject};
+use crate::objects::object::CallValue;
 use crate::runtime::entry::Entry;
-use crate::runtime::runtime::Runtime;
 use crate::types::alive::Alive;
-use crate::types::heap_type::{self, Keep, Locked, This, With};
-use crate::types::operations::{Call, Clear, Content, Step, Truth};
-use crate::types::slots::{Garbage, Spec, Visit, Visited};
+use crate::types::heap_type::This;
+use crate::types::operations::{Call, Clear, Step, Truth};
+use crate::types::slots::Spec;
 
 pub(crate) const DOC: &CStr = c"A Lua coroutine, to be used as a generator.\n\n\
     It can be iterated, and ``send()`` resumes it with a value. It is true as long as there may be more to come.\n\n\
@@ -31,27 +31,6 @@ pub(crate) const DOC: &CStr = c"A Lua coroutine, to be used as a generator.\n\n\
     (0, 5, 12)\n\
     >>> bool(running)\n\
     True";
-
-/// What a coroutine's wrapper has.
-pub(crate) type Coroutine<B> = With<LuaObject<B>, Start>;
-
-/// How a coroutine begins.
-pub(crate) struct Start {
-    /// The arguments for the first resume, until then.
-    arguments: Locked<Keep<PyTuple>>,
-}
-
-impl Content for Start {
-    fn visit(&self, visit: &Visit) -> Visited {
-        visit.keep(self.arguments.visited(visit))
-    }
-}
-
-impl<B: LuaBackend> Clear for Coroutine<B> {
-    fn clear(&self, garbage: &Garbage<'_>) {
-        drop(self.more.arguments.garbage(garbage).take());
-    }
-}
 
 pub(crate) fn spec<B: LuaBackend>() -> Spec<Coroutine<B>> {
     Spec::new("_LuaThread", DOC)
@@ -75,71 +54,6 @@ impl<B: LuaBackend> Call<Coroutine<B>> for CallCoroutine {
     ) -> Result<Bound<'py, PyAny>> {
         CallValue::run(py, this.first(), arguments, keywords)
     }
-}
-
-/// What a coroutine can do next.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Status {
-    /// It has not begun: its function is on its stack.
-    New,
-    Suspended,
-    /// It runs, or waits for one that it has resumed.
-    Running,
-    Finished,
-    Failed,
-}
-
-fn status<B: LuaBackend>(current: State<B>, thread: State<B>) -> Status {
-    if thread.raw() == current.raw() {
-        return Status::Running;
-    }
-    match thread.status() {
-        YIELD => Status::Suspended,
-        OK if thread.has_frame(0) => Status::Running,
-        OK if thread.top() == 0 => Status::Finished,
-        OK => Status::New,
-        _ => Status::Failed,
-    }
-}
-
-/// Wraps the coroutine at `index`. One that has not begun comes over as a function that makes new
-/// ones, as generator functions do in Python.
-pub(crate) fn wrap<'py, B: LuaBackend>(
-    runtime: &Runtime<B>,
-    py: Python<'py>,
-    state: State<B>,
-    index: c_int,
-) -> Result<Bound<'py, PyAny>> {
-    let begins = state.with_coroutine(index, |thread| {
-        let Some(thread) = thread else { return false };
-        let new = status(state, thread) == Status::New && thread.top() == 1;
-        if new && thread.type_of(1) == value::FUNCTION {
-            thread.push_value(1);
-            thread.move_to(state, 1);
-            return true;
-        }
-        false
-    });
-    if begins {
-        let result = object::wrap(runtime, py, state, -1, heap_type::get().coroutine_function);
-        state.pop(1);
-        return result;
-    }
-    wrap_started(runtime, py, state, index, None)
-}
-
-/// Wraps the coroutine at `index` as one, with arguments for its first resume.
-pub(crate) fn wrap_started<'py, B: LuaBackend>(
-    runtime: &Runtime<B>,
-    py: Python<'py>,
-    state: State<B>,
-    index: c_int,
-    arguments: Option<Bound<'py, PyTuple>>,
-) -> Result<Bound<'py, PyAny>> {
-    let arguments = Cell::new(arguments.map(|arguments| arguments.unbind().into()));
-    let start = Start { arguments: Locked::new(runtime, arguments) };
-    let content = With::new(LuaObject::new(runtime, py, state, index)?, start);
-    Ok(heap_type::get().coroutine.create(py, content)?)
 }
 
 /// Whether there may be more to come.

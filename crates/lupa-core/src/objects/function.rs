@@ -9,9 +9,10 @@ use pyo3::types::PyTuple;
 
 use crate::base::error::{Result, type_error};
 use crate::base::fallible;
+use crate::convert::coroutine;
 use crate::convert::lua_error::raised;
-use crate::objects::coroutine;
-use crate::objects::object::{CallValue, LuaObject, hold, positional};
+use crate::convert::wrapper::LuaObject;
+use crate::objects::object::{CallValue, hold, positional};
 use crate::types::alive::Alive;
 use crate::types::heap_type::This;
 use crate::types::operations::Call;

@@ -11,10 +11,11 @@ use pyo3::prelude::*;
 use crate::base::error::{Error, Result};
 use crate::base::fallible;
 use crate::convert::walk::{self, At, Walk, Wanted};
-use crate::objects::object::LuaObject;
+use crate::convert::wrapper::LuaObject;
 use crate::runtime::entry::Entry;
+use crate::runtime::owned::Locked;
 use crate::types::compat::{self, LastPair};
-use crate::types::heap_type::{self, Hold, Keep, Locked, This};
+use crate::types::heap_type::{Hold, Keep, Place, This};
 use crate::types::operations::{Content, Step, Unary};
 use crate::types::slots::{Spec, Visit, Visited};
 
@@ -96,9 +97,12 @@ impl<B: LuaBackend> TableIterator<B> {
         });
         let progress = Locked::new(table.runtime(), progress);
         let content = TableIterator { progress, table: Hold::new(py, table) };
-        Ok(heap_type::get::<B>().iterator.create(py, content)?)
+        Ok(TYPE.get().create(py, content)?)
     }
 }
+
+/// The type of such iterators.
+pub(crate) static TYPE: Place = Place::new();
 
 pub(crate) fn spec<B: LuaBackend>() -> Spec<TableIterator<B>> {
     Spec::new("_LuaIter", DOC)

@@ -8,12 +8,14 @@ use pyo3::types::PyTuple;
 
 use crate::base::error::Result;
 use crate::base::fallible;
+use crate::convert::coroutine::Coroutine;
 use crate::convert::walk::Wanted;
+use crate::convert::wrapper::LuaObject;
 use crate::objects::arguments;
-use crate::objects::coroutine::{self, Coroutine};
+use crate::objects::coroutine::{self};
 use crate::objects::function;
 use crate::objects::iterator::TableIterator;
-use crate::objects::object::{self, LuaObject};
+use crate::objects::object::{self};
 use crate::types::alive::Alive;
 use crate::types::heap_type::This;
 use crate::types::operations::{Binary, Unary, Variadic};

@@ -6,7 +6,7 @@
 
 use std::ffi::{CStr, c_int};
 
-use lua_api::{LuaBackend, Ref, State, value};
+use lua_api::{LuaBackend, Ref, value};
 use pyo3::exceptions::{PyAttributeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -18,14 +18,13 @@ use crate::base::vectors;
 use crate::calls::call::{self, Arguments};
 use crate::convert::quick;
 use crate::convert::to_lua::{Mode, Prepared, Ready, prepare, push_plain};
+use crate::convert::wrapper::{LuaObject, WrapperKind};
 use crate::objects::length;
 use crate::runtime::entry::Entry;
-use crate::runtime::owner::RuntimeObject;
-use crate::runtime::runtime::Runtime;
 use crate::types::alive::Alive;
-use crate::types::heap_type::{self, Hold, This, Type};
-use crate::types::operations::{Binary, Call, Content, GetAttribute, Length, Truth, Unary};
-use crate::types::slots::{Spec, Visit, Visited};
+use crate::types::heap_type::This;
+use crate::types::operations::{Binary, Call, GetAttribute, Length, Truth, Unary};
+use crate::types::slots::Spec;
 
 pub(crate) const DOC: &CStr = c"A Lua object that Python has by reference.\n\n\
     The base class of tables, functions and coroutines, and what userdata of Lua's libraries is (an open\n\
@@ -36,93 +35,6 @@ pub(crate) const DOC: &CStr = c"A Lua object that Python has by reference.\n\n\
     >>> isinstance(lua.eval('print'), LuaObject)\n\
     True\n\n\
     It belongs to its runtime, and can't be passed into another.";
-
-/// What every wrapper has, and begins with.
-#[repr(C)]
-pub(crate) struct LuaObject<B: LuaBackend> {
-    owner: Hold<RuntimeObject<B>>,
-    reference: Ref,
-}
-
-impl<B: LuaBackend> LuaObject<B> {
-    /// What a wrapper of the value at `index` has.
-    ///
-    /// # Errors
-    /// [`Error::Memory`].
-    #[inline(always)]
-    pub(crate) fn new(
-        runtime: &Runtime<B>,
-        py: Python<'_>,
-        state: State<'_, B>,
-        index: c_int,
-    ) -> Result<Self> {
-        state.push_value(index);
-        let Ok(reference) = runtime.instance.take_ref(state) else {
-            state.pop(1);
-            return Err(Error::Memory);
-        };
-        let owner = Hold::new(py, This::owner_of(runtime, state));
-        Ok(LuaObject { owner, reference })
-    }
-
-    /// The runtime that it belongs to.
-    #[inline(always)]
-    pub(crate) fn runtime(&self) -> &Runtime<B> {
-        self.owner.runtime()
-    }
-
-    /// The reference into that.
-    #[inline(always)]
-    pub(crate) fn reference(&self) -> Ref {
-        self.reference
-    }
-}
-
-impl<B: LuaBackend> Content for LuaObject<B> {
-    fn visit(&self, visit: &Visit) -> Visited {
-        visit.object(self.owner.object())
-    }
-
-    fn end(self, _: Python<'_>) {
-        self.runtime().drop_ref(self.reference);
-    }
-}
-
-/// Wraps the value at `index` in a new object of this type.
-#[inline]
-pub(crate) fn wrap<'py, B: LuaBackend>(
-    runtime: &Runtime<B>,
-    py: Python<'py>,
-    state: State<B>,
-    index: c_int,
-    kind: Type<LuaObject<B>>,
-) -> Result<Bound<'py, PyAny>> {
-    Ok(kind.create(py, LuaObject::new(runtime, py, state, index)?)?)
-}
-
-impl Alive<'_> {
-    /// Whether it is the wrapper of a Lua value.
-    #[inline]
-    pub(crate) fn is_wrapper(self) -> bool {
-        heap_type::any().has_wrapper(self)
-    }
-
-    /// Whether it is the wrapper of a table.
-    pub(crate) fn is_table(self) -> bool {
-        heap_type::any().table.has(self)
-    }
-
-    /// The reference of a wrapper, for use in a runtime; `None` for other objects.
-    ///
-    /// # Errors
-    /// For a wrapper of another runtime.
-    #[inline]
-    pub(crate) fn reference<B: LuaBackend>(self, runtime: &Runtime<B>) -> Option<Result<Ref>> {
-        let wrapper = This::<LuaObject<B>>::wrapper(self)?;
-        let own = std::ptr::eq(wrapper.runtime(), runtime);
-        Some(if own { Ok(wrapper.reference()) } else { Err(Error::OtherRuntime) })
-    }
-}
 
 /// What `_LuaObject` is made from. The other wrappers inherit it, but for calls.
 pub(crate) fn spec<B: LuaBackend>() -> Spec<LuaObject<B>> {
@@ -152,9 +64,9 @@ impl<B: LuaBackend> Call<LuaObject<B>> for CallValue {
         let args = positional(arguments, keywords)?;
         let this = this.content();
         let entry = this.runtime().enter(py)?;
-        match call::quick(&entry, this.reference, args) {
+        match call::quick(&entry, this.reference(), args) {
             Some(result) => result,
-            None => call_prepared(&entry, this.reference, args),
+            None => call_prepared(&entry, this.reference(), args),
         }
     }
 }
@@ -213,7 +125,7 @@ struct Len;
 impl<B: LuaBackend> Length<LuaObject<B>> for Len {
     fn run<'py>(py: Python<'py>, this: This<'py, LuaObject<B>>) -> Result<isize> {
         let entry = this.runtime().enter(py)?;
-        length::of(&entry, this.reference)
+        length::of(&entry, this.reference())
     }
 }
 
@@ -223,7 +135,7 @@ impl<B: LuaBackend> Unary<LuaObject<B>> for Repr {
     fn run<'py>(py: Python<'py>, this: This<'py, LuaObject<B>>) -> Result<Bound<'py, PyAny>> {
         let this = this.content();
         let entry = this.runtime().enter(py)?;
-        Ok(fallible::string(py, &plain_repr(&entry, this.reference))?.into_any())
+        Ok(fallible::string(py, &plain_repr(&entry, this.reference()))?.into_any())
     }
 }
 
@@ -247,7 +159,7 @@ impl<B: LuaBackend> Unary<LuaObject<B>> for Str {
     fn run<'py>(py: Python<'py>, this: This<'py, LuaObject<B>>) -> Result<Bound<'py, PyAny>> {
         let this = this.content();
         let entry = this.runtime().enter(py)?;
-        Ok(to_string(&entry, this.reference)?.into_any())
+        Ok(to_string(&entry, this.reference())?.into_any())
     }
 }
 
@@ -342,13 +254,13 @@ pub(crate) fn is_own_name<B: LuaBackend>(
     if name.starts_with("__") && name.ends_with("__") {
         return true;
     }
-    let (object, types) = (this.object(), heap_type::get::<B>());
-    if types.table.has(object) {
+    let is = |kind| this.object().is_wrapper_of(kind);
+    if is(WrapperKind::Table) {
         matches!(name, "keys" | "values" | "items")
-    } else if types.function.has(object) || types.coroutine_function.has(object) {
+    } else if is(WrapperKind::Function) || is(WrapperKind::CoroutineFunction) {
         name == "coroutine"
     } else {
-        types.coroutine.has(object) && name == "send"
+        is(WrapperKind::Coroutine) && name == "send"
     }
 }
 
@@ -358,7 +270,7 @@ pub(crate) fn get_attribute<'py, B: LuaBackend>(
     this: &'py LuaObject<B>,
     name: &Bound<'py, PyAny>,
 ) -> Result<Bound<'py, PyAny>> {
-    let reference = this.reference;
+    let reference = this.reference();
     let entry = this.runtime().enter(py)?;
     // Where strings are UTF-8, an attribute is an item; else there are no strings at hand.
     if let Some(found) = quick::get(&entry, reference, Alive::of(name), Mode::NotNil) {
@@ -393,9 +305,9 @@ impl<B: LuaBackend> Binary<LuaObject<B>> for Item {
         this: This<'py, LuaObject<B>>,
         key: Alive<'py>,
     ) -> Result<Bound<'py, PyAny>> {
-        let reference = this.reference;
+        let reference = this.reference();
         let entry = this.content().runtime().enter(py)?;
-        let is_table = heap_type::any().table.has(this.object());
+        let is_table = this.object().is_table();
         let mode = if is_table { Mode::NotNil } else { Mode::Value };
         if let Some(found) = quick::get(&entry, reference, key, mode) {
             return found;

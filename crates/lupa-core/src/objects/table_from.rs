@@ -20,10 +20,9 @@ use crate::base::imported::Imported;
 use crate::convert::lua_error::raised;
 use crate::convert::plain::{Plain, hint, most_held};
 use crate::convert::to_lua::{Mode, Prepared, Ready, prepare, push};
-use crate::objects::object;
+use crate::convert::wrapper::{self, WrapperKind};
 use crate::runtime::entry::Entry;
 use crate::types::alive::{Alive, Held, Items, Pairs};
-use crate::types::heap_type;
 
 /// How many items go into a table in one protected call.
 const CHUNK: usize = 128;
@@ -51,8 +50,7 @@ pub(crate) fn table_from<'py, B: LuaBackend>(
     let result = result.and_then(|()| {
         let state = entry.state();
         state.push_ref(table);
-        let wrapped =
-            object::wrap(entry.runtime(), entry.py, state, -1, heap_type::get::<B>().table);
+        let wrapped = wrapper::wrap(entry.runtime(), entry.py, state, -1, WrapperKind::Table);
         state.pop(1);
         wrapped
     });

@@ -5,45 +5,50 @@ use lua_api::LuaBackend;
 use pyo3::prelude::*;
 
 use crate::array::object as array;
+use crate::array::object::ArrayObject;
+use crate::convert::coroutine::Coroutine;
+use crate::convert::wrapper::LuaObject;
+use crate::convert::wrapper::{WRAPPERS, WrapperKind};
 use crate::objects::coroutine;
 use crate::objects::function;
 use crate::objects::iterator;
-use crate::objects::object::{self, LuaObject};
+use crate::objects::iterator::TableIterator;
+use crate::objects::object::{self};
 use crate::objects::table;
 use crate::runtime::owner;
-use crate::types::heap_type::{self, Type, Types, TypesOf};
-
-fn make<B: LuaBackend>(py: Python<'_>) -> PyResult<TypesOf<B>> {
-    let object: Type<LuaObject<B>> = object::spec().make::<B>(py)?;
-    let function = function::spec().under(object).make::<B>(py)?;
-    Ok(Types {
-        runtime: owner::spec().make::<B>(py)?,
-        object,
-        table: table::spec().under(object).make::<B>(py)?,
-        function,
-        coroutine_function: function::coroutine_spec().under(function).make::<B>(py)?,
-        coroutine: coroutine::spec::<B>().under(object).make::<B>(py)?,
-        iterator: iterator::spec().make::<B>(py)?,
-        array: array::spec().make::<B>(py)?,
-    })
-}
+use crate::types::heap_type::{Member, Type};
 
 /// Makes the types (once) and adds the public ones to the module.
 pub(crate) fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
-    if !heap_type::are_made() {
-        heap_type::set(&make::<B>(py)?);
+    if !WRAPPERS.is_made() {
+        let object: Type<LuaObject<B>> = object::spec().make::<B>(py)?;
+        let table = table::spec().under(object).make::<B>(py)?;
+        let function = function::spec().under(object).make::<B>(py)?;
+        let coroutine_function = function::coroutine_spec().under(function).make::<B>(py)?;
+        let coroutine = coroutine::spec::<B>().under(object).make::<B>(py)?;
+        owner::TYPE.set(owner::spec::<B>().make::<B>(py)?);
+        iterator::TYPE.set(iterator::spec::<B>().make::<B>(py)?);
+        array::TYPE.set(array::spec().make::<B>(py)?);
+        WRAPPERS.set([
+            Member::of(object),
+            Member::of(table),
+            Member::of(function),
+            Member::of(coroutine_function),
+            Member::of(coroutine),
+        ]);
     }
-    let types = heap_type::get::<B>();
+    let wrapper = |kind: WrapperKind| kind.of_backend::<B>().object(py);
+    let coroutine: Type<Coroutine<B>> = WRAPPERS.get(WrapperKind::Coroutine as usize);
     // Each has the name that lupa has always given it, and one for annotations and `isinstance`.
     for (name, public, kind) in [
-        ("_LuaObject", "LuaObject", types.object.object(py)),
-        ("_LuaTable", "LuaTable", types.table.object(py)),
-        ("_LuaFunction", "LuaFunction", types.function.object(py)),
-        ("_LuaCoroutineFunction", "LuaCoroutineFunction", types.coroutine_function.object(py)),
-        ("_LuaThread", "LuaCoroutine", types.coroutine.object(py)),
-        ("_LuaIter", "LuaIterator", types.iterator.object(py)),
-        ("_LuaArray", "LuaArray", types.array.object(py)),
+        ("_LuaObject", "LuaObject", wrapper(WrapperKind::Object)),
+        ("_LuaTable", "LuaTable", wrapper(WrapperKind::Table)),
+        ("_LuaFunction", "LuaFunction", wrapper(WrapperKind::Function)),
+        ("_LuaCoroutineFunction", "LuaCoroutineFunction", wrapper(WrapperKind::CoroutineFunction)),
+        ("_LuaThread", "LuaCoroutine", coroutine.object(py)),
+        ("_LuaIter", "LuaIterator", iterator::TYPE.get::<TableIterator<B>>().object(py)),
+        ("_LuaArray", "LuaArray", array::TYPE.get::<ArrayObject>().object(py)),
     ] {
         module.add(name, &kind)?;
         module.add(public, kind)?;

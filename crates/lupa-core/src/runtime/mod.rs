@@ -6,6 +6,7 @@ pub(crate) mod chunks;
 pub(crate) mod encoding;
 pub(crate) mod entry;
 pub(crate) mod greenlets;
+pub(crate) mod owned;
 pub(crate) mod owner;
 pub(crate) mod place;
 #[expect(clippy::module_inception)]

@@ -8,11 +8,15 @@ use lua_api::LuaBackend;
 use pyo3::prelude::*;
 
 use crate::python_lib::sandbox::Sandbox;
+use crate::runtime::owned::OwnedRuntime;
 use crate::runtime::runtime::Runtime;
 use crate::types::alive::Alive;
-use crate::types::heap_type::{self, OwnedRuntime, This};
+use crate::types::heap_type::{Place, This};
 use crate::types::operations::{Clear, Content, Finalize};
 use crate::types::slots::{Garbage, Spec, Visit, Visited};
+
+/// The type of such objects.
+pub(crate) static TYPE: Place = Place::new();
 
 /// What the Python object that owns a [`Runtime`] has.
 pub(crate) struct RuntimeObject<B: LuaBackend> {
@@ -26,7 +30,7 @@ impl<B: LuaBackend> RuntimeObject<B> {
     pub(crate) fn create(py: Python<'_>, runtime: Box<Runtime<B>>) -> PyResult<Bound<'_, PyAny>> {
         let runtime = OwnedRuntime::new(runtime);
         let content = RuntimeObject { runtime, finalized: AtomicBool::new(false) };
-        let object = heap_type::get::<B>().runtime.create(py, content)?;
+        let object = TYPE.get().create(py, content)?;
         if let Some(this) = Self::of(Alive::of(&object)) {
             this.introduce();
         }
@@ -36,7 +40,7 @@ impl<B: LuaBackend> RuntimeObject<B> {
     /// An object, if it is of this kind.
     #[inline(always)]
     pub(crate) fn of(object: Alive<'_>) -> Option<This<'_, Self>> {
-        heap_type::get::<B>().runtime.of(object)
+        TYPE.get().of(object)
     }
 
     /// The runtime.

@@ -1,10 +1,11 @@
 //! [`Runtime`]: one Lua with its lock, its options and the Python objects in it.
+#![forbid(unsafe_code)]
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use lua_api::{Gc, Instance, LuaBackend, Ref, Thread};
+use lua_api::{Gc, Instance, LuaBackend, Ref};
 use pyo3::prelude::*;
 
 use crate::array::Arrays;
@@ -18,12 +19,12 @@ use crate::runtime::boxes::Boxes;
 use crate::runtime::chunks::Chunks;
 use crate::runtime::encoding::Encoding;
 use crate::runtime::entry::Rest;
-use crate::runtime::greenlets::{self, Greenlet};
+use crate::runtime::greenlets::Greenlet;
+use crate::runtime::owned::OwnerPlace;
 use crate::runtime::stop::monitor::{self, NEVER, Vitals, now};
 use crate::runtime::stop::stops::{Due, Stops, due};
 use crate::runtime::strings::Strings;
 use crate::runtime::waiting;
-use crate::types::heap_type::OwnerPlace;
 
 /// What a `LuaRuntime` was created with.
 pub(crate) struct Options {
@@ -331,32 +332,6 @@ impl<B: LuaBackend> Runtime<B> {
         }));
         drop(closed);
     }
-
-    /// Closes Lua, running its finalizers, and drops every Python object that it held.
-    fn close(&self, py: Python<'_>) {
-        self.change();
-        self.arrays.end_adoption();
-        if self.instance.is_open() {
-            self.be_watched();
-            self.closing.set(true);
-            // SAFETY: whoever closes has the lock alone, and no state, but for those that finalizers get meanwhile.
-            unsafe { self.instance.close() };
-            self.closing.set(false);
-        }
-        self.strings.clear(py);
-        self.chunks.clear(py);
-        self.boxes.drop_all(py);
-    }
-}
-
-/// What this thread worked on before may go on; with greenlets it may also have ended.
-pub(crate) fn go_back(before: *const ()) {
-    if greenlets::are_there() && !waiting::is_inside(before.addr()) {
-        return;
-    }
-    // SAFETY: the calling thread's. Without greenlets, who has entered before leaves later; with them, it was found to
-    // be there.
-    unsafe { Thread::this().go_back_to(before) };
 }
 
 impl<B: LuaBackend> Drop for Runtime<B> {

@@ -9,7 +9,6 @@ use pyo3::types::{PyDict, PyFloat, PyString, PyTuple};
 
 use crate::base::attribute::Attributes as _;
 use crate::base::fallible;
-use crate::convert::from_lua;
 use crate::types::alive::Alive;
 use crate::types::heap_type::{Keep, Link};
 use crate::types::slots::{Visit, Visited};
@@ -86,7 +85,7 @@ pub(crate) fn check(py: Python<'_>) -> PyResult<()> {
         return Err(fallible::error::<PyImportError>(message));
     }
     let fits = |number: i64| -> PyResult<bool> {
-        let object = from_lua::integer(py, number).map_err(PyErr::from)?;
+        let object = fallible::int64(py, number)?;
         // SAFETY: a live `int`.
         Ok(unsafe { compact_int(object.as_ptr()) }.is_none_or(|found| found == number))
     };

@@ -5,7 +5,7 @@
 //! written beside the struct that the objects of a type have as their [`Content`].
 //!
 //! A [`Type`] makes such objects and knows them, which gives [`This`]; [`Hold`] keeps one. Both lead to the content, that
-//! threads share. What they must not share is [`Locked`].
+//! threads share. What they must not share is [`crate::runtime::owned::Locked`].
 
 use std::any::TypeId;
 use std::cell::Cell;
@@ -15,22 +15,13 @@ use std::ops::Deref;
 use std::ptr::NonNull;
 use std::sync::OnceLock;
 
-use lua_api::{LuaBackend, State};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use crate::array::object::ArrayObject;
-use crate::convert::walk::Walk;
-use crate::objects::coroutine::Coroutine;
-use crate::objects::iterator::TableIterator;
-use crate::objects::object::LuaObject;
-use crate::runtime::entry::Entry;
-use crate::runtime::owner::RuntimeObject;
-use crate::runtime::runtime::Runtime;
 use crate::types::alive::Alive;
 use crate::types::drops;
 use crate::types::operations::Content;
-use crate::types::slots::{Garbage, Visit, Visited};
+use crate::types::slots::{Visit, Visited};
 
 /// A content that begins as another one, so that slots for that one are right for it, too.
 #[repr(C)]
@@ -172,124 +163,6 @@ impl<T: Content> Deref for Hold<T> {
     }
 }
 
-/// What of an object belongs to the thread that has the lock of a runtime; with a GIL, to the one that is attached.
-pub(crate) struct Locked<T> {
-    /// The address of the runtime.
-    of: usize,
-    value: T,
-}
-
-// SAFETY: who gets at the value is alone, as the lock, the GIL or Python's collector sees to.
-unsafe impl<T: Send> Sync for Locked<T> {}
-
-impl<T> Locked<T> {
-    pub(crate) fn new<B: LuaBackend>(runtime: &Runtime<B>, value: T) -> Self {
-        Locked { of: std::ptr::from_ref(runtime).addr(), value }
-    }
-
-    /// For who has the lock.
-    #[inline(always)]
-    pub(crate) fn get<'a, B: LuaBackend>(&'a self, entry: &'a Entry<'_, B>) -> &'a T {
-        assert!(self.of == std::ptr::from_ref(entry.runtime()).addr(), "of another runtime");
-        &self.value
-    }
-
-    /// For who is attached, where there is a GIL that keeps others away.
-    #[cfg(not(Py_GIL_DISABLED))]
-    #[inline(always)]
-    pub(crate) fn attached<'a>(&'a self, _: Python<'a>) -> &'a T {
-        &self.value
-    }
-
-    /// For Python's collector, while no other thread changes anything.
-    pub(crate) fn visited<'a>(&'a self, _: &'a Visit) -> &'a T {
-        &self.value
-    }
-
-    /// For garbage, which no other thread can use.
-    pub(crate) fn garbage<'a>(&'a self, garbage: &'a Garbage<'_>) -> &'a T {
-        assert!(garbage.has(self), "of another object");
-        &self.value
-    }
-
-    /// For the end, too.
-    pub(crate) fn into_inner(self) -> T {
-        self.value
-    }
-}
-
-// SAFETY: references and addresses, that are only used with the lock of the runtime.
-unsafe impl Send for Walk {}
-
-/// A runtime that stays where it is until its end, which is that of this: Lua knows its address.
-pub(crate) struct OwnedRuntime<B: LuaBackend>(NonNull<Runtime<B>>);
-
-// SAFETY: what a thread may do with a runtime, and that all else is for who has its lock, is in ARCHITECTURE.md ("GIL,
-// lock, threads").
-unsafe impl<B: LuaBackend> Send for OwnedRuntime<B> {}
-// SAFETY: as above.
-unsafe impl<B: LuaBackend> Sync for OwnedRuntime<B> {}
-
-impl<B: LuaBackend> OwnedRuntime<B> {
-    pub(crate) fn new(runtime: Box<Runtime<B>>) -> Self {
-        OwnedRuntime(NonNull::from(Box::leak(runtime)))
-    }
-
-    #[inline(always)]
-    pub(crate) fn get(&self) -> &Runtime<B> {
-        // SAFETY: it came from a box, and is freed by `drop` only. There are only shared references to it.
-        unsafe { self.0.as_ref() }
-    }
-
-    /// It is never freed, and its owner may go.
-    pub(crate) fn leak(self) {
-        self.get().owner.0.set(None);
-        std::mem::forget(self);
-    }
-}
-
-impl<B: LuaBackend> Drop for OwnedRuntime<B> {
-    fn drop(&mut self) {
-        // SAFETY: from a box, and not freed before; who has borrowed it has borrowed this.
-        drop(unsafe { Box::from_raw(self.0.as_ptr()) });
-    }
-}
-
-// SAFETY: objects, memory and counters that no thread owns; nothing of an array changes before its end.
-unsafe impl Send for ArrayObject {}
-// SAFETY: as above.
-unsafe impl Sync for ArrayObject {}
-
-/// Where a runtime finds the object that owns it, if there is one already.
-#[derive(Default)]
-pub(crate) struct OwnerPlace(Cell<Option<NonNull<ffi::PyObject>>>);
-
-impl OwnerPlace {
-    /// Whether there is.
-    pub(crate) fn is_known(&self) -> bool {
-        self.0.get().is_some()
-    }
-}
-
-impl<'a, B: LuaBackend> This<'a, RuntimeObject<B>> {
-    /// Makes this known to the runtime that it has.
-    pub(crate) fn introduce(self) {
-        let runtime = self.content().runtime();
-        runtime.owner.0.set(Some(self.0.cast()));
-        // SAFETY: the instance is the runtime's own, and that is in an `OwnedRuntime`, where it stays until its end.
-        unsafe { runtime.instance.set_host(runtime) };
-    }
-
-    /// The owner of a runtime whose Lua is open, as the state says.
-    #[inline(always)]
-    pub(crate) fn owner_of(runtime: &'a Runtime<B>, state: State<'a, B>) -> Self {
-        assert!(std::ptr::eq(state.instance(), &*runtime.instance), "a state of another Lua");
-        let owner = runtime.owner.0.get().expect("a runtime that has an owner");
-        // It is alive as long as Lua is open: who frees it has closed Lua, or leaked the runtime.
-        This(owner.cast(), PhantomData)
-    }
-}
-
 /// A type whose objects have such a content. It lives for ever.
 #[repr(C)]
 pub(crate) struct Type<T> {
@@ -310,6 +183,22 @@ impl<T> Copy for Type<T> {}
 unsafe impl<T> Send for Type<T> {}
 // SAFETY: as above.
 unsafe impl<T> Sync for Type<T> {}
+
+impl<T: 'static> Type<T> {
+    /// With what its contents are; see [`Type::with_name`].
+    fn named(self) -> (TypeId, Type<()>) {
+        let Type { object, vectorcall, .. } = self;
+        (TypeId::of::<T>(), Type { object, vectorcall, content: PhantomData })
+    }
+
+    /// The type again. Its contents are of a generic type, of which there are others.
+    #[inline(always)]
+    fn with_name(named: &(TypeId, Type<()>)) -> Self {
+        assert!(named.0 == TypeId::of::<T>(), "the type is for another Lua");
+        let Type { object, vectorcall, .. } = named.1;
+        Type { object, vectorcall, content: PhantomData }
+    }
+}
 
 impl<T> Type<T> {
     /// # Safety
@@ -368,72 +257,86 @@ impl<T> Type<T> {
     }
 }
 
-/// The types of this module: for contents of its backend, or of none, which has the same layout.
-#[repr(C)]
-pub(crate) struct Types<R, W, C, I> {
-    pub(crate) runtime: Type<R>,
-    pub(crate) object: Type<W>,
-    pub(crate) table: Type<W>,
-    pub(crate) function: Type<W>,
-    pub(crate) coroutine_function: Type<W>,
-    pub(crate) coroutine: Type<C>,
-    pub(crate) iterator: Type<I>,
-    pub(crate) array: Type<ArrayObject>,
-}
+/// Where a type of this module is kept, which is made once and never freed.
+pub(crate) struct Place(OnceLock<(TypeId, Type<()>)>);
 
-pub(crate) type TypesOf<B> = Types<RuntimeObject<B>, LuaObject<B>, Coroutine<B>, TableIterator<B>>;
-type AnyTypes = Types<(), (), (), ()>;
+impl Place {
+    pub(crate) const fn new() -> Self {
+        Place(OnceLock::new())
+    }
 
-/// The types, and the backend that they are for; made once, never freed.
-static TYPES: OnceLock<(TypeId, AnyTypes)> = OnceLock::new();
+    /// Keeps a type. A second thread that is here at the same time has made one of its own; one of them wins.
+    pub(crate) fn set<T: Content>(&self, made: Type<T>) {
+        let _ = self.0.set(made.named());
+    }
 
-/// Whether there are types already.
-pub(crate) fn are_made() -> bool {
-    TYPES.get().is_some()
-}
-
-/// The types of this module, which were made before anything could need them.
-#[inline(always)]
-pub(crate) fn get<B: LuaBackend>() -> &'static TypesOf<B> {
-    let (backend, types) = TYPES.get().expect("the module is initialised");
-    assert!(*backend == TypeId::of::<B>(), "the types are for another Lua");
-    // SAFETY: they are for this one; the layout is the same by `repr(C)`.
-    unsafe { &*std::ptr::from_ref(types).cast() }
-}
-
-/// The same, where it does not matter what there is in an object.
-#[inline(always)]
-pub(crate) fn any() -> &'static AnyTypes {
-    &TYPES.get().expect("the module is initialised").1
-}
-
-impl<R, W, C, I> Types<R, W, C, I> {
-    /// Whether an object is a wrapper of a Lua value.
+    /// The type, which was made before anything could need it.
     #[inline(always)]
-    pub(crate) fn has_wrapper(&self, object: Alive<'_>) -> bool {
-        self.table.has(object)
-            || self.function.has(object)
-            || self.coroutine.has(object)
-            || self.coroutine_function.has(object)
-            || self.object.has(object)
+    pub(crate) fn get<T: Content>(&self) -> Type<T> {
+        Type::with_name(self.0.get().expect("the module is initialised"))
     }
 }
 
-impl<'a, B: LuaBackend> This<'a, LuaObject<B>> {
-    /// An object, if it is a wrapper of a Lua value.
-    #[inline(always)]
-    pub(crate) fn wrapper(object: Alive<'a>) -> Option<Self> {
-        // SAFETY: alive; all wrappers are or begin as this.
-        get::<B>().has_wrapper(object).then(|| unsafe { This::from_ptr(object.as_ptr()) })
+/// A type whose contents are, or begin as, an `A`.
+pub(crate) struct Member<A>((TypeId, Type<()>), PhantomData<fn(A) -> A>);
+
+impl<A> Member<A> {
+    pub(crate) fn of<T: Begins<A>>(made: Type<T>) -> Self {
+        const { T::FITS };
+        Member(made.named(), PhantomData)
     }
 }
 
-/// Has the types for the whole time of the process. A second thread that is here at the same time has made types of its
-/// own; one set wins.
-pub(crate) fn set<B: LuaBackend>(types: &TypesOf<B>) {
-    // SAFETY: the layout is the same by `repr(C)`, and all of it can be copied.
-    let types = unsafe { std::ptr::from_ref(types).cast::<AnyTypes>().read() };
-    let _ = TYPES.set((TypeId::of::<B>(), types));
+/// Types of this module whose contents are, or begin as, one and the same.
+pub(crate) struct Family<const N: usize>(OnceLock<(TypeId, [(TypeId, Type<()>); N])>);
+
+impl<const N: usize> Family<N> {
+    pub(crate) const fn new() -> Self {
+        Family(OnceLock::new())
+    }
+
+    /// Whether there are types already.
+    pub(crate) fn is_made(&self) -> bool {
+        self.0.get().is_some()
+    }
+
+    /// Keeps the types; as [`Place::set`].
+    pub(crate) fn set<A: Content>(&self, members: [Member<A>; N]) {
+        let _ = self.0.set((TypeId::of::<A>(), members.map(|member| member.0)));
+    }
+
+    #[inline(always)]
+    fn members(&self) -> &(TypeId, [(TypeId, Type<()>); N]) {
+        self.0.get().expect("the module is initialised")
+    }
+
+    /// One of the types.
+    #[inline(always)]
+    pub(crate) fn get<T: Content>(&self, index: usize) -> Type<T> {
+        Type::with_name(&self.members().1[index])
+    }
+
+    /// Whether an object is of one of them.
+    #[inline(always)]
+    pub(crate) fn has(&self, object: Alive<'_>) -> bool {
+        self.members().1.iter().any(|(_, member)| member.has(object))
+    }
+
+    /// Whether an object is of this one.
+    #[inline(always)]
+    pub(crate) fn has_at(&self, index: usize, object: Alive<'_>) -> bool {
+        self.members().1[index].1.has(object)
+    }
+
+    /// An object, if it is of one of them.
+    #[inline(always)]
+    pub(crate) fn find<'a, A: Content>(&self, object: Alive<'a>) -> Option<This<'a, A>> {
+        let (first, members) = self.members();
+        assert!(*first == TypeId::of::<A>(), "the types are for another Lua");
+        let found = members.iter().any(|(_, member)| member.has(object));
+        // SAFETY: alive; of a type whose contents are or begin as this, as `Member::of` sees to.
+        found.then(|| unsafe { This::from_ptr(object.as_ptr()) })
+    }
 }
 
 /// Gives up what a wrapper or a runtime holds: see [`drops`]; for null there is nothing to do.

@@ -1,0 +1,133 @@
+//! The wrapper of a Lua value: what it has, and how one is made. What Python can do with it is in [`crate::objects`].
+//!
+//! A wrapper remembers its runtime and a reference into it, never a coroutine: what it is used on
+//! is the coroutine that runs at that time.
+#![forbid(unsafe_code)]
+
+use std::ffi::c_int;
+
+use lua_api::{LuaBackend, Ref, State};
+use pyo3::prelude::*;
+
+use crate::base::error::{Error, Result};
+use crate::runtime::owner::RuntimeObject;
+use crate::runtime::runtime::Runtime;
+use crate::types::alive::Alive;
+use crate::types::heap_type::{Family, Hold, This, Type};
+use crate::types::operations::Content;
+use crate::types::slots::{Visit, Visited};
+
+/// The types of wrappers, in the order of [`WrapperKind`]; the content of each is or begins as a [`LuaObject`].
+pub(crate) static WRAPPERS: Family<5> = Family::new();
+
+/// Of which type a wrapper is.
+#[derive(Clone, Copy)]
+pub(crate) enum WrapperKind {
+    Object,
+    Table,
+    Function,
+    CoroutineFunction,
+    Coroutine,
+}
+
+impl WrapperKind {
+    /// The type, of those whose content is a [`LuaObject`].
+    #[inline(always)]
+    pub(crate) fn of_backend<B: LuaBackend>(self) -> Type<LuaObject<B>> {
+        WRAPPERS.get(self as usize)
+    }
+}
+
+/// What every wrapper has, and begins with.
+#[repr(C)]
+pub(crate) struct LuaObject<B: LuaBackend> {
+    owner: Hold<RuntimeObject<B>>,
+    reference: Ref,
+}
+
+impl<B: LuaBackend> LuaObject<B> {
+    /// What a wrapper of the value at `index` has.
+    ///
+    /// # Errors
+    /// [`Error::Memory`].
+    #[inline(always)]
+    pub(crate) fn new(
+        runtime: &Runtime<B>,
+        py: Python<'_>,
+        state: State<'_, B>,
+        index: c_int,
+    ) -> Result<Self> {
+        state.push_value(index);
+        let Ok(reference) = runtime.instance.take_ref(state) else {
+            state.pop(1);
+            return Err(Error::Memory);
+        };
+        let owner = Hold::new(py, This::owner_of(runtime, state));
+        Ok(LuaObject { owner, reference })
+    }
+
+    /// The runtime that it belongs to.
+    #[inline(always)]
+    pub(crate) fn runtime(&self) -> &Runtime<B> {
+        self.owner.runtime()
+    }
+
+    /// The reference into that.
+    #[inline(always)]
+    pub(crate) fn reference(&self) -> Ref {
+        self.reference
+    }
+}
+
+impl<B: LuaBackend> Content for LuaObject<B> {
+    fn visit(&self, visit: &Visit) -> Visited {
+        visit.object(self.owner.object())
+    }
+
+    fn end(self, _: Python<'_>) {
+        self.runtime().drop_ref(self.reference);
+    }
+}
+
+/// Wraps the value at `index` in a new object of this type.
+#[inline]
+pub(crate) fn wrap<'py, B: LuaBackend>(
+    runtime: &Runtime<B>,
+    py: Python<'py>,
+    state: State<B>,
+    index: c_int,
+    kind: WrapperKind,
+) -> Result<Bound<'py, PyAny>> {
+    Ok(kind.of_backend().create(py, LuaObject::new(runtime, py, state, index)?)?)
+}
+
+impl Alive<'_> {
+    /// Whether it is the wrapper of a Lua value.
+    #[inline]
+    pub(crate) fn is_wrapper(self) -> bool {
+        WRAPPERS.has(self)
+    }
+
+    /// Whether it is a wrapper of this type.
+    #[inline(always)]
+    pub(crate) fn is_wrapper_of(self, kind: WrapperKind) -> bool {
+        WRAPPERS.has_at(kind as usize, self)
+    }
+
+    /// Whether it is the wrapper of a table.
+    #[inline(always)]
+    pub(crate) fn is_table(self) -> bool {
+        self.is_wrapper_of(WrapperKind::Table)
+    }
+
+    /// The reference of a wrapper, for use in a runtime; `None` for other objects.
+    ///
+    /// # Errors
+    /// For a wrapper of another runtime.
+    #[inline]
+    pub(crate) fn reference<B: LuaBackend>(self, runtime: &Runtime<B>) -> Option<Result<Ref>> {
+        let wrapper = WRAPPERS.find::<LuaObject<B>>(self)?;
+        let own = std::ptr::eq(wrapper.runtime(), runtime);
+        Some(if own { Ok(wrapper.reference()) } else { Err(Error::OtherRuntime) })
+    }
+}

@@ -104,7 +104,7 @@ pub fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(convert::protocol::as_itemgetter, module)?)?;
     module.add_function(wrap_pyfunction!(array::as_array, module)?)?;
     module.add_function(wrap_pyfunction!(convert::protocol::lua_type, module)?)?;
-    module.add_function(wrap_pyfunction!(python_lib::sandbox::exposed, module)?)?;
+    module.add_function(wrap_pyfunction!(rights::allowed::exposed, module)?)?;
     let decorators = base::fallible::import(py, c"lupa._decorators")?;
     for name in ["unpacks_lua_table", "unpacks_lua_table_method"] {
         module.add(name, decorators.attribute(name)?)?;

@@ -169,7 +169,7 @@ fn fail<B: LuaBackend>(entry: &Entry<'_, B>, state: State<B>, failure: Failure) 
             }
             let exception = error.into_value(entry.py);
             let pushed = if entry.options.sandbox.is_some() {
-                crate::python_lib::sandbox::push_exception(entry, state, exception.bind(entry.py))
+                crate::convert::weight::push_exception(entry, state, exception.bind(entry.py))
             } else {
                 let exception = exception.bind(entry.py);
                 let prepared = Prepared::Object(Alive::of(exception), View::ATTRIBUTES);

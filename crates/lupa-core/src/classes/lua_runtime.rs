@@ -17,7 +17,9 @@ use crate::classes::nogc::LuaNoGc;
 use crate::classes::parameters::{
     Bytes, Default, Flag, Limit, Truth, callable, handlers, libraries,
 };
-use crate::python_lib::sandbox::{self, Rights, SANDBOX_MEMORY, SANDBOX_TIMEOUT, Sandbox};
+use crate::python_lib::sandbox::{self, SANDBOX_MEMORY, SANDBOX_TIMEOUT};
+use crate::rights::allowed::Rights;
+use crate::rights::exposure::Sandbox;
 use crate::rights::restrict::Restrictions;
 use crate::runtime::chunks::Source;
 use crate::runtime::encoding::Encoding;
@@ -393,7 +395,7 @@ impl LuaRuntime {
         rights: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let Some(obj) = obj else {
-            return sandbox::partial(&this.attribute(c"expose")?, rights);
+            return crate::rights::allowed::partial(&this.attribute(c"expose")?, rights);
         };
         let rights = Rights::parse(&obj, rights)?;
         let state = this.get().state.bind(this.py());

@@ -1,6 +1,7 @@
 //! Values, from Python to Lua and back.
 
 pub(crate) mod coroutine;
+pub(crate) mod everyday;
 pub(crate) mod from_lua;
 pub(crate) mod lua_error;
 pub(crate) mod plain;

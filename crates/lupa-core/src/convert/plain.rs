@@ -12,11 +12,12 @@ use lua_api::{LuaBackend, Raising, Thread};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::convert::everyday::Kind;
 use crate::convert::quick;
 use crate::convert::to_lua::Mode;
 use crate::runtime::encoding::Encoding;
 use crate::runtime::entry::Entry;
-use crate::types::alive::{Alive, Held, Items, Kind, Pairs};
+use crate::types::alive::{Alive, Held, Items, Pairs};
 
 /// How deep containers may be nested; what is deeper goes the long way, which counts in Python.
 const DEEPEST: usize = 100;

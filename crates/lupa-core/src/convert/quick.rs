@@ -12,11 +12,12 @@ use lua_api::{LuaBackend, Ref, State, value};
 use pyo3::prelude::*;
 
 use crate::base::error::Result;
+use crate::convert::everyday::Kind;
 use crate::convert::from_lua::{no_string, string};
 use crate::convert::to_lua::Mode;
 use crate::runtime::entry::Entry;
 use crate::runtime::strings::Strings;
-use crate::types::alive::{Alive, Kind};
+use crate::types::alive::Alive;
 
 /// Pushes an object, if that can be done the short way.
 #[inline(always)]

@@ -13,6 +13,7 @@ use pyo3::types::{PyBytes, PyFloat, PyInt, PyString};
 use crate::base::error::{Error, Result};
 use crate::base::fallible;
 use crate::base::imported::Name;
+use crate::convert::everyday::Kind;
 use crate::convert::from_lua::from_lua;
 use crate::convert::lua_error::raised;
 use crate::convert::protocol::ProtocolWrapper;
@@ -21,7 +22,7 @@ use crate::runtime::boxes::{NewBox, View};
 use crate::runtime::encoding::Encoding;
 use crate::runtime::entry::Entry;
 use crate::runtime::runtime::Runtime;
-use crate::types::alive::{Alive, Kind};
+use crate::types::alive::Alive;
 
 /// A Python object as a plain value, borrowed from an object that is held for `'a`.
 #[derive(Clone, Copy)]

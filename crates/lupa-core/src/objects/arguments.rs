@@ -10,7 +10,7 @@ use pyo3::types::{PyBool, PyBytes, PyDict, PyInt, PyString, PyTuple};
 use crate::base::error::{Error, Result};
 use crate::base::fallible;
 use crate::convert::walk::{self, Walk, Wanted};
-use crate::python_lib::sandbox::weight_of_argument;
+use crate::convert::weight::weight_of_argument;
 use crate::runtime::account::Work;
 use crate::runtime::entry::Entry;
 use crate::types::heap_type::Link;

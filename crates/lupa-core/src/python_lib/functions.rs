@@ -266,7 +266,7 @@ impl<B: LuaBackend> Callback<B> for Args {
             PyArguments { args: args.unbind().into(), kwargs: kwargs.unbind().into(), weight };
         let object = Bound::new(entry.py, object)?;
         if entry.weighs() {
-            sandbox::push_weighty(entry, state, object.as_any(), weight)?;
+            crate::convert::weight::push_weighty(entry, state, object.as_any(), weight)?;
             return Ok(1);
         }
         push_view(entry, state, object.as_any(), View::ATTRIBUTES)

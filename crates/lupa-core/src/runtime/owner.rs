@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use lua_api::LuaBackend;
 use pyo3::prelude::*;
 
-use crate::python_lib::sandbox::Sandbox;
+use crate::rights::exposure::Sandbox;
 use crate::runtime::owned::OwnedRuntime;
 use crate::runtime::runtime::Runtime;
 use crate::types::alive::Alive;

@@ -12,7 +12,7 @@ use crate::array::Arrays;
 use crate::base::error::{Error, Result};
 use crate::base::gil::Before;
 use crate::python_lib::cursor::Ahead;
-use crate::python_lib::sandbox::Sandbox;
+use crate::rights::exposure::Sandbox;
 use crate::rights::restrict::Restrictions;
 use crate::runtime::account::Weight;
 use crate::runtime::boxes::Boxes;

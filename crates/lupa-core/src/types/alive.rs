@@ -4,14 +4,14 @@
 //! so may any allocation in Lua, for it may run finalizers. So what is borrowed has a lifetime here: of the
 //! [`Bound`] that holds it, or of the call of a slot whose caller holds it.
 //!
-//! What a container has is not borrowed at all: [`Items`] and [`Pairs`] push it in the step in which it is read, where
-//! that makes nothing run, or give a reference of one's own.
+//! What a container has is not borrowed at all: [`Items`] and [`Pairs`] give a reference of one's own, or push it in the
+//! step in which it is read, where that makes nothing run ([`crate::convert::everyday`]).
 
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 use std::ptr::{NonNull, null_mut};
 
-use lua_api::{LuaBackend, Ref, State};
+use lua_api::LuaBackend;
 #[cfg(not(any(Py_LIMITED_API, Py_GIL_DISABLED, PyPy, GraalPy)))]
 use pyo3::ffi::{
     PyList_GET_ITEM as list_item, PyList_GET_SIZE as list_size, PyTuple_GET_ITEM as tuple_item,
@@ -27,10 +27,6 @@ use pyo3::sync::critical_section::with_critical_section;
 use pyo3::types::PyDict;
 use pyo3::{Borrowed, ffi};
 
-use crate::convert::quick;
-use crate::convert::to_lua::Mode;
-use crate::runtime::entry::Entry;
-use crate::runtime::runtime::Runtime;
 use crate::types::compat;
 
 /// A Python object that lives at least as long as `'a`, and a thread that is attached to Python for that time: whoever
@@ -38,23 +34,6 @@ use crate::types::compat;
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(transparent)]
 pub(crate) struct Alive<'a>(NonNull<ffi::PyObject>, PhantomData<(&'a ffi::PyObject, Python<'a>)>);
-
-/// What an object is, if it is of one of the everyday types (of none derived from them): with its value, where that is
-/// not memory of the object.
-#[derive(Clone, Copy)]
-pub(crate) enum Kind {
-    /// An `int` that Lua has room for.
-    Int(i64),
-    /// A `str` at this address.
-    Str(usize),
-    Float(f64),
-    None,
-    Bool(bool),
-    /// The wrapper of a Lua value of this runtime.
-    Wrapper(Ref),
-    Bytes,
-    Other,
-}
 
 impl<'a> Alive<'a> {
     /// An object that is held for that time.
@@ -138,35 +117,6 @@ impl<'a> Alive<'a> {
         unsafe { ffi::Py_REFCNT(self.as_ptr()) }
     }
 
-    /// What it is to this runtime.
-    #[inline(always)]
-    pub(crate) fn kind<B: LuaBackend>(self, runtime: &Runtime<B>) -> Kind {
-        let object = self.as_ptr();
-        // SAFETY: attached, alive; the exact type is looked at before the value.
-        unsafe {
-            let kind = ffi::Py_TYPE(object);
-            if kind == &raw mut ffi::PyLong_Type {
-                integer::<B>(object).map_or(Kind::Other, Kind::Int)
-            } else if kind == &raw mut ffi::PyUnicode_Type {
-                Kind::Str(self.address())
-            } else if kind == &raw mut ffi::PyFloat_Type {
-                Kind::Float(compat::float_value(object))
-            } else if object == ffi::Py_None() {
-                Kind::None
-            } else if object == ffi::Py_True() {
-                Kind::Bool(true)
-            } else if object == ffi::Py_False() {
-                Kind::Bool(false)
-            } else if let Some(reference) = self.reference(runtime) {
-                reference.map_or(Kind::Other, Kind::Wrapper)
-            } else if kind == &raw mut ffi::PyBytes_Type {
-                Kind::Bytes
-            } else {
-                Kind::Other
-            }
-        }
-    }
-
     /// The value of an `int`, of a derived class perhaps, that Lua has room for.
     #[inline]
     pub(crate) fn integer<B: LuaBackend>(self) -> Option<i64> {
@@ -213,7 +163,7 @@ impl<'a> Alive<'a> {
 /// # Safety
 /// Attached; a live `int`.
 #[inline(always)]
-unsafe fn integer<B: LuaBackend>(object: *mut ffi::PyObject) -> Option<i64> {
+pub(crate) unsafe fn integer<B: LuaBackend>(object: *mut ffi::PyObject) -> Option<i64> {
     // SAFETY: as the caller promises.
     unsafe {
         if let Some(number) = compat::compact_int(object) {
@@ -252,20 +202,6 @@ impl<'a> Items<'a> {
         unsafe { ffi::PySequence_Size(self.object.as_ptr()) as usize }
     }
 
-    /// Pushes the item, if there are so many, and if that makes nothing run; else gives it.
-    #[inline(always)]
-    pub(crate) fn push_known<'py, B: LuaBackend>(
-        self,
-        entry: &Entry<'py, B>,
-        state: State<B>,
-        index: usize,
-    ) -> Option<Option<Bound<'py, PyAny>>> {
-        // SAFETY: alive, for nothing runs here.
-        let item = unsafe { Alive::from_ptr(self.borrowed(index)?) };
-        let known = quick::push_known(entry, state, item, Mode::Value);
-        Some((!known).then(|| item.borrow(entry.py).to_owned()))
-    }
-
     /// The item, if there are so many.
     #[inline(always)]
     pub(crate) fn get<'py>(self, py: Python<'py>, index: usize) -> Option<Bound<'py, PyAny>> {
@@ -275,7 +211,7 @@ impl<'a> Items<'a> {
 
     /// The item, if there are so many. It is alive until anything runs.
     #[inline(always)]
-    fn borrowed(self, index: usize) -> Option<*mut ffi::PyObject> {
+    pub(crate) fn borrowed(self, index: usize) -> Option<*mut ffi::PyObject> {
         let index = ffi::Py_ssize_t::try_from(index).ok()?;
         let source = self.object.as_ptr();
         // SAFETY: attached; a list that no other thread changes, or a tuple; the index is checked against the length
@@ -290,8 +226,6 @@ impl<'a> Items<'a> {
         }
     }
 }
-
-type Rest<'py> = (Option<Bound<'py, PyAny>>, Option<Bound<'py, PyAny>>);
 
 /// What is in a dict. A position is 0, or behind a pair that was given; with any other number there is some pair, or
 /// none, as Python says of itself.
@@ -308,27 +242,6 @@ impl<'a> Pairs<'a> {
         self.0.len()
     }
 
-    /// Pushes the key at a position, and the value if the key was pushed, where that makes nothing run; gives those that
-    /// were not pushed, and the position after the pair.
-    #[inline(always)]
-    pub(crate) fn push_known<'py, B: LuaBackend>(
-        self,
-        entry: &Entry<'py, B>,
-        state: State<B>,
-        position: isize,
-    ) -> Option<(Rest<'py>, isize)> {
-        self.read(position, |key, value| {
-            let hold = |object: Alive<'_>| Some(object.borrow(entry.py).to_owned());
-            if !quick::push_known(entry, state, key, Mode::NotNil) {
-                (hold(key), hold(value))
-            } else if !quick::push_known(entry, state, value, Mode::Value) {
-                (None, hold(value))
-            } else {
-                (None, None)
-            }
-        })
-    }
-
     /// The key at a position, and the position after it.
     #[inline(always)]
     pub(crate) fn key<'py>(
@@ -336,7 +249,8 @@ impl<'a> Pairs<'a> {
         py: Python<'py>,
         position: isize,
     ) -> Option<(Bound<'py, PyAny>, isize)> {
-        self.read(position, |key, _| key.borrow(py).to_owned())
+        // SAFETY: a reference is counted, and nothing runs.
+        unsafe { self.read(position, |key, _| key.borrow(py).to_owned()) }
     }
 
     /// The value at a position, and the position after it.
@@ -346,7 +260,8 @@ impl<'a> Pairs<'a> {
         py: Python<'py>,
         position: isize,
     ) -> Option<(Bound<'py, PyAny>, isize)> {
-        self.read(position, |_, value| value.borrow(py).to_owned())
+        // SAFETY: as above.
+        unsafe { self.read(position, |_, value| value.borrow(py).to_owned()) }
     }
 
     /// The pair at a position, and the position after it.
@@ -356,13 +271,19 @@ impl<'a> Pairs<'a> {
         py: Python<'py>,
         position: isize,
     ) -> Option<(Bound<'py, PyAny>, Bound<'py, PyAny>, isize)> {
-        self.read(position, |key, value| (key.borrow(py).to_owned(), value.borrow(py).to_owned()))
-            .map(|((key, value), after)| (key, value, after))
+        let hold = |key: Alive<'_>, value: Alive<'_>| {
+            (key.borrow(py).to_owned(), value.borrow(py).to_owned())
+        };
+        // SAFETY: as above.
+        unsafe { self.read(position, hold) }.map(|((key, value), after)| (key, value, after))
     }
 
-    /// Reads the pair at a position; `read` runs nothing.
+    /// Reads the pair at a position.
+    ///
+    /// # Safety
+    /// `read` runs nothing that could change the dict: no Python code, and nothing that allocates in Lua.
     #[inline(always)]
-    fn read<R>(
+    pub(crate) unsafe fn read<R>(
         self,
         position: isize,
         read: impl for<'x> FnOnce(Alive<'x>, Alive<'x>) -> R,

@@ -10,9 +10,6 @@ use crate::runtime::stop::limits::Seconds;
 mod libraries;
 mod wall;
 
-pub(crate) use crate::convert::weight::{push_exception, push_weighty, weight_of_argument};
-pub(crate) use crate::rights::allowed::{Rights, exposed, partial};
-pub(crate) use crate::rights::exposure::Sandbox;
 pub(crate) use libraries::{install, selection};
 pub(crate) use wall::{
     check_array, check_call, check_iteration, check_next, check_number, may_unpack, metamethods,

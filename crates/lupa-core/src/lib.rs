@@ -91,10 +91,10 @@ pub fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> {
     for class in [
         py.get_type::<classes::lua_runtime::LuaRuntime>(),
         py.get_type::<classes::nogc::LuaNoGc>(),
-        py.get_type::<runtime::stop::scope::LuaLimits>(),
+        py.get_type::<classes::lua_limits::LuaLimits>(),
         py.get_type::<classes::fast_rlock::FastRLock>(),
         py.get_type::<convert::protocol::ProtocolWrapper>(),
-        py.get_type::<objects::arguments::PyArguments>(),
+        py.get_type::<convert::arguments::PyArguments>(),
         py.get_type::<python_lib::cursor::Cursor>(),
         py.get_type::<rights::restrict::Restricted>(),
     ] {
@@ -103,7 +103,7 @@ pub fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(convert::protocol::as_attrgetter, module)?)?;
     module.add_function(wrap_pyfunction!(convert::protocol::as_itemgetter, module)?)?;
     module.add_function(wrap_pyfunction!(array::as_array, module)?)?;
-    module.add_function(wrap_pyfunction!(convert::protocol::lua_type, module)?)?;
+    module.add_function(wrap_pyfunction!(classes::lua_type::lua_type, module)?)?;
     module.add_function(wrap_pyfunction!(rights::allowed::exposed, module)?)?;
     let decorators = base::fallible::import(py, c"lupa._decorators")?;
     for name in ["unpacks_lua_table", "unpacks_lua_table_method"] {

@@ -18,9 +18,9 @@ use super::{access, create, methods, userdata};
 use crate::base::error::{Error, Result};
 use crate::base::fallible;
 use crate::calls::callback::{Callback, Failure, Outcome};
+use crate::calls::steps::{field, step};
 use crate::convert::lua_error::raised;
 use crate::convert::wrapper::{self, WrapperKind};
-use crate::python_lib::setup::{field, step};
 use crate::runtime::entry::Entry;
 
 const CHUNK: &[u8] = include_bytes!("jit.lua");

@@ -23,64 +23,31 @@ pub(crate) mod object;
 mod userdata;
 mod values;
 
-use std::cell::Cell;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-use lua_api::{LuaBackend, Ref, State};
+use lua_api::{LuaBackend, State};
 use pyo3::prelude::*;
 
 pub(crate) use create::library;
 pub(crate) use numpy::as_array;
-pub(crate) use userdata::push;
 
 use crate::base::error::Result;
-use crate::convert::to_lua::{Prepared, Ready};
-use crate::runtime::boxes::View;
+use crate::runtime::arrays::{ArrayHooks, Arriving};
 use crate::runtime::entry::Entry;
 use crate::runtime::runtime::Runtime;
 use crate::types::alive::Alive;
 
-/// What a runtime keeps for its arrays; all is empty until the first one.
-#[derive(Default)]
-pub(crate) struct Arrays {
-    /// The metatable, and its address.
-    metatable: Cell<Option<Ref>>,
-    address: Cell<usize>,
-    /// The functions that need the ffi, where there is one.
-    ffi: Cell<Option<Ref>>,
-    /// How many arrays outside of Lua use memory of Lua values. While there are any, Lua is not
-    /// closed by a finalizer: others of the same garbage may still read that memory.
-    pins: Arc<AtomicUsize>,
-    /// Lua is being closed: its memory is no longer given away.
-    closing: Cell<bool>,
-    /// Bytes that were held outside of Lua's memory after the last full collection for their sake.
-    pub(crate) settled: Cell<usize>,
+/// What conversions need of this room.
+pub(crate) fn hooks<B: LuaBackend>() -> ArrayHooks<B> {
+    ArrayHooks { prepare, push: userdata::push, to_python }
 }
 
-impl Arrays {
-    /// Whether Lua's memory is in use outside of Lua.
-    pub(crate) fn are_pinned(&self) -> bool {
-        self.pins.load(Ordering::Acquire) > 0
-    }
-
-    /// From now on no array can be made over memory of Lua: finalizers that run while it is closed
-    /// would leave it dangling.
-    pub(crate) fn end_adoption(&self) {
-        self.closing.set(true);
-    }
-}
-
-/// Prepares an object for Lua as an array (or, of NumPy's scalars, as a number), if that is what
-/// it is, and the runtime's options ask for it.
-#[inline]
-pub(crate) fn prepare<'a, 'py, B: LuaBackend>(
+/// What an object becomes as an array, or as a number: see [`ArrayHooks`].
+fn prepare<'py, B: LuaBackend>(
     entry: &Entry<'py, B>,
-    object: &'a Bound<'py, PyAny>,
-) -> Result<Option<Ready<'a, 'py>>> {
+    object: &Bound<'py, PyAny>,
+) -> Result<Option<Arriving<'py>>> {
     if memory::Elements::of(Alive::of(object)).is_some() {
         userdata::ensure(entry)?;
-        return Ok(Some(Ready::Plain(Prepared::Object(Alive::of(object), View::ARRAY))));
+        return Ok(Some(Arriving::Array(object.clone())));
     }
     if !entry.options.convert_arrays {
         return Ok(None);
@@ -89,10 +56,10 @@ pub(crate) fn prepare<'a, 'py, B: LuaBackend>(
 }
 
 /// The Python object for the array at `index`, if there is one.
-pub(crate) fn to_python<'py, B: LuaBackend>(
+fn to_python<'py, B: LuaBackend>(
     runtime: &Runtime<B>,
     py: Python<'py>,
-    state: State<B>,
+    state: State<'_, B>,
     index: i32,
 ) -> Result<Option<Bound<'py, PyAny>>> {
     let array = memory::Array::at(runtime, py, state, index);

@@ -15,8 +15,7 @@ use super::userdata;
 use crate::base::attribute::Attributes as _;
 use crate::base::error::Result;
 use crate::base::fallible;
-use crate::convert::to_lua::{self, Mode, Prepared, Ready};
-use crate::runtime::boxes::View;
+use crate::runtime::arrays::Arriving;
 use crate::runtime::entry::Entry;
 use crate::types::alive::Alive;
 
@@ -65,43 +64,37 @@ fn imported<'py>(py: Python<'py>, name: &str) -> Option<Bound<'py, PyAny>> {
 
 /// With `convert_arrays`: NumPy's arrays are arrays in Lua, and its scalars are numbers and
 /// booleans.
-pub(super) fn prepare<'a, 'py, B: LuaBackend>(
+pub(super) fn prepare<'py, B: LuaBackend>(
     entry: &Entry<'py, B>,
-    object: &'a Bound<'py, PyAny>,
-) -> Result<Option<Ready<'a, 'py>>> {
+    object: &Bound<'py, PyAny>,
+) -> Result<Option<Arriving<'py>>> {
     let py = entry.py;
     let Some(classes) = classes(py) else { return Ok(None) };
     if object.is_instance(classes.array.bind(py))? {
         let array = array(object)?;
         userdata::ensure(entry)?;
-        return Ok(Some(Ready::Object(array, View::ARRAY)));
+        return Ok(Some(Arriving::Array(array)));
     }
     if object.is_instance(classes.scalar.bind(py))? {
-        return scalar(entry, object, classes);
+        return scalar(object, classes);
     }
     Ok(None)
 }
 
 /// A number or a boolean of NumPy; others, as dates and complex numbers, stay objects, and so do
 /// floats of more precision than Lua's.
-fn scalar<'a, 'py, B: LuaBackend>(
-    entry: &Entry<'py, B>,
-    object: &'a Bound<'py, PyAny>,
-    classes: &Classes,
-) -> Result<Option<Ready<'a, 'py>>> {
-    let py = entry.py;
+fn scalar<'py>(object: &Bound<'py, PyAny>, classes: &Classes) -> Result<Option<Arriving<'py>>> {
+    let py = object.py();
     if object.is_instance(classes.boolean.bind(py))? {
-        return Ok(Some(Ready::Plain(Prepared::Bool(object.is_truthy()?))));
+        return Ok(Some(Arriving::Bool(object.is_truthy()?)));
     }
     if object.is_instance(classes.integer.bind(py))? {
-        let integer = fallible::index(object)?;
-        // What the overflow handler gives may be the integer itself, which is held then.
-        return Ok(Some(to_lua::prepare(entry, &integer, Mode::Value)?.hold(&integer)));
+        return Ok(Some(Arriving::Integer(fallible::index(object)?)));
     }
     if object.is_instance(classes.floating.bind(py))?
         && object.attribute(c"itemsize")?.extract::<usize>()? <= size_of::<f64>()
     {
-        return Ok(Some(Ready::Plain(Prepared::Float(object.extract()?))));
+        return Ok(Some(Arriving::Float(object.extract()?)));
     }
     Ok(None)
 }

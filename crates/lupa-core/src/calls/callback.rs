@@ -273,14 +273,7 @@ impl Drop for Received<'_, '_> {
     }
 }
 
-/// Whether the function at `index` was made by `python.as_function`.
-#[inline]
-pub(crate) fn is_as_function<B: LuaBackend>(state: State<B>, index: i32) -> bool {
-    state.to_c_function(index).is_some_and(|function| {
-        std::ptr::fn_addr_eq(
-            function,
-            outer::<B, crate::python_lib::functions::CallAsFunction>
-                as unsafe extern "C-unwind" fn(*mut lua_State) -> i32,
-        )
-    })
+/// The address of the outer layer of a callback, to know it by.
+pub(crate) fn address<B: LuaBackend, C: Callback<B>>() -> usize {
+    outer::<B, C> as *const () as usize
 }

@@ -1,4 +1,6 @@
 //! Calls, out and in.
 
+pub(crate) mod argument;
 pub(crate) mod call;
 pub(crate) mod callback;
+pub(crate) mod steps;

@@ -13,6 +13,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
+use crate::array;
 use crate::base::error::{Error, LuaError, Result};
 use crate::base::fallible;
 use crate::base::vectors;
@@ -27,8 +28,9 @@ use crate::python_lib::sandbox;
 use crate::python_lib::setup;
 use crate::rights::exposure::Sandbox;
 use crate::runtime::chunks::{Chunks, Source};
+use crate::runtime::options::Options;
 use crate::runtime::owner::RuntimeObject;
-use crate::runtime::runtime::{Options, Runtime};
+use crate::runtime::runtime::Runtime;
 use crate::runtime::stop::limits::{Seconds, Wanted};
 use crate::runtime::stop::scope::Scope;
 use crate::runtime::stop::stops::{StopHook, due};
@@ -178,7 +180,8 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
     ) -> Result<Bound<'py, PyAny>> {
         let instance = Instance::<B>::open::<StopHook>(creation.seed, creation.count_memory)
             .map_err(|error| failed(error.to_string()))?;
-        let object = RuntimeObject::create(py, Box::new(Runtime::new(instance, options)))?;
+        let object =
+            RuntimeObject::create(py, Box::new(Runtime::new(instance, options, array::hooks())))?;
         let runtime = handle::<B>(&object);
         runtime.register()?;
         let entry = runtime.enter(py)?;

@@ -13,19 +13,19 @@ use crate::base::fallible;
 use crate::base::imported::Imported;
 use crate::base::vectors;
 use crate::classes::engine::{self, Creation};
+use crate::classes::lua_limits::LuaLimits;
 use crate::classes::nogc::LuaNoGc;
 use crate::classes::parameters::{
     Bytes, Default, Flag, Limit, Truth, callable, handlers, libraries,
 };
-use crate::python_lib::sandbox::{self, SANDBOX_MEMORY, SANDBOX_TIMEOUT};
+use crate::python_lib::sandbox::{SANDBOX_MEMORY, SANDBOX_TIMEOUT};
 use crate::rights::allowed::Rights;
 use crate::rights::exposure::Sandbox;
 use crate::rights::restrict::Restrictions;
 use crate::runtime::chunks::Source;
 use crate::runtime::encoding::Encoding;
-use crate::runtime::runtime::Options;
+use crate::runtime::options::Options;
 use crate::runtime::stop::limits::Seconds;
-use crate::runtime::stop::scope::LuaLimits;
 
 /// A Lua runtime: one Lua state with its own globals.
 ///

@@ -2,6 +2,8 @@
 
 pub(crate) mod engine;
 pub(crate) mod fast_rlock;
+pub(crate) mod lua_limits;
 pub(crate) mod lua_runtime;
+pub(crate) mod lua_type;
 pub(crate) mod nogc;
 pub(crate) mod parameters;

@@ -8,7 +8,6 @@ use pyo3::types::PyBool;
 
 use crate::base::error::Result;
 use crate::base::fallible;
-use crate::calls::callback::is_as_function;
 use crate::convert::coroutine;
 use crate::convert::wrapper::{self, WrapperKind};
 use crate::runtime::boxes::PyBox;
@@ -87,13 +86,13 @@ fn other<'py, B: LuaBackend>(
         value::TABLE => wrapper::wrap(runtime, py, state, index, WrapperKind::Table),
         value::USERDATA => match unbox(runtime, py, state, index) {
             Some(found) => boxed(runtime, found),
-            None => match crate::array::to_python(runtime, py, state, index)? {
+            None => match (runtime.arrays.hooks.to_python)(runtime, py, state, index)? {
                 Some(array) => Ok(array),
                 None => wrapper::wrap(runtime, py, state, index, WrapperKind::Object),
             },
         },
         value::FUNCTION => {
-            if is_as_function(state, index)
+            if is_as_function(runtime, state, index)
                 && let Some(found) = unbox_function(runtime, py, state, index)
             {
                 return boxed(runtime, found);
@@ -204,4 +203,15 @@ pub(crate) fn unbox_function<'py, B: LuaBackend>(
     let found = unbox(runtime, py, state, -1);
     state.pop(1);
     found
+}
+
+/// Whether the function at `index` was made by `python.as_function`.
+#[inline]
+pub(crate) fn is_as_function<B: LuaBackend>(
+    runtime: &Runtime<B>,
+    state: State<B>,
+    index: i32,
+) -> bool {
+    let own = runtime.anchors.as_function.get();
+    state.to_c_function(index).is_some_and(|function| function as usize == own)
 }

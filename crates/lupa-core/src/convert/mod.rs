@@ -1,5 +1,6 @@
 //! Values, from Python to Lua and back.
 
+pub(crate) mod arguments;
 pub(crate) mod coroutine;
 pub(crate) mod everyday;
 pub(crate) mod from_lua;

@@ -1,10 +1,8 @@
-//! `as_attrgetter`, `as_itemgetter` and `lua_type`: the module's functions on objects.
+//! `as_attrgetter` and `as_itemgetter`: objects with the protocol that Lua shall index them by.
 #![forbid(unsafe_code)]
 
 use pyo3::prelude::*;
-use pyo3::types::PyString;
 
-use crate::base::fallible;
 use crate::runtime::boxes::View;
 use crate::types::alive::Alive;
 use crate::types::heap_type::Link;
@@ -50,16 +48,4 @@ pub(crate) fn as_attrgetter(obj: Py<PyAny>) -> ProtocolWrapper {
 #[pyfunction]
 pub(crate) fn as_itemgetter(obj: Py<PyAny>) -> ProtocolWrapper {
     ProtocolWrapper { object: obj.into(), view: View::ITEMS }
-}
-
-/// The name of the Lua type of a wrapped Lua object, as Lua's own ``type()`` gives it; None for
-/// any other object.
-///
-/// >>> lua = LuaRuntime()
-/// >>> lua_type(lua.eval('{}')), lua_type(lua.eval('print')), lua_type([])
-/// ('table', 'function', None)
-#[pyfunction]
-pub(crate) fn lua_type<'py>(obj: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyString>>> {
-    let name = crate::classes::engine::get().type_name(obj)?;
-    name.map(|name| fallible::string(obj.py(), name)).transpose()
 }

@@ -18,6 +18,7 @@ use crate::convert::from_lua::from_lua;
 use crate::convert::lua_error::raised;
 use crate::convert::protocol::ProtocolWrapper;
 use crate::runtime::account::Weight;
+use crate::runtime::arrays::Arriving;
 use crate::runtime::boxes::{NewBox, View};
 use crate::runtime::encoding::Encoding;
 use crate::runtime::entry::Entry;
@@ -176,8 +177,8 @@ fn other<'a, 'py, B: LuaBackend>(
     if let Some(bytes) = Alive::of(object).bytes() {
         return Ok(Ready::Plain(Prepared::Bytes(bytes)));
     }
-    if let Some(array) = crate::array::prepare(entry, object)? {
-        return Ok(array);
+    if let Some(arriving) = (entry.arrays.hooks.prepare)(entry, object)? {
+        return arrived(entry, arriving);
     }
     if let Ok(wrapper) = object.cast_exact::<ProtocolWrapper>() {
         let (target, view) = wrapper.get().parts(entry.py);
@@ -185,6 +186,20 @@ fn other<'a, 'py, B: LuaBackend>(
     }
     let view = default_view(object)?;
     Ok(Ready::Plain(Prepared::Object(Alive::of(object), view)))
+}
+
+/// An array, or a number of NumPy's.
+fn arrived<'a, 'py, B: LuaBackend>(
+    entry: &Entry<'py, B>,
+    arriving: Arriving<'py>,
+) -> Result<Ready<'a, 'py>> {
+    Ok(match arriving {
+        Arriving::Array(array) => Ready::Object(array, View::ARRAY),
+        // What the overflow handler gives may be the integer itself, which is held then.
+        Arriving::Integer(number) => prepare(entry, &number, Mode::Value)?.hold(&number),
+        Arriving::Float(number) => Ready::Plain(Prepared::Float(number)),
+        Arriving::Bool(truth) => Ready::Plain(Prepared::Bool(truth)),
+    })
 }
 
 static GETITEM: Name = Name::new(c"__getitem__");
@@ -446,7 +461,9 @@ pub(crate) fn push<B: LuaBackend>(
     }
     match prepared {
         Prepared::Bytes(bytes) => raising.push_bytes(bytes),
-        Prepared::Object(object, View::ARRAY) => crate::array::push(runtime, raising, object),
+        Prepared::Object(object, View::ARRAY) => {
+            (runtime.arrays.hooks.push)(runtime, raising, object)
+        }
         Prepared::Object(object, view) => {
             let weight = if runtime.weighs() { Weight::of_box() } else { Weight::default() };
             push_new(runtime, raising, object, view, cache_key::<B>(object), weight);
@@ -497,5 +514,21 @@ pub(crate) fn push_protected<B: LuaBackend>(
     }) {
         Ok(_) => Ok(()),
         Err(failure) => Err(raised(entry, state, failure)),
+    }
+}
+
+impl<B: LuaBackend> Entry<'_, B> {
+    /// Before a box is made: room for it, and how much it is to count for. An object that nobody else has was
+    /// made for Lua, and is there for as long as the box.
+    #[inline]
+    pub(crate) fn weighed<'a>(&self, prepared: Prepared<'a>) -> Result<Prepared<'a>> {
+        match prepared {
+            Prepared::Object(object, view) if view != View::ARRAY && self.weighs() => {
+                let weight = self.weight_of_new(object);
+                self.make_room(weight.bytes())?;
+                Ok(Prepared::Weighty(object, view, weight))
+            }
+            other => Ok(other),
+        }
     }
 }

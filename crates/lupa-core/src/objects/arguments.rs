@@ -13,24 +13,6 @@ use crate::convert::walk::{self, Walk, Wanted};
 use crate::convert::weight::weight_of_argument;
 use crate::runtime::account::Work;
 use crate::runtime::entry::Entry;
-use crate::types::heap_type::Link;
-
-/// Arguments on their way from Lua to a Python callable: what `python.args` gives.
-#[pyclass(name = "_PyArguments", module = "lupa", frozen)]
-pub(crate) struct PyArguments {
-    pub(crate) args: Link<PyTuple>,
-    pub(crate) kwargs: Link<PyDict>,
-    /// What it counts for in a sandbox, with all that is in it; bytes.
-    pub(crate) weight: usize,
-}
-
-#[pymethods]
-impl PyArguments {
-    fn __traverse__(&self, visit: pyo3::PyVisit) -> std::result::Result<(), pyo3::PyTraverseError> {
-        visit.call(&*self.args)?;
-        visit.call(&*self.kwargs)
-    }
-}
 
 /// What a table was split into.
 pub(crate) struct Unpacked<'py> {

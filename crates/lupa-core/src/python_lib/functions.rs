@@ -7,12 +7,14 @@ use pyo3::types::PyTuple;
 
 use crate::base::error::Error;
 use crate::base::fallible;
+use crate::calls::argument::python_argument;
 use crate::calls::callback::{Callback, Failure, Outcome, push_callback, run};
+use crate::convert::arguments::PyArguments;
 use crate::convert::lua_error::raised;
 use crate::convert::to_lua::{Mode, Prepared, prepare, push_protected};
-use crate::objects::arguments::{self, PyArguments};
+use crate::objects::arguments::{self};
 use crate::python_lib::cursor::Cursor;
-use crate::python_lib::metamethods::{call, push_object, push_tuple, python_argument};
+use crate::python_lib::metamethods::{call, push_object, push_tuple};
 use crate::python_lib::sandbox;
 use crate::runtime::boxes::View;
 use crate::runtime::entry::Entry;

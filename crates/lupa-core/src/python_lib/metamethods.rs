@@ -10,13 +10,14 @@ use pyo3::types::{PyBytes, PyString, PyTuple};
 use crate::base::error::Error;
 use crate::base::fallible;
 use crate::base::vectors;
-use crate::calls::callback::{Callback, Failure, Outcome, Received};
-use crate::convert::from_lua::{Unboxed, from_lua, looks_like_box, unbox_function};
+use crate::calls::argument::python_argument;
+use crate::calls::callback::{Callback, Outcome, Received};
+use crate::convert::arguments::PyArguments;
+use crate::convert::from_lua::{from_lua, looks_like_box};
 use crate::convert::quick;
 use crate::convert::to_lua::{
     Mode, Prepared, Ready, prepare, prepare_plain, push, push_method, push_plain, push_protected,
 };
-use crate::objects::arguments::PyArguments;
 use crate::rights::restrict::exact_name;
 use crate::runtime::account::Work;
 use crate::runtime::boxes::View;
@@ -25,36 +26,6 @@ use crate::runtime::entry::Entry;
 use crate::runtime::runtime::Runtime;
 use crate::types::alive::Alive;
 use crate::types::compat;
-
-/// The object and the view of the argument at `index`: a box, or what `python.as_function` made.
-pub(crate) fn python_argument<'py, B: LuaBackend>(
-    entry: &Entry<'py, B>,
-    state: State<B>,
-    index: i32,
-    function: &'static str,
-) -> Result<(Bound<'py, PyAny>, View), Failure> {
-    let runtime = entry.runtime();
-    if let Some(found) = runtime.boxes.get(entry.py, state, index) {
-        return Ok(found);
-    }
-    if let Some(object) = crate::array::to_python(runtime, entry.py, state, index)? {
-        return Ok((object, View::ATTRIBUTES));
-    }
-    let found = if looks_like_box(runtime, state, index) {
-        Some(Unboxed::Deleted)
-    } else if crate::calls::callback::is_as_function(state, index) {
-        unbox_function(runtime, entry.py, state, index)
-    } else {
-        None
-    };
-    match found {
-        None => Err(Failure::argument(index, function, "not a python object".into())),
-        Some(Unboxed::Deleted) => {
-            Err(Failure::argument(index, function, "deleted python object".into()))
-        }
-        Some(Unboxed::Object(object)) => Ok((object, View::ATTRIBUTES)),
-    }
-}
 
 /// Pushes what a Python call gave.
 pub(crate) fn push_result<'py, B: LuaBackend>(

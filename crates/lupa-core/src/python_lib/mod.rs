@@ -1,6 +1,7 @@
 //! What Lua code finds: the table `python`, and how Python objects behave.
 
 pub(crate) mod cursor;
+pub(crate) mod equal;
 pub(crate) mod functions;
 pub(crate) mod metamethods;
 pub(crate) mod os_exit;

@@ -8,8 +8,8 @@ use pyo3::prelude::*;
 use crate::base::error::Result;
 use crate::base::guard::settled;
 use crate::calls::callback::{Callback, Failure, Outcome, push_callback};
+use crate::calls::steps::step;
 use crate::convert::from_lua::from_lua;
-use crate::python_lib::setup::step;
 use crate::runtime::entry::Entry;
 use crate::runtime::stop::stops::leave;
 

@@ -2,22 +2,22 @@
 //! table, and the anchors that the runtime keeps.
 #![forbid(unsafe_code)]
 
-use std::cell::Cell;
 use std::ffi::CStr;
 
-use lua_api::{LuaBackend, Raising, Ref, Selection};
+use lua_api::{LuaBackend, Raising, Selection};
 use pyo3::prelude::*;
 
 use crate::base::error::{Error, Result};
-use crate::calls::callback::{Callback, push_callback};
+use crate::calls::callback::address;
+use crate::calls::steps::{field, keep};
 use crate::convert::lua_error::raised;
+use crate::python_lib::equal::Equal;
 use crate::python_lib::functions::{
-    Args, AsAttrGetter, AsFunction, AsItemGetter, Enumerate, Iter, IterEx, NextFunction,
-    SetOverflowHandler,
+    Args, AsAttrGetter, AsFunction, AsItemGetter, CallAsFunction, Enumerate, Iter, IterEx,
+    NextFunction, SetOverflowHandler,
 };
 use crate::python_lib::metamethods::{Call, Collect, Index, NewIndex, ToString, push_box};
 use crate::python_lib::os_exit;
-use crate::rights::restrict::Equal;
 use crate::runtime::boxes::View;
 use crate::runtime::entry::Entry;
 use crate::types::alive::Alive;
@@ -49,6 +49,7 @@ pub(crate) fn fill<B: LuaBackend>(
         weak_tables(raising, caches.len());
     })?;
     note_metatable(entry);
+    anchors.as_function.set(address::<B, CallAsFunction>());
     if !runtime.boxes.reserve(entry.py, 4) {
         return Err(Error::Memory);
     }
@@ -112,52 +113,6 @@ fn note_metatable<B: LuaBackend>(entry: &Entry<'_, B>) {
         anchors.metatable_address.set(state.to_pointer(-1) as usize);
         state.pop(1);
     }
-}
-
-/// Runs a step in protected mode.
-pub(crate) fn step<B: LuaBackend>(
-    entry: &Entry<'_, B>,
-    work: impl for<'f> FnOnce(Raising<'f, B>) -> i32,
-) -> Result<()> {
-    let state = entry.state();
-    match state.protect_values(work) {
-        Ok(_) => Ok(()),
-        Err(failure) => Err(raised(entry, state, failure)),
-    }
-}
-
-/// Keeps the values that `work` pushes, one for each place.
-fn keep<B: LuaBackend>(
-    entry: &Entry<'_, B>,
-    places: &[&Cell<Option<Ref>>],
-    work: impl for<'f> FnOnce(Raising<'f, B>),
-) -> Result<()> {
-    let state = entry.state();
-    let base = state.top();
-    let count = places.len() as i32;
-    let mut kept = state.protect_values(|raising| {
-        work(raising);
-        count
-    });
-    for place in places.iter().rev() {
-        kept = kept.and_then(|count| {
-            place.set(Some(entry.instance.take_ref(state)?));
-            Ok(count)
-        });
-    }
-    let result = kept.map(drop).map_err(|failure| raised(entry, state, failure));
-    state.set_top(base);
-    result
-}
-
-/// Keeps the value that `work` pushes.
-pub(crate) fn anchor<B: LuaBackend>(
-    entry: &Entry<'_, B>,
-    work: impl for<'f> FnOnce(Raising<'f, B>),
-) -> Result<Ref> {
-    let place = Cell::new(None);
-    keep(entry, &[&place], work)?;
-    place.get().ok_or(Error::LostReference)
 }
 
 /// Pushes tables with weak values, which have one metatable.
@@ -240,10 +195,4 @@ fn library<B: LuaBackend>(raising: Raising<'_, B>, sandboxed: bool) {
     raising.push_value(-2);
     raising.set_field(-2, c"python");
     raising.pop(1);
-}
-
-/// Sets a field of the table on top to a callback.
-pub(crate) fn field<B: LuaBackend, C: Callback<B>>(raising: Raising<'_, B>, name: &CStr) {
-    push_callback::<B, C>(raising, 0);
-    raising.set_field(-2, name);
 }

@@ -16,8 +16,6 @@ use pyo3::types::{
 use crate::base::attribute::Attributes as _;
 use crate::base::error::{LuaMemoryError, Result};
 use crate::base::fallible;
-use crate::convert::to_lua::Prepared;
-use crate::runtime::boxes::View;
 use crate::runtime::entry::Entry;
 use crate::runtime::place::where_called;
 use crate::runtime::runtime::Runtime;
@@ -137,20 +135,6 @@ impl<'py, B: LuaBackend> Entry<'py, B> {
             where_called(self.state()),
         );
         Err(fallible::error::<LuaMemoryError>(text).into())
-    }
-
-    /// Before a box is made: room for it, and how much it is to count for. An object that nobody else has was
-    /// made for Lua, and is there for as long as the box.
-    #[inline]
-    pub(crate) fn weighed<'a>(&self, prepared: Prepared<'a>) -> Result<Prepared<'a>> {
-        match prepared {
-            Prepared::Object(object, view) if view != View::ARRAY && self.weighs() => {
-                let weight = self.weight_of_new(object);
-                self.make_room(weight.bytes())?;
-                Ok(Prepared::Weighty(object, view, weight))
-            }
-            other => Ok(other),
-        }
     }
 
     /// What the box of an object will count for.

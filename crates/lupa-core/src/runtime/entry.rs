@@ -10,15 +10,15 @@ use std::ptr::null;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use lua_api::{LuaBackend, OwnStack, Reentered, State, Thread};
+use lua_api::{ERRMEM, LuaBackend, OwnStack, Raised, Reentered, State, Thread};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
 use crate::base::error::too_deep;
-use crate::base::error::{Error, Result};
+use crate::base::error::{Error, LuaError, Result};
+use crate::base::fallible;
 use crate::base::lock::Entered;
 use crate::base::vectors;
-use crate::convert::lua_error::raised;
 use crate::runtime::greenlets;
 use crate::runtime::owned::go_back;
 use crate::runtime::runtime::Runtime;
@@ -90,6 +90,18 @@ impl<B: LuaBackend> Runtime<B> {
     pub(crate) fn reenter<'a>(&'a self, py: Python<'a>, state: State<'a, B>) -> Entry<'a, B> {
         debug_assert!(self.vitals.lock.is_owned());
         Entry { runtime: self, py, state }
+    }
+}
+
+/// A stack could not be made: there is no memory for it, or a finalizer has raised.
+#[cold]
+fn no_stack<B: LuaBackend>(state: State<B>, failure: Raised) -> Error {
+    let text =
+        state.with_bytes(-1, |text| text.map(|text| String::from_utf8_lossy(text).into_owned()));
+    state.pop(1);
+    match text {
+        Some(text) if failure.0 != ERRMEM => fallible::error::<LuaError>(text).into(),
+        _ => Error::Memory,
     }
 }
 
@@ -302,7 +314,7 @@ impl<B: LuaBackend> Guard<'_, B> {
         if !nested {
             runtime.inside.set(current.id());
             if let Err(failure) = instance.prepare_stacks(state) {
-                return Err(raised(&self.entry, state, failure));
+                return Err(no_stack(state, failure));
             }
             return Ok(true);
         }
@@ -319,7 +331,7 @@ impl<B: LuaBackend> Guard<'_, B> {
         self.note(|rest| rest.own = Some(own))?;
         runtime.change();
         if let Err(failure) = instance.refill_stacks(state) {
-            return Err(raised(&self.entry, state, failure));
+            return Err(no_stack(state, failure));
         }
         Ok(false)
     }

@@ -1,11 +1,13 @@
 //! One Lua with its lock, its options and the Python objects in it.
 
 pub(crate) mod account;
+pub(crate) mod arrays;
 pub(crate) mod boxes;
 pub(crate) mod chunks;
 pub(crate) mod encoding;
 pub(crate) mod entry;
 pub(crate) mod greenlets;
+pub(crate) mod options;
 pub(crate) mod owned;
 pub(crate) mod owner;
 pub(crate) mod place;

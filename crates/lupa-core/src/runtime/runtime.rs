@@ -8,41 +8,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use lua_api::{Gc, Instance, LuaBackend, Ref};
 use pyo3::prelude::*;
 
-use crate::array::Arrays;
 use crate::base::error::{Error, Result};
 use crate::base::gil::Before;
 use crate::python_lib::cursor::Ahead;
-use crate::rights::exposure::Sandbox;
-use crate::rights::restrict::Restrictions;
 use crate::runtime::account::Weight;
+use crate::runtime::arrays::{ArrayHooks, Arrays};
 use crate::runtime::boxes::Boxes;
 use crate::runtime::chunks::Chunks;
-use crate::runtime::encoding::Encoding;
 use crate::runtime::entry::Rest;
 use crate::runtime::greenlets::Greenlet;
+use crate::runtime::options::Options;
 use crate::runtime::owned::OwnerPlace;
 use crate::runtime::stop::monitor::{self, NEVER, Vitals, now};
 use crate::runtime::stop::stops::{Due, Stops, due};
 use crate::runtime::strings::Strings;
 use crate::runtime::waiting;
-
-/// What a `LuaRuntime` was created with.
-pub(crate) struct Options {
-    pub(crate) encoding: Encoding,
-    pub(crate) source_encoding: Encoding,
-    pub(crate) attribute_filter: Option<Py<PyAny>>,
-    pub(crate) attribute_getter: Option<Py<PyAny>>,
-    pub(crate) attribute_setter: Option<Py<PyAny>>,
-    /// With a filter or handlers: what else they apply to.
-    pub(crate) restrictions: Option<Arc<Restrictions>>,
-    /// What Python objects are exposed, where others are opaque.
-    pub(crate) sandbox: Option<Sandbox>,
-    pub(crate) unpack_returned_tuples: bool,
-    /// NumPy's arrays arrive in Lua as arrays.
-    pub(crate) convert_arrays: bool,
-    /// The index of the first element of an array in Lua: 1 or 0.
-    pub(crate) array_base: i64,
-}
 
 /// Lua values that every runtime needs at hand; set once by [`crate::python_lib::setup`].
 #[derive(Default)]
@@ -59,6 +39,8 @@ pub(crate) struct Anchors {
     pub(crate) iterator: Cell<Option<Ref>>,
     /// The handler for integers that do not fit; the value may be `nil`.
     pub(crate) overflow: Cell<Option<Ref>>,
+    /// The address of the function that `python.as_function` makes closures of.
+    pub(crate) as_function: Cell<usize>,
 }
 
 /// One Lua and everything that Python needs to use it.
@@ -71,7 +53,7 @@ pub(crate) struct Runtime<B: LuaBackend> {
     pub(crate) boxes: Boxes,
     pub(crate) strings: Strings,
     pub(crate) chunks: Chunks,
-    pub(crate) arrays: Arrays,
+    pub(crate) arrays: Arrays<B>,
     pub(crate) ahead: Ahead,
     // References whose wrappers died while another thread held the lock.
     pending: Mutex<Vec<Ref>>,
@@ -101,7 +83,7 @@ fn next_id() -> usize {
 }
 
 impl<B: LuaBackend> Runtime<B> {
-    pub(crate) fn new(instance: Box<Instance<B>>, options: Options) -> Self {
+    pub(crate) fn new(instance: Box<Instance<B>>, options: Options, hooks: ArrayHooks<B>) -> Self {
         let stops = Stops::default();
         let address = (&raw const *instance).addr();
         let vitals = Vitals::new(Arc::clone(instance.watch()), Arc::clone(&stops.alarm), address);
@@ -113,7 +95,7 @@ impl<B: LuaBackend> Runtime<B> {
             boxes: Boxes::default(),
             strings: Strings::default(),
             chunks: Chunks::default(),
-            arrays: Arrays::default(),
+            arrays: Arrays::new(hooks),
             ahead: Ahead::default(),
             pending: Mutex::default(),
             options,

@@ -4,7 +4,7 @@
 use lua_api::{Function, LuaBackend, MULTRET, OK, Raising, Selection};
 
 use crate::base::error::Result;
-use crate::python_lib::setup::step;
+use crate::calls::steps::step;
 use crate::runtime::entry::Entry;
 
 /// Takes away what is not safe, and puts something safe in its place where there is such a thing. It

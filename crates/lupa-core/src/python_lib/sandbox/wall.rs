@@ -16,13 +16,12 @@ use pyo3::types::{PyBool, PyComplex, PyDictItems, PyFloat, PyInt, PyString, PyTy
 
 use crate::base::error::classes;
 use crate::base::fallible;
+use crate::calls::argument::python_argument;
 use crate::calls::callback::{Callback, Outcome};
+use crate::calls::steps::field;
 use crate::convert::from_lua::from_lua;
 use crate::convert::to_lua::{Mode, Prepared, push_method, push_protected};
-use crate::python_lib::metamethods::{
-    self, attribute_name, push_object, push_text, python_argument,
-};
-use crate::python_lib::setup::field;
+use crate::python_lib::metamethods::{self, attribute_name, push_object, push_text};
 use crate::rights::allowed::Rights;
 use crate::rights::exposure::Sandbox;
 use crate::rights::restrict::exact_name;

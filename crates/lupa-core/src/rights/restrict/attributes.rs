@@ -15,11 +15,11 @@ use crate::rights::restrict::kind::Verdict;
 use crate::rights::restrict::restricted::Restricted;
 
 /// What a runtime restricts, and how.
-pub(super) struct Rules {
-    pub(super) restrictions: Arc<Restrictions>,
-    pub(super) filter: Option<Py<PyAny>>,
-    pub(super) getter: Option<Py<PyAny>>,
-    pub(super) setter: Option<Py<PyAny>>,
+pub(crate) struct Rules {
+    pub(crate) restrictions: Arc<Restrictions>,
+    pub(crate) filter: Option<Py<PyAny>>,
+    pub(crate) getter: Option<Py<PyAny>>,
+    pub(crate) setter: Option<Py<PyAny>>,
 }
 
 impl Rules {
@@ -34,7 +34,7 @@ impl Rules {
     }
 
     /// What stands for a function.
-    pub(super) fn wrap<'py>(
+    pub(crate) fn wrap<'py>(
         self,
         function: &Bound<'py, PyAny>,
         verdict: Verdict,
@@ -44,7 +44,7 @@ impl Rules {
     }
 
     /// An object itself, or what stands for it.
-    pub(super) fn judged<'py>(&self, object: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    pub(crate) fn judged<'py>(&self, object: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let py = object.py();
         let wrap = |function: &Bound<'py, PyAny>, verdict: Verdict| {
             self.clone_ref(py).wrap(function, verdict)
@@ -53,7 +53,7 @@ impl Rules {
     }
 
     /// The arguments of a function that may call them.
-    pub(super) fn judged_arguments<'py>(
+    pub(crate) fn judged_arguments<'py>(
         &self,
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
@@ -70,7 +70,7 @@ impl Rules {
     }
 
     /// What stands for a class or a function that Lua code gets to look at.
-    pub(super) fn shown<'py>(
+    pub(crate) fn shown<'py>(
         &self,
         object: &Bound<'py, PyAny>,
         verdict: Verdict,
@@ -91,7 +91,7 @@ impl Rules {
         }
     }
 
-    pub(super) fn get<'py>(
+    pub(crate) fn get<'py>(
         &self,
         object: &Bound<'py, PyAny>,
         name: Bound<'py, PyAny>,
@@ -109,7 +109,7 @@ impl Rules {
     }
 
     /// As [`Rules::get`], for a name with dots.
-    pub(super) fn get_path<'py>(
+    pub(crate) fn get_path<'py>(
         &self,
         object: &Bound<'py, PyAny>,
         path: &str,
@@ -122,7 +122,7 @@ impl Rules {
     }
 
     /// By `setattr`, which is `function`.
-    pub(super) fn set<'py>(
+    pub(crate) fn set<'py>(
         &self,
         function: &Bound<'py, PyAny>,
         object: &Bound<'py, PyAny>,
@@ -139,7 +139,7 @@ impl Rules {
     }
 
     /// By `delattr`, which is `function`.
-    pub(super) fn delete<'py>(
+    pub(crate) fn delete<'py>(
         &self,
         function: &Bound<'py, PyAny>,
         object: &Bound<'py, PyAny>,
@@ -157,7 +157,7 @@ impl Rules {
     }
 
     /// A copy of the attributes that Lua code may read, by `vars`, which is `function`.
-    pub(super) fn vars<'py>(
+    pub(crate) fn vars<'py>(
         &self,
         function: &Bound<'py, PyAny>,
         object: &Bound<'py, PyAny>,
@@ -182,7 +182,7 @@ impl Rules {
     }
 
     /// The names that Lua code may read, by `dir`, which is `function`.
-    pub(super) fn dir<'py>(
+    pub(crate) fn dir<'py>(
         &self,
         function: &Bound<'py, PyAny>,
         object: &Bound<'py, PyAny>,
@@ -203,12 +203,12 @@ impl Rules {
     }
 }
 
-pub(super) fn is_attribute_error(py: Python<'_>, error: &PyErr) -> bool {
+pub(crate) fn is_attribute_error(py: Python<'_>, error: &PyErr) -> bool {
     error.is_instance_of::<PyAttributeError>(py)
 }
 
 /// What was found; `None` for an `AttributeError`.
-pub(super) fn found<T>(py: Python<'_>, result: PyResult<T>) -> PyResult<Option<T>> {
+pub(crate) fn found<T>(py: Python<'_>, result: PyResult<T>) -> PyResult<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
         Err(error) if is_attribute_error(py, &error) => Ok(None),

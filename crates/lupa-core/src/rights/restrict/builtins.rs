@@ -93,13 +93,13 @@ const EXCEPTIONS: &str = "ArithmeticError AssertionError AttributeError BaseExce
          _IncompleteInputError";
 
 /// What the table says of a builtin: `None` if it does not know it, `Some(None)` if it is allowed.
-pub(super) fn look_up(name: &str) -> Option<Option<Verdict>> {
+pub(crate) fn look_up(name: &str) -> Option<Option<Verdict>> {
     let row = ROWS.iter().find(|row| row.names().any(|known| known == name))?;
     Some(row.kind.map(|kind| Verdict::new(kind, row.why)))
 }
 
 /// The verdict on a builtin that the table does not know, since Python is newer than it.
-pub(super) const UNKNOWN: Verdict = Verdict::refused("is newer than this version of lupa");
+pub(crate) const UNKNOWN: Verdict = Verdict::refused("is newer than this version of lupa");
 
 /// The table, for a test that compares it with the Python at hand: from a name to ``(verdict, reason)``.
 #[pyfunction]

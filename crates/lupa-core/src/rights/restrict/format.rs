@@ -10,7 +10,7 @@ use crate::base::fallible;
 use crate::types::compat::method_code;
 
 /// An error if this call of `str.format` or `str.format_map` reads attributes.
-pub(super) fn check(function: &Bound<'_, PyAny>, args: &Bound<'_, PyTuple>) -> PyResult<()> {
+pub(crate) fn check(function: &Bound<'_, PyAny>, args: &Bound<'_, PyTuple>) -> PyResult<()> {
     let template = match args.get_item(0) {
         // `str.format` itself, and not that of one string.
         Ok(first) if method_code(function).is_none() => first,

@@ -186,7 +186,7 @@ impl Restrictions {
     }
 
     /// What takes the place of a callable; `None` if it stays. `wrap` makes a [`Restricted`].
-    pub(super) fn replace<'py>(
+    pub(crate) fn replace<'py>(
         &self,
         object: &Bound<'py, PyAny>,
         wrap: &Wrap<'_, 'py>,

@@ -3,7 +3,7 @@
 
 /// What a restricted function does when it is called.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Get,
     Set,
     Delete,
@@ -36,7 +36,7 @@ pub(super) enum Kind {
 
 impl Kind {
     /// Whether this reads or writes attributes as a filter or handlers say, and does nothing else.
-    pub(super) fn is_about_attributes(self) -> bool {
+    pub(crate) fn is_about_attributes(self) -> bool {
         matches!(
             self,
             Kind::Get
@@ -53,17 +53,17 @@ impl Kind {
 
 /// A kind with its reason, which completes "it ...".
 #[derive(Clone, Copy)]
-pub(super) struct Verdict {
-    pub(super) kind: Kind,
-    pub(super) why: &'static str,
+pub(crate) struct Verdict {
+    pub(crate) kind: Kind,
+    pub(crate) why: &'static str,
 }
 
 impl Verdict {
-    pub(super) const fn new(kind: Kind, why: &'static str) -> Self {
+    pub(crate) const fn new(kind: Kind, why: &'static str) -> Self {
         Verdict { kind, why }
     }
 
-    pub(super) const fn refused(why: &'static str) -> Self {
+    pub(crate) const fn refused(why: &'static str) -> Self {
         Verdict { kind: Kind::Refused, why }
     }
 }

@@ -10,7 +10,7 @@ const MAKES_FUNCTIONS: Verdict = Verdict::refused("makes functions of any code")
 const READS: Verdict = Verdict::refused("reads attributes of any object");
 
 /// Functions and classes that are known by identity. What a Python does not have is left out.
-pub(super) const OBJECTS: &[(&str, &str, Verdict)] = &[
+pub(crate) const OBJECTS: &[(&str, &str, Verdict)] = &[
     ("operator", "attrgetter", READS),
     ("operator", "call", CALLS),
     ("functools", "reduce", CALLS),
@@ -67,7 +67,7 @@ const IMPORTS: Verdict = Verdict::refused("imports modules, or reads their files
 const RUNS: Verdict = Verdict::refused("runs code");
 
 /// What is said of a function or a class of a module.
-pub(super) fn of_module(module: &str, name: impl FnOnce() -> Option<String>) -> Option<Verdict> {
+pub(crate) fn of_module(module: &str, name: impl FnOnce() -> Option<String>) -> Option<Verdict> {
     let (_, names, verdict) = MODULES.iter().find(|(known, ..)| *known == module)?;
     let meant = names.is_empty() || name().is_some_and(|name| names.contains(&name.as_str()));
     meant.then_some(*verdict)
@@ -85,6 +85,6 @@ const ACCESS: [&str; 7] = [
 ];
 
 /// What is said of a slot of a class in C, as `object.__getattribute__`.
-pub(super) fn of_slot(name: &str) -> Option<Verdict> {
+pub(crate) fn of_slot(name: &str) -> Option<Verdict> {
     ACCESS.contains(&name).then_some(READS)
 }

@@ -129,12 +129,12 @@ impl Restricted {
 }
 
 impl Restricted {
-    pub(super) fn new(verdict: Verdict, function: Py<PyAny>, rules: Rules) -> Self {
+    pub(crate) fn new(verdict: Verdict, function: Py<PyAny>, rules: Rules) -> Self {
         Restricted { verdict, function, rules }
     }
 
     /// What an object stands for, or the object itself.
-    pub(super) fn bare<'py>(object: &Bound<'py, PyAny>) -> Bound<'py, PyAny> {
+    pub(crate) fn bare<'py>(object: &Bound<'py, PyAny>) -> Bound<'py, PyAny> {
         match object.cast_exact::<Restricted>() {
             Ok(restricted) => restricted.get().function.bind(object.py()).clone(),
             Err(_) => object.clone(),

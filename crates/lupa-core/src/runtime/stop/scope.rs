@@ -5,19 +5,16 @@
 //! block ends, it ends for all of them.
 #![forbid(unsafe_code)]
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBool, PyInt, PyTuple};
 
 use crate::base::attribute::Attributes as _;
 use crate::base::fallible;
 use crate::base::lock::this_thread;
-use crate::classes::engine;
-use crate::runtime::stop::limits::{Deadline, Seconds, Wanted};
+use crate::runtime::stop::limits::{Deadline, Wanted};
 
 /// Limits that hold from `__enter__` to `__exit__`.
 #[derive(Debug)]
@@ -76,7 +73,14 @@ impl Scope {
 
 /// What the context has: all scopes that one is in. An object of Python, for the context variable.
 #[pyclass(name = "_LuaScopes", module = "lupa", frozen)]
-struct Scopes(Vec<Arc<Scope>>);
+pub(crate) struct Scopes(Vec<Arc<Scope>>);
+
+impl Scopes {
+    /// Whether this is one of them.
+    pub(crate) fn have(&self, scope: &Arc<Scope>) -> bool {
+        self.0.iter().any(|other| Arc::ptr_eq(scope, other))
+    }
+}
 
 /// The context variable.
 static VARIABLE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
@@ -106,12 +110,13 @@ fn value<'py>(
     Ok((!found.is_none()).then_some(found))
 }
 
-fn here(py: Python<'_>) -> PyResult<Option<Bound<'_, Scopes>>> {
+/// What the context of the caller has.
+pub(crate) fn here(py: Python<'_>) -> PyResult<Option<Bound<'_, Scopes>>> {
     Ok(value(py, &VARIABLE)?.and_then(|found| found.cast_into().ok()))
 }
 
 /// Changes what this context has.
-fn change(py: Python<'_>, edit: impl FnOnce(&mut Vec<Arc<Scope>>)) -> PyResult<()> {
+pub(crate) fn change(py: Python<'_>, edit: impl FnOnce(&mut Vec<Arc<Scope>>)) -> PyResult<()> {
     let Some(variable) = VARIABLE.get(py) else { return Ok(()) };
     let mut scopes = here(py)?.map_or_else(Vec::new, |scopes| scopes.get().0.clone());
     scopes.retain(|scope| !scope.has_ended());
@@ -160,85 +165,4 @@ fn is_inherited(py: Python<'_>, scopes: &Bound<'_, PyAny>) -> PyResult<bool> {
     let same = of_thread(&PROBE).map(|found| !found.is_none());
     probe.method1(c"reset", (token,))?;
     same
-}
-
-fn positive(object: Option<&Bound<'_, PyAny>>, what: &str) -> PyResult<Option<i64>> {
-    let Some(object) = object else { return Ok(None) };
-    let number = match object.extract::<i64>() {
-        Ok(number) if !object.is_instance_of::<PyBool>() => number,
-        // What is larger is as good as the largest.
-        _ if object.is_instance_of::<PyInt>() && !object.is_instance_of::<PyBool>() => {
-            if object.gt(0)? { i64::MAX } else { 0 }
-        }
-        _ => return Err(fallible::error::<PyTypeError>(format!("{what} must be an integer"))),
-    };
-    if number > 0 {
-        return Ok(Some(number));
-    }
-    Err(fallible::error::<PyValueError>(format!("{what} must be greater than 0")))
-}
-
-/// What ``LuaRuntime.limits()`` gives: limits that hold inside of the ``with`` block.
-#[pyclass(name = "_LuaLimits", module = "lupa", frozen)]
-pub(crate) struct LuaLimits {
-    state: Py<PyAny>,
-    wanted: Wanted,
-    // Those that have begun: it may be entered again, also while it is.
-    begun: Mutex<Vec<Arc<Scope>>>,
-}
-
-impl LuaLimits {
-    pub(crate) fn new(
-        state: Py<PyAny>,
-        seconds: Option<Seconds>,
-        instructions: Option<&Bound<'_, PyAny>>,
-        memory: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<Self> {
-        let memory = positive(memory, "memory")?;
-        let wanted = Wanted {
-            seconds,
-            instructions: positive(instructions, "instructions")?,
-            memory: memory.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
-        };
-        Ok(LuaLimits { state, wanted, begun: Mutex::default() })
-    }
-
-    /// Takes the scope out that has begun last: in this context, if there is one.
-    fn take(&self, here: Option<&Bound<'_, Scopes>>) -> Option<Arc<Scope>> {
-        let mut begun = self.begun();
-        let is_here = |scope: &Arc<Scope>| {
-            here.is_some_and(|here| here.get().0.iter().any(|other| Arc::ptr_eq(scope, other)))
-        };
-        let found = begun.iter().rposition(is_here).or_else(|| begun.len().checked_sub(1))?;
-        Some(begun.remove(found))
-    }
-
-    fn begun(&self) -> MutexGuard<'_, Vec<Arc<Scope>>> {
-        self.begun.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[pymethods]
-impl LuaLimits {
-    fn __enter__(&self, py: Python<'_>) -> PyResult<()> {
-        let scope = engine::get().begin_limits(self.state.bind(py), self.wanted)?;
-        change(py, |scopes| scopes.push(Arc::clone(&scope)))?;
-        self.begun().push(scope);
-        Ok(())
-    }
-
-    #[pyo3(signature = (*_exc))]
-    fn __exit__(&self, py: Python<'_>, _exc: &Bound<'_, PyTuple>) -> PyResult<()> {
-        let scope = self
-            .take(here(py)?.as_ref())
-            .ok_or_else(|| fallible::error::<PyRuntimeError>("these limits have not begun"))?;
-        // Whatever happens below: from now on it holds for nobody.
-        scope.end();
-        change(py, |_| ())?;
-        Ok(engine::get().end_limits(self.state.bind(py))?)
-    }
-
-    fn __traverse__(&self, visit: pyo3::PyVisit) -> std::result::Result<(), pyo3::PyTraverseError> {
-        visit.call(&self.state)
-    }
 }

@@ -95,7 +95,7 @@ pub fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> {
         py.get_type::<classes::fast_rlock::FastRLock>(),
         py.get_type::<convert::protocol::ProtocolWrapper>(),
         py.get_type::<convert::arguments::PyArguments>(),
-        py.get_type::<python_lib::cursor::Cursor>(),
+        py.get_type::<runtime::cursor::Cursor>(),
         py.get_type::<rights::restrict::Restricted>(),
     ] {
         class.set_attribute(c"__module__", base::fallible::string(py, &package_name)?)?;

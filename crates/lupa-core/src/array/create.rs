@@ -202,7 +202,7 @@ impl<B: LuaBackend> Callback<B> for Array {
             return Err(Failure::argument(1, "array", problem.into()));
         }
         let (source, _) = python_argument(entry, state, 1, "array")?;
-        crate::python_lib::sandbox::check_array(entry, &source)?;
+        crate::calls::permission::check_array(entry, &source)?;
         let options = &entry.options;
         if options.attribute_getter.is_some() || options.attribute_setter.is_some() {
             // These do all access to Python objects, items included.

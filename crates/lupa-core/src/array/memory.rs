@@ -5,6 +5,7 @@
 //! only describes.
 
 use std::ffi::CStr;
+use std::ffi::c_int;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -19,14 +20,14 @@ use super::dtype::Kind;
 use super::element::{self, Value};
 use super::export::Description;
 use super::layout::{Dim, Header, Layout};
-use super::object::ArrayObject;
+use super::object::{ArrayObject, refuse};
 use super::{jit, object};
 use crate::runtime::account::Weight;
 use crate::runtime::boxes::{PyBox, View};
 use crate::runtime::runtime::Runtime;
 use crate::types::alive::Alive;
 use crate::types::heap_type::{Link, drop_object};
-use crate::types::slots::{Visit, Visited};
+use crate::types::slots::{Buffer, Exported, Visit, Visited};
 
 /// A buffer that a Python object has exported; released when dropped, which has to be attached.
 ///
@@ -514,3 +515,24 @@ impl<B: LuaBackend> OnStack<'_, B> {
 unsafe impl Send for ArrayObject {}
 // SAFETY: as above.
 unsafe impl Sync for ArrayObject {}
+
+// SAFETY: the layout is that of the memory which the object owns, or whose owner it holds, and never changes.
+unsafe impl Buffer for ArrayObject {
+    fn export(&self, flags: c_int) -> PyResult<Exported> {
+        refuse(self.layout(), flags)?;
+        let (header, dims) = (self.layout().header, self.layout().dims());
+        let lens = dims.iter().map(|dim| dim.len);
+        Ok(Exported {
+            start: header.data.cast(),
+            bytes: self.layout().bytes(),
+            format: header.kind.format(header.swapped),
+            item: header.kind.size(),
+            readonly: header.readonly,
+            shape_and_strides: lens.chain(dims.iter().map(|dim| dim.stride)).collect(),
+        })
+    }
+
+    fn dimensions(&self) -> usize {
+        self.layout().dims().len()
+    }
+}

@@ -75,7 +75,7 @@ pub(super) fn read<B: LuaBackend>(
     }
     if entry.boxes.find(state, index).is_some() {
         let object = from_lua(entry.runtime(), entry.py, state, index)?;
-        crate::python_lib::sandbox::check_number(entry, &object)?;
+        crate::calls::permission::check_number(entry, &object)?;
         return Ok(from_python(&object)?);
     }
     if super::jit::is_cdata(state, index)

@@ -3,4 +3,6 @@
 pub(crate) mod argument;
 pub(crate) mod call;
 pub(crate) mod callback;
+pub(crate) mod hook;
+pub(crate) mod permission;
 pub(crate) mod steps;

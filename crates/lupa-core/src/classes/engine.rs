@@ -18,6 +18,7 @@ use crate::base::error::{Error, LuaError, Result};
 use crate::base::fallible;
 use crate::base::vectors;
 use crate::calls::call::{self, Arguments};
+use crate::calls::hook::StopHook;
 use crate::convert::from_lua::from_lua;
 use crate::convert::lua_error::{Origin, from_stack, raised};
 use crate::convert::wrapper::{LuaObject, WRAPPERS};
@@ -31,9 +32,9 @@ use crate::runtime::chunks::{Chunks, Source};
 use crate::runtime::options::Options;
 use crate::runtime::owner::RuntimeObject;
 use crate::runtime::runtime::Runtime;
+use crate::runtime::stop::due;
 use crate::runtime::stop::limits::{Seconds, Wanted};
 use crate::runtime::stop::scope::Scope;
-use crate::runtime::stop::stops::{StopHook, due};
 use crate::types::alive::Alive;
 
 /// What a new runtime is made with, besides [`Options`].

@@ -9,14 +9,14 @@ use crate::base::error::Error;
 use crate::base::fallible;
 use crate::calls::argument::python_argument;
 use crate::calls::callback::{Callback, Failure, Outcome, push_callback, run};
+use crate::calls::permission;
 use crate::convert::arguments::PyArguments;
 use crate::convert::lua_error::raised;
 use crate::convert::to_lua::{Mode, Prepared, prepare, push_protected};
 use crate::objects::arguments::{self};
-use crate::python_lib::cursor::Cursor;
 use crate::python_lib::metamethods::{call, push_object, push_tuple};
-use crate::python_lib::sandbox;
 use crate::runtime::boxes::View;
+use crate::runtime::cursor::Cursor;
 use crate::runtime::entry::Entry;
 use crate::runtime::runtime::Runtime;
 use crate::types::alive::Alive;
@@ -92,7 +92,7 @@ impl<B: LuaBackend> Callback<B> for CallAsFunction {
         state.push_value(B::upvalue_index(1));
         state.insert(1);
         let (callable, view) = python_argument(entry, state, 1, "?")?;
-        sandbox::check_call(entry, &callable, view)?;
+        permission::check_call(entry, &callable, view)?;
         call(entry, state, &callable, 2)
     }
 }
@@ -159,7 +159,7 @@ fn push_iterator<B: LuaBackend>(
     view: View,
     before_first: Option<i64>,
 ) -> Outcome {
-    sandbox::check_iteration(entry, object)?;
+    permission::check_iteration(entry, object)?;
     let iterator = match Cursor::over(object) {
         Some(cursor) => Bound::new(entry.py, cursor)?.into_any(),
         None => object.try_iter()?.into_any(),
@@ -169,7 +169,7 @@ fn push_iterator<B: LuaBackend>(
         view = view.with(View::UNPACK);
     }
     if entry.options.sandbox.is_some() {
-        if view.has(View::UNPACK) && !sandbox::may_unpack(entry, object)? {
+        if view.has(View::UNPACK) && !permission::may_unpack(entry, object)? {
             view = View(view.0 & !View::UNPACK.0);
         }
         view = view.with(View::NEXT);
@@ -215,7 +215,7 @@ pub(crate) struct Next;
 impl<B: LuaBackend> Callback<B> for Next {
     fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
         let (iterator, view) = python_argument(entry, state, 1, "iter")?;
-        sandbox::check_next(entry, &iterator, view)?;
+        permission::check_next(entry, &iterator, view)?;
         if let Ok(cursor) = iterator.cast_exact::<Cursor>() {
             let home = state.to_userdata(1);
             entry.ahead.read(entry, cursor, home, view);

@@ -22,9 +22,9 @@ use crate::base::vectors;
 use crate::runtime::greenlets;
 use crate::runtime::owned::go_back;
 use crate::runtime::runtime::Runtime;
+use crate::runtime::stop::due;
 use crate::runtime::stop::limits::{Active, Deadline, Seconds};
 use crate::runtime::stop::scope;
-use crate::runtime::stop::stops::due;
 use crate::runtime::waiting;
 
 impl<B: LuaBackend> Runtime<B> {

@@ -1,9 +1,11 @@
 //! One Lua with its lock, its options and the Python objects in it.
 
 pub(crate) mod account;
+pub(crate) mod ahead;
 pub(crate) mod arrays;
 pub(crate) mod boxes;
 pub(crate) mod chunks;
+pub(crate) mod cursor;
 pub(crate) mod encoding;
 pub(crate) mod entry;
 pub(crate) mod greenlets;

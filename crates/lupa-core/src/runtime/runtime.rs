@@ -10,8 +10,8 @@ use pyo3::prelude::*;
 
 use crate::base::error::{Error, Result};
 use crate::base::gil::Before;
-use crate::python_lib::cursor::Ahead;
 use crate::runtime::account::Weight;
+use crate::runtime::ahead::Ahead;
 use crate::runtime::arrays::{ArrayHooks, Arrays};
 use crate::runtime::boxes::Boxes;
 use crate::runtime::chunks::Chunks;
@@ -19,8 +19,10 @@ use crate::runtime::entry::Rest;
 use crate::runtime::greenlets::Greenlet;
 use crate::runtime::options::Options;
 use crate::runtime::owned::OwnerPlace;
+use crate::runtime::stop::due;
+use crate::runtime::stop::due::Due;
 use crate::runtime::stop::monitor::{self, NEVER, Vitals, now};
-use crate::runtime::stop::stops::{Due, Stops, due};
+use crate::runtime::stop::stops::Stops;
 use crate::runtime::strings::Strings;
 use crate::runtime::waiting;
 

@@ -14,7 +14,6 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use crate::array::object::{ArrayObject, refuse};
 use crate::base::error::{Result, type_error};
 use crate::base::guard::caught;
 use crate::types::alive::Alive;
@@ -75,6 +74,29 @@ impl<'a> Garbage<'a> {
     pub(crate) fn has<T>(&self, part: &T) -> bool {
         self.1.contains(&std::ptr::from_ref(part).addr())
     }
+}
+
+/// The memory of an object, for the buffer protocol.
+pub(crate) struct Exported {
+    pub(crate) start: *mut u8,
+    pub(crate) bytes: usize,
+    /// Of one element: how it is named in the `struct` module, and its bytes.
+    pub(crate) format: Text,
+    pub(crate) item: usize,
+    pub(crate) readonly: bool,
+    /// The number of elements for each dimension, and then the bytes from one to the next.
+    pub(crate) shape_and_strides: Box<[isize]>,
+}
+
+/// An object with the buffer protocol.
+///
+/// # Safety
+/// What it exports is memory that is there as long as the object, with elements of this size at the places that shape and
+/// strides name; of so many dimensions as it says at any time.
+pub(crate) unsafe trait Buffer: Content {
+    fn export(&self, flags: c_int) -> PyResult<Exported>;
+
+    fn dimensions(&self) -> usize;
 }
 
 /// Does the work of a slot; where that fails, an exception is set.
@@ -192,30 +214,32 @@ unsafe extern "C" fn get<T: Content>(object: Object, read: *mut c_void) -> Objec
     }
 }
 
-unsafe extern "C" fn get_buffer(object: Object, view: *mut ffi::Py_buffer, flags: c_int) -> c_int {
-    // SAFETY: called by Python, with a buffer to fill. Its memory is there as long as the array, which it holds.
+unsafe extern "C" fn get_buffer<T: Buffer>(
+    object: Object,
+    view: *mut ffi::Py_buffer,
+    flags: c_int,
+) -> c_int {
+    // SAFETY: called by Python, with a buffer to fill. Its memory is there as long as the object, which it holds.
     unsafe {
         (*view).obj = null_mut();
-        run(object, -1, |_, this: This<'_, ArrayObject>| {
-            refuse(this.layout(), flags)?;
-            let (header, dims) = (this.layout().header, this.layout().dims());
+        run(object, -1, |_, this: This<'_, T>| {
+            let memory = this.export(flags)?;
             // Shape and strides have to stay where they are until the buffer is released.
-            let numbers: Box<[isize]> =
-                dims.iter().map(|dim| dim.len).chain(dims.iter().map(|dim| dim.stride)).collect();
-            let numbers = Box::into_raw(numbers).cast::<isize>();
+            let dims = memory.shape_and_strides.len() / 2;
+            let numbers = Box::into_raw(memory.shape_and_strides).cast::<isize>();
             let wants = |flag| flags & flag == flag;
             let wanted = |flag, numbers| if wants(flag) { numbers } else { null_mut() };
-            let format = header.kind.format(header.swapped).as_ptr().cast_mut();
+            let format = memory.format.as_ptr().cast_mut();
             view.write(ffi::Py_buffer {
-                buf: header.data.cast(),
+                buf: memory.start.cast(),
                 obj: object,
-                len: this.layout().bytes() as ffi::Py_ssize_t,
-                itemsize: header.kind.size() as ffi::Py_ssize_t,
-                readonly: header.readonly.into(),
-                ndim: header.ndim as c_int,
+                len: memory.bytes as ffi::Py_ssize_t,
+                itemsize: memory.item as ffi::Py_ssize_t,
+                readonly: memory.readonly.into(),
+                ndim: dims as c_int,
                 format: if wants(ffi::PyBUF_FORMAT) { format } else { null_mut() },
                 shape: wanted(ffi::PyBUF_ND, numbers),
-                strides: wanted(ffi::PyBUF_STRIDES, numbers.wrapping_add(dims.len())),
+                strides: wanted(ffi::PyBUF_STRIDES, numbers.wrapping_add(dims)),
                 internal: numbers.cast(),
                 ..ffi::Py_buffer::new()
             });
@@ -225,10 +249,10 @@ unsafe extern "C" fn get_buffer(object: Object, view: *mut ffi::Py_buffer, flags
     }
 }
 
-unsafe extern "C" fn release_buffer(object: Object, view: *mut ffi::Py_buffer) {
-    // SAFETY: called by Python, with a buffer that `get_buffer` has filled.
+unsafe extern "C" fn release_buffer<T: Buffer>(object: Object, view: *mut ffi::Py_buffer) {
+    // SAFETY: called by Python, with a buffer that `get_buffer` has filled for this object.
     unsafe {
-        let count = 2 * This::<ArrayObject>::from_ptr(object).layout().dims().len();
+        let count = 2 * This::<T>::from_ptr(object).dimensions();
         let numbers = std::ptr::slice_from_raw_parts_mut((*view).internal.cast::<isize>(), count);
         drop(Box::from_raw(numbers));
     }
@@ -485,11 +509,11 @@ impl<T: Content> Spec<T> {
     }
 }
 
-impl Spec<ArrayObject> {
+impl<T: Buffer> Spec<T> {
     /// The buffer protocol.
     pub(crate) fn buffer(self) -> Self {
-        self.slot(ffi::Py_bf_getbuffer, get_buffer as *mut c_void)
-            .slot(ffi::Py_bf_releasebuffer, release_buffer as *mut c_void)
+        self.slot(ffi::Py_bf_getbuffer, get_buffer::<T> as *mut c_void)
+            .slot(ffi::Py_bf_releasebuffer, release_buffer::<T> as *mut c_void)
     }
 }
 

@@ -11,9 +11,7 @@ mod libraries;
 mod wall;
 
 pub(crate) use libraries::{install, selection};
-pub(crate) use wall::{
-    check_array, check_call, check_iteration, check_next, check_number, may_unpack, metamethods,
-};
+pub(crate) use wall::metamethods;
 
 /// The limit of Lua's memory, in bytes, unless `max_memory` says otherwise.
 pub(crate) const SANDBOX_MEMORY: usize = 64 << 20;

@@ -18,7 +18,7 @@ use pyo3::types::PyCFunction;
 use crate::base::attribute::Attributes as _;
 use crate::base::gil::Gil;
 use crate::base::lock::Lock;
-use crate::runtime::stop::stops::Alarm;
+use crate::runtime::stop::alarm::Alarm;
 
 /// How often it looks. Ctrl-C is seen within two looks.
 const TICK: u64 = 40_000_000;

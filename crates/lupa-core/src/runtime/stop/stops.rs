@@ -1,4 +1,5 @@
-//! Stopping Lua: [`Stops`], what a runtime is to be stopped for, and the hook that does it.
+//! [`Stops`]: what a runtime is to be stopped for, and what it is stopped with. The hook that does it is in
+//! [`crate::calls::hook`].
 //!
 //! The hook is called by Lua when somebody wants it to look ([`lua_api::Watch`]): the monitor, when
 //! time is up or much time has passed; another thread, with `interrupt()`; or Lua itself, after so
@@ -10,9 +11,9 @@
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use lua_api::{Hook, Instance, LuaBackend, State, Thread};
+use lua_api::{LuaBackend, State, Thread};
 use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
@@ -21,63 +22,13 @@ use crate::base::attribute::Attributes as _;
 use crate::base::error::{Result, classes};
 use crate::base::fallible;
 use crate::base::guard::{parked, settled};
-use crate::calls::callback::{Callback, Failure, Outcome, call_inner};
 use crate::runtime::entry::Entry;
 use crate::runtime::place::place;
 use crate::runtime::runtime::Runtime;
+use crate::runtime::stop::alarm::Alarm;
+use crate::runtime::stop::due;
 use crate::runtime::stop::limits::Active;
 use crate::runtime::stop::limits::{Limits, Over};
-use crate::runtime::stop::monitor::NEVER;
-
-/// What is to be seen to at the next entry, or at the end of one; bits of [`Due`].
-pub(crate) mod due {
-    /// References wait to be released.
-    pub(crate) const REFERENCES: u8 = 1;
-    /// There are limits.
-    pub(crate) const LIMITS: u8 = 2;
-    /// Lua is being stopped.
-    pub(crate) const STOP: u8 = 4;
-    /// Several greenlets are inside.
-    pub(crate) const MIXED: u8 = 8;
-    /// Finalizers have left objects to [`crate::runtime::boxes::Boxes::drop_dead`].
-    pub(crate) const DEAD: u8 = 16;
-    /// Iteration has read ahead.
-    pub(crate) const AHEAD: u8 = 32;
-    /// What concerns the beginning of an operation.
-    pub(crate) const BEGIN: u8 = REFERENCES | LIMITS | STOP | MIXED;
-}
-
-/// Flags that the short way looks at, all at once.
-#[derive(Default)]
-pub(crate) struct Due(AtomicU8);
-
-impl Due {
-    #[inline(always)]
-    pub(crate) fn any(&self) -> bool {
-        self.0.load(Ordering::Relaxed) != 0
-    }
-
-    #[inline(always)]
-    pub(crate) fn has(&self, flag: u8) -> bool {
-        self.0.load(Ordering::Relaxed) & flag != 0
-    }
-
-    pub(crate) fn set(&self, flag: u8) {
-        self.0.fetch_or(flag, Ordering::Release);
-    }
-
-    /// As [`Due::set`], for what is set again and again.
-    #[inline]
-    pub(crate) fn set_once(&self, flag: u8) {
-        if !self.has(flag) {
-            self.set(flag);
-        }
-    }
-
-    pub(crate) fn clear(&self, flag: u8) {
-        self.0.fetch_and(!flag, Ordering::Release);
-    }
-}
 
 /// What a runtime is to be stopped for.
 #[derive(Default)]
@@ -95,70 +46,6 @@ pub(crate) struct Stops {
     compiled: Cell<bool>,
 }
 
-/// When Lua is to look whether it has to stop.
-pub(crate) struct Alarm {
-    /// When the time is up, in nanoseconds of [`crate::runtime::stop::monitor::now`].
-    deadline: AtomicU64,
-    interrupted: AtomicBool,
-    // How often that was asked for.
-    interruptions: AtomicU64,
-    // With this beat, signals are not for the thread that runs Lua.
-    deaf: AtomicU64,
-}
-
-impl Default for Alarm {
-    fn default() -> Self {
-        Alarm {
-            deadline: AtomicU64::new(NEVER),
-            interrupted: AtomicBool::new(false),
-            interruptions: AtomicU64::new(0),
-            deaf: AtomicU64::new(0),
-        }
-    }
-}
-
-impl Alarm {
-    /// When the monitor is to have Lua look: 0 is now.
-    pub(crate) fn deadline(&self) -> u64 {
-        if self.interrupted.load(Ordering::Relaxed) {
-            return 0;
-        }
-        self.deadline.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn set_deadline(&self, deadline: u64) {
-        self.deadline.store(deadline, Ordering::Relaxed);
-    }
-
-    /// Signals are not for the thread that runs Lua, as long as the beat is this.
-    fn be_deaf(&self, beat: u64) {
-        self.deaf.store(beat, Ordering::Relaxed);
-    }
-
-    pub(crate) fn interruptions(&self) -> u64 {
-        self.interruptions.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn is_interrupted(&self) -> bool {
-        self.interrupted.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn is_deaf(&self, beat: u64) -> bool {
-        self.deaf.load(Ordering::Relaxed) == beat
-    }
-
-    /// From any thread: what runs now is to stop.
-    pub(crate) fn interrupt(&self) {
-        self.interruptions.fetch_add(1, Ordering::Relaxed);
-        self.interrupted.store(true, Ordering::Relaxed);
-    }
-
-    /// What an interruption was meant for has ended.
-    pub(crate) fn end_interruption(&self) {
-        self.interrupted.store(false, Ordering::Relaxed);
-    }
-}
-
 /// The class and the text of what Lua is stopped with.
 type Reason = (fn(&crate::base::error::Classes) -> &Py<PyType>, String);
 
@@ -168,12 +55,12 @@ fn interruption() -> Reason {
 
 impl<B: LuaBackend> Runtime<B> {
     /// Whether Lua is to stop now, or is being stopped.
-    fn has_to_stop(&self) -> bool {
+    pub(crate) fn has_to_stop(&self) -> bool {
         self.is_stopping() || self.reason().is_some()
     }
 
     /// Why Lua is to stop now, if it is.
-    fn reason(&self) -> Option<Reason> {
+    pub(crate) fn reason(&self) -> Option<Reason> {
         if self.stops.alarm.is_interrupted() {
             return Some(interruption());
         }
@@ -221,89 +108,6 @@ impl<B: LuaBackend> Entry<'_, B> {
     }
 }
 
-/// What Lua calls: see the top of this file.
-pub(crate) struct StopHook;
-
-impl<B: LuaBackend> Hook<B> for StopHook {
-    fn wait(instance: &Instance<B>) {
-        if let Some(runtime) = instance.host::<Runtime<B>>() {
-            runtime.let_go();
-        }
-    }
-
-    fn is_wanted(instance: &Instance<B>, may_run: bool) -> bool {
-        let Some(runtime) = instance.host::<Runtime<B>>() else { return false };
-        // Whoever has it called now may want to run.
-        runtime.let_go();
-        // Whoever may run nothing does not expect the stack to move either, unless it is left.
-        may_run || runtime.has_to_stop()
-    }
-
-    fn run(state: State<B>, may_run: bool) -> bool {
-        let runtime = state.instance().host::<Runtime<B>>();
-        runtime.is_some_and(|runtime| is_to_stop(runtime, state, may_run))
-    }
-}
-
-/// True when the error to raise is on top of the stack. Handlers of signals wait where none `may_run`.
-#[inline(never)]
-fn is_to_stop<B: LuaBackend>(runtime: &Runtime<B>, state: State<B>, may_run: bool) -> bool {
-    let watch = runtime.instance.watch();
-    if may_run && !runtime.is_stopping() {
-        runtime.go_on_counting(state);
-        if runtime.reason().is_none() {
-            if !watch.is_counting() {
-                state.put_back_hook();
-            }
-            return runtime.listens() && call_inner::<B, Signals>(runtime, state) < 0;
-        }
-        if state.puts_stop_off() {
-            return false;
-        }
-    }
-    call_inner::<B, Stop>(runtime, state) < 0
-}
-
-/// Runs the handlers of signals that have come meanwhile.
-struct Signals;
-
-impl<B: LuaBackend> Callback<B> for Signals {
-    fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
-        // Whatever Python code runs here may be where a handler is called.
-        let heard = entry.hears(entry.py).and_then(|hears| match hears {
-            true => entry.py.check_signals(),
-            false => Ok(()),
-        });
-        if let Err(exception) = heard {
-            leave(entry, state, exception.clone_ref(entry.py));
-            return Err(exception.into());
-        }
-        Ok(0)
-    }
-}
-
-/// Raises what Lua is stopped with.
-struct Stop;
-
-impl<B: LuaBackend> Callback<B> for Stop {
-    fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
-        let py = entry.py;
-        let again = entry.stops.exception.borrow().as_ref().map(|e| e.clone_ref(py));
-        if let Some(exception) = again {
-            return Err(exception.into());
-        }
-        // Who has decided that there is one goes by that, also when an interruption has just ended.
-        let (class, text) = entry.reason().unwrap_or_else(interruption);
-        // In a C function, the place is where it was called.
-        let at = |level| Some(place(state, level)).filter(|place| !place.is_empty());
-        let text = at(0).or_else(|| at(1)).unwrap_or_default() + &text;
-        let class = class(classes(py)).bind(py).clone();
-        let exception = settled(py, fallible::error_of(class, text));
-        leave(entry, state, exception.clone_ref(py));
-        Err(exception.into())
-    }
-}
-
 impl<B: LuaBackend> Entry<'_, B> {
     /// In the middle of work of our own that may take long, of which so many steps are done: they count as
     /// instructions, and others may run now.
@@ -318,12 +122,43 @@ impl<B: LuaBackend> Entry<'_, B> {
         // Whoever wants to interrupt this needs Python's lock for it.
         parked(|| py.detach(|| ()));
         if self.has_to_stop() {
-            Stop::run(self, state).map_err(Failure::into_error)?;
+            return Err(self.stop(state).into());
         }
         if self.listens() {
-            Signals::run(self, state).map_err(Failure::into_error)?;
+            self.handle_signals(state)?;
         }
         Ok(())
+    }
+
+    /// Runs the handlers of signals that have come meanwhile.
+    ///
+    /// # Errors
+    /// What one of them has raised, which Lua is stopped with then.
+    pub(crate) fn handle_signals(&self, state: State<B>) -> PyResult<()> {
+        // Whatever Python code runs here may be where a handler is called.
+        let heard = self.hears(self.py).and_then(|hears| match hears {
+            true => self.py.check_signals(),
+            false => Ok(()),
+        });
+        heard.inspect_err(|exception| leave(self, state, exception.clone_ref(self.py)))
+    }
+
+    /// What Lua is stopped with, from now on or already.
+    pub(crate) fn stop(&self, state: State<B>) -> PyErr {
+        let py = self.py;
+        let again = self.stops.exception.borrow().as_ref().map(|e| e.clone_ref(py));
+        if let Some(exception) = again {
+            return exception;
+        }
+        // Who has decided that there is one goes by that, also when an interruption has just ended.
+        let (class, text) = self.reason().unwrap_or_else(interruption);
+        // In a C function, the place is where it was called.
+        let at = |level| Some(place(state, level)).filter(|place| !place.is_empty());
+        let text = at(0).or_else(|| at(1)).unwrap_or_default() + &text;
+        let class = class(classes(py)).bind(py).clone();
+        let exception = settled(py, fallible::error_of(class, text));
+        leave(self, state, exception.clone_ref(py));
+        exception
     }
 }
 
@@ -345,7 +180,7 @@ fn is_main_thread(py: Python<'_>) -> PyResult<bool> {
 
 impl<B: LuaBackend> Runtime<B> {
     /// Whether signals may be for this thread.
-    fn listens(&self) -> bool {
+    pub(crate) fn listens(&self) -> bool {
         Thread::this().is_main() != Some(false)
     }
 
@@ -371,7 +206,7 @@ impl<B: LuaBackend> Runtime<B> {
     }
 
     /// In the hook: accounts for the instructions that have run, and goes on counting.
-    fn go_on_counting(&self, state: State<B>) {
+    pub(crate) fn go_on_counting(&self, state: State<B>) {
         if self.instance.watch().is_counting() {
             let mut limits = self.stops.limits.borrow_mut();
             limits.account(state.instructions_left(true));

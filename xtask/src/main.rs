@@ -13,6 +13,7 @@ mod docs;
 mod fixture;
 mod fuzz;
 mod lint;
+mod rooms;
 mod rules;
 mod sweep;
 mod test;

@@ -1,7 +1,7 @@
 //! The rules of `tidy`, each a function of one file.
 
 /// The longest that a file may be.
-const MOST_LINES: usize = 600;
+const MOST_LINES: usize = 500;
 
 /// The file that `cargo xtask bindgen` writes.
 const GENERATED: &str = "crates/lua-api/src/bindings.rs";

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::arguments::Arguments;
+use crate::rooms;
 use crate::rules;
 use crate::tools::{Result, project_files, root};
 use crate::unsafety;
@@ -17,6 +18,7 @@ pub(crate) fn run(arguments: Arguments) -> Result {
         // What is not text has no rules.
         if let Ok(text) = fs::read_to_string(root().join(file)) {
             problems.extend(rules::problems(&unix(file), &text));
+            problems.extend(rooms::problems(&unix(file), &text));
             problems.extend(unsafety::problem(&unix(file), &text));
         }
     }

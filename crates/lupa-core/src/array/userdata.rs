@@ -10,9 +10,9 @@ use super::{access, jit, methods};
 use crate::base::error::{Error, Result};
 use crate::calls::steps::{anchor, field};
 use crate::convert::lua_error::raised;
-use crate::runtime::account::Weight;
 use crate::runtime::entry::Entry;
 use crate::runtime::runtime::Runtime;
+use crate::runtime::weight::Weight;
 use crate::types::alive::Alive;
 
 /// Pushes a `_LuaArray`; see [`crate::convert::to_lua::push`] for what has to be done before.

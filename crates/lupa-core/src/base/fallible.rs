@@ -10,7 +10,7 @@ use std::marker::PhantomData;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use pyo3::exceptions::{PyMemoryError, PyStopIteration, PyTypeError};
+use pyo3::exceptions::{PyMemoryError, PyRuntimeError, PyStopIteration, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple, PyType};
 use pyo3::{PyErrArguments, PyTypeInfo, ffi};
@@ -98,14 +98,28 @@ pub(crate) fn tuple<'py, I>(py: Python<'py>, items: I) -> PyResult<Bound<'py, Py
 where
     I: IntoIterator<Item = Bound<'py, PyAny>, IntoIter: ExactSizeIterator>,
 {
-    let items = items.into_iter();
+    let mut items = items.into_iter();
+    let ended = || error::<PyRuntimeError>("an iterator is shorter than it says");
+    tuple_with(py, items.len(), |_| items.next().ok_or_else(ended))
+}
+
+/// A tuple of so many items, which `item` makes one after the other.
+///
+/// # Errors
+/// What that gives.
+#[inline]
+pub(crate) fn tuple_with<'py, E: From<PyErr>>(
+    py: Python<'py>,
+    length: usize,
+    mut item: impl FnMut(usize) -> Result<Bound<'py, PyAny>, E>,
+) -> Result<Bound<'py, PyTuple>, E> {
     // SAFETY: attached; the tuple takes each reference, refuses a place that it does not have, and may be
     // dropped half full.
     unsafe {
-        let tuple = made(py, ffi::PyTuple_New(size(items.len())))?;
-        for (index, item) in items.enumerate() {
-            if ffi::PyTuple_SetItem(tuple.as_ptr(), size(index), item.into_ptr()) < 0 {
-                return Err(PyErr::fetch(py));
+        let tuple: Bound<'py, PyTuple> = made(py, ffi::PyTuple_New(size(length)))?;
+        for index in 0..length {
+            if ffi::PyTuple_SetItem(tuple.as_ptr(), size(index), item(index)?.into_ptr()) < 0 {
+                return Err(PyErr::fetch(py).into());
             }
         }
         Ok(tuple)

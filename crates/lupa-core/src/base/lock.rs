@@ -5,9 +5,9 @@
 //!
 //! Whoever comes takes it when it is free, also before those who wait: they need time to wake up. But one
 //! who has been woken in vain asks for more: the next release hands the lock on to those who wait by then.
+#![forbid(unsafe_code)]
 
-use std::cell::Cell;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,8 +20,8 @@ use crate::base::error::{Error, Result};
 #[derive(Default)]
 pub(crate) struct Lock {
     owner: AtomicUsize,
-    // Touched by the owner only.
-    count: Cell<u32>,
+    // Only the owner reads and writes it: it costs no more than a plain number.
+    count: AtomicU32,
     waiters: AtomicUsize,
     // Somebody was woken, and has not looked at the owner yet.
     woken: AtomicBool,
@@ -50,9 +50,6 @@ pub(crate) enum Entered {
     No,
 }
 
-// SAFETY: `count` is read and written only by the thread whose identity is in `owner`.
-unsafe impl Sync for Lock {}
-
 /// In the place of an owner: for those only who have waited since before it was put there.
 const HANDED_ON: usize = 1;
 
@@ -76,7 +73,7 @@ impl Lock {
     #[inline(always)]
     pub(crate) fn enter_as(&self, me: usize) -> Entered {
         if self.owner.load(Ordering::Relaxed) == me {
-            self.count.set(self.count.get() + 1);
+            self.count.store(self.depth() + 1, Ordering::Relaxed);
             return Entered::Again;
         }
         if self.try_own(me) { Entered::First } else { Entered::No }
@@ -105,7 +102,7 @@ impl Lock {
         let free = self.owner.load(Ordering::Relaxed) == nobody;
         if free {
             self.owner.store(me, Ordering::Relaxed);
-            self.count.set(1);
+            self.count.store(1, Ordering::Relaxed);
         }
         free
     }
@@ -116,7 +113,7 @@ impl Lock {
         let order = (Ordering::SeqCst, Ordering::Relaxed);
         let free = self.owner.compare_exchange(nobody, me, order.0, order.1).is_ok();
         if free {
-            self.count.set(1);
+            self.count.store(1, Ordering::Relaxed);
         }
         free
     }
@@ -234,8 +231,8 @@ impl Lock {
     #[inline(always)]
     pub(crate) fn release(&self) {
         debug_assert!(self.is_owned());
-        let count = self.count.get() - 1;
-        self.count.set(count);
+        let count = self.depth() - 1;
+        self.count.store(count, Ordering::Relaxed);
         if count == 0 {
             let order = if cfg!(Py_GIL_DISABLED) { Ordering::SeqCst } else { Ordering::Relaxed };
             self.owner.store(0, order);
@@ -284,9 +281,9 @@ impl Lock {
     }
 
     /// How often the owner, which asks, has taken it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn depth(&self) -> u32 {
-        self.count.get()
+        self.count.load(Ordering::Relaxed)
     }
 
     /// Whether some thread has the lock; it may not be true any more.

@@ -1,11 +1,12 @@
 //! Calls from Python into Lua.
+#![forbid(unsafe_code)]
 
 use lua_api::{LuaBackend, MULTRET, Raising, Ref, State};
-use pyo3::ffi;
 use pyo3::prelude::*;
 use smallvec::SmallVec;
 
 use crate::base::error::{Error, Result};
+use crate::base::fallible;
 use crate::base::vectors;
 use crate::convert::from_lua::from_lua;
 use crate::convert::lua_error::{Origin, from_stack};
@@ -210,15 +211,9 @@ fn several<'py, B: LuaBackend>(
     base: i32,
     count: i32,
 ) -> Result<Bound<'py, PyAny>> {
-    // SAFETY: attached; the tuple is filled before anyone sees it, or dropped half full,
-    // which tuples allow.
-    unsafe {
-        let tuple = ffi::PyTuple_New(count as ffi::Py_ssize_t);
-        let tuple = Bound::from_owned_ptr_or_err(entry.py, tuple)?;
-        for index in 0..count {
-            let value = from_lua(entry.runtime(), entry.py, state, base + 1 + index)?;
-            ffi::PyTuple_SetItem(tuple.as_ptr(), index as ffi::Py_ssize_t, value.into_ptr());
-        }
-        Ok(tuple)
-    }
+    let length = usize::try_from(count).unwrap_or_default();
+    let tuple = fallible::tuple_with(entry.py, length, |index| {
+        from_lua(entry.runtime(), entry.py, state, base + 1 + index as i32)
+    })?;
+    Ok(tuple.into_any())
 }

@@ -10,12 +10,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use lua_api::raw::lua_State;
 use lua_api::{LuaBackend, Raising, State, Thread};
-use pyo3::exceptions::{PyKeyboardInterrupt, PyTypeError};
+use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
 use crate::base::error::{Error, too_deep};
-use crate::base::fallible;
 use crate::base::guard::{panicked, parked, settled, unwinding};
 use crate::convert::to_lua::{Prepared, push_protected};
 use crate::runtime::boxes::View;
@@ -43,20 +42,6 @@ impl Failure {
         problem: Cow<'static, str>,
     ) -> Self {
         Failure::Argument(Box::new((number, function, problem)))
-    }
-}
-
-impl Failure {
-    /// The error, for callers that are no callbacks.
-    pub(crate) fn into_error(self) -> Error {
-        match self {
-            Failure::Error(error) => error,
-            Failure::Argument(argument) => {
-                let (number, function, problem) = *argument;
-                let text = format!("bad argument #{number} to '{function}' ({problem})");
-                fallible::error::<PyTypeError>(text).into()
-            }
-        }
     }
 }
 

@@ -32,8 +32,8 @@ use crate::runtime::chunks::{Chunks, Source};
 use crate::runtime::options::Options;
 use crate::runtime::owner::RuntimeObject;
 use crate::runtime::runtime::Runtime;
+use crate::runtime::stop::deadline::{Requested, Seconds};
 use crate::runtime::stop::due;
-use crate::runtime::stop::limits::{Seconds, Wanted};
 use crate::runtime::stop::scope::Scope;
 use crate::types::alive::Alive;
 
@@ -103,7 +103,7 @@ pub(crate) trait Engine: Send + Sync {
     /// Frees everything of the runtime, which must not be in use.
     fn close(&self, state: &Bound<'_, PyAny>) -> Result<()>;
     /// Begins limits, and gives a number for them.
-    fn begin_limits(&self, state: &Bound<'_, PyAny>, wanted: Wanted) -> Result<Arc<Scope>>;
+    fn begin_limits(&self, state: &Bound<'_, PyAny>, wanted: Requested) -> Result<Arc<Scope>>;
     /// Ends them.
     fn end_limits(&self, state: &Bound<'_, PyAny>) -> Result<()>;
     /// Stops what runs; false if nothing does.
@@ -364,7 +364,7 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
         handle::<B>(state).close_on_request(state.py())
     }
 
-    fn begin_limits(&self, state: &Bound<'_, PyAny>, wanted: Wanted) -> Result<Arc<Scope>> {
+    fn begin_limits(&self, state: &Bound<'_, PyAny>, wanted: Requested) -> Result<Arc<Scope>> {
         self.check_open(state)?;
         let runtime = handle::<B>(state);
         let mut used = 0;

@@ -9,7 +9,7 @@ use pyo3::types::{PyBool, PyInt, PyTuple};
 
 use crate::base::fallible;
 use crate::classes::engine;
-use crate::runtime::stop::limits::{Seconds, Wanted};
+use crate::runtime::stop::deadline::{Requested, Seconds};
 use crate::runtime::stop::scope::{Scope, Scopes, change, here};
 
 /// A number greater than 0, if there is one.
@@ -33,7 +33,7 @@ fn positive(object: Option<&Bound<'_, PyAny>>, what: &str) -> PyResult<Option<i6
 #[pyclass(name = "_LuaLimits", module = "lupa", frozen)]
 pub(crate) struct LuaLimits {
     state: Py<PyAny>,
-    wanted: Wanted,
+    wanted: Requested,
     // Those that have begun: it may be entered again, also while it is.
     begun: Mutex<Vec<Arc<Scope>>>,
 }
@@ -46,7 +46,7 @@ impl LuaLimits {
         memory: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let memory = positive(memory, "memory")?;
-        let wanted = Wanted {
+        let wanted = Requested {
             seconds,
             instructions: positive(instructions, "instructions")?,
             memory: memory.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),

@@ -25,7 +25,7 @@ use crate::rights::restrict::Restrictions;
 use crate::runtime::chunks::Source;
 use crate::runtime::encoding::Encoding;
 use crate::runtime::options::Options;
-use crate::runtime::stop::limits::Seconds;
+use crate::runtime::stop::deadline::Seconds;
 
 /// A Lua runtime: one Lua state with its own globals.
 ///

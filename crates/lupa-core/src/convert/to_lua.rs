@@ -17,12 +17,12 @@ use crate::convert::everyday::Kind;
 use crate::convert::from_lua::from_lua;
 use crate::convert::lua_error::raised;
 use crate::convert::protocol::ProtocolWrapper;
-use crate::runtime::account::Weight;
 use crate::runtime::arrays::Arriving;
 use crate::runtime::boxes::{NewBox, View};
 use crate::runtime::encoding::Encoding;
 use crate::runtime::entry::Entry;
 use crate::runtime::runtime::Runtime;
+use crate::runtime::weight::Weight;
 use crate::types::alive::Alive;
 
 /// A Python object as a plain value, borrowed from an object that is held for `'a`.

@@ -16,9 +16,10 @@ use crate::base::fallible;
 use crate::base::vectors;
 use crate::convert::arguments::PyArguments;
 use crate::convert::to_lua::{Prepared, push_protected};
-use crate::runtime::account::{Weight, size_of_object};
+use crate::runtime::account::size_of_object;
 use crate::runtime::boxes::View;
 use crate::runtime::entry::Entry;
+use crate::runtime::weight::Weight;
 use crate::types::alive::Alive;
 
 /// What any such object takes.

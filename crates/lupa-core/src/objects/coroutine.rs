@@ -19,7 +19,7 @@ use crate::objects::object::CallValue;
 use crate::runtime::entry::Entry;
 use crate::types::alive::Alive;
 use crate::types::heap_type::This;
-use crate::types::operations::{Call, Clear, Step, Truth};
+use crate::types::operations::{Call, Step, Truth};
 use crate::types::slots::Spec;
 
 pub(crate) const DOC: &CStr = c"A Lua coroutine, to be used as a generator.\n\n\

@@ -19,10 +19,8 @@ use crate::base::fallible;
 use crate::runtime::entry::Entry;
 use crate::runtime::place::where_called;
 use crate::runtime::runtime::Runtime;
+use crate::runtime::weight::Weight;
 use crate::types::alive::Alive;
-
-/// What a box takes outside of Lua: its places in the lists of boxes, of free and of dead ones.
-const BOX: usize = 64;
 
 /// What an object takes that was made for Lua, about, if no more is known of it.
 const OBJECT: usize = 256;
@@ -32,43 +30,6 @@ const MUCH: usize = 32 << 20;
 
 /// How many steps a loop may take between two looks.
 const STEPS: usize = 1024;
-
-/// What a box counts for in Lua's memory.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-pub(crate) struct Weight(u16);
-
-impl Weight {
-    const COARSE: u16 = 1 << 15;
-    const FINE_UNIT: usize = 16;
-    const COARSE_UNIT: usize = 16 << 10;
-
-    /// So many bytes, or some more.
-    pub(crate) fn of(bytes: usize) -> Self {
-        let most = Self::COARSE - 1;
-        match u16::try_from(bytes.div_ceil(Self::FINE_UNIT)) {
-            Ok(units) if units <= most => Weight(units),
-            _ => {
-                let units = bytes.div_ceil(Self::COARSE_UNIT).min(usize::from(most));
-                Weight(units as u16 | Self::COARSE)
-            }
-        }
-    }
-
-    /// Of a box whose object is somebody else's.
-    pub(crate) fn of_box() -> Self {
-        Self::of(BOX)
-    }
-
-    /// With what else is in the box.
-    pub(crate) fn with_box(bytes: usize) -> Self {
-        Self::of(bytes.saturating_add(BOX))
-    }
-
-    pub(crate) fn bytes(self) -> usize {
-        let units = usize::from(self.0 & !Self::COARSE);
-        units * if self.0 & Self::COARSE == 0 { Self::FINE_UNIT } else { Self::COARSE_UNIT }
-    }
-}
 
 impl<B: LuaBackend> Runtime<B> {
     /// Whether boxes count for what is in them.
@@ -226,19 +187,5 @@ impl<'e, 'py, B: LuaBackend> Work<'e, 'py, B> {
         self.left = STEPS;
         self.entry.look(STEPS)?;
         self.entry.make_room(self.bytes)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Weight;
-
-    #[test]
-    fn a_weight_is_never_less_than_what_it_is_of() {
-        for bytes in [0, 1, 16, 17, 500_000, 524_272, 524_273, 1 << 20, 100_000_001] {
-            let weight = Weight::of(bytes).bytes();
-            assert!(weight >= bytes && weight <= bytes + (16 << 10), "{bytes} {weight}");
-        }
-        assert_eq!(Weight::of(usize::MAX).bytes(), 32767 * (16 << 10));
     }
 }

@@ -16,7 +16,7 @@ use lua_api::{LuaBackend, Raising, Ref, State, value};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use crate::runtime::account::Weight;
+use crate::runtime::weight::Weight;
 use crate::types::alive::Alive;
 use crate::types::compat;
 use crate::types::heap_type::drop_object;

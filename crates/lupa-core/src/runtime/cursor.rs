@@ -9,7 +9,6 @@
 
 use std::sync::atomic::{AtomicIsize, Ordering};
 
-use lua_api::LuaBackend;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;

@@ -22,8 +22,9 @@ use crate::base::vectors;
 use crate::runtime::greenlets;
 use crate::runtime::owned::go_back;
 use crate::runtime::runtime::Runtime;
+use crate::runtime::stop::deadline::{Deadline, Seconds};
 use crate::runtime::stop::due;
-use crate::runtime::stop::limits::{Active, Deadline, Seconds};
+use crate::runtime::stop::limits::Active;
 use crate::runtime::stop::scope;
 use crate::runtime::waiting;
 

@@ -18,3 +18,4 @@ pub(crate) mod runtime;
 pub(crate) mod stop;
 pub(crate) mod strings;
 pub(crate) mod waiting;
+pub(crate) mod weight;

@@ -10,7 +10,6 @@ use pyo3::prelude::*;
 
 use crate::base::error::{Error, Result};
 use crate::base::gil::Before;
-use crate::runtime::account::Weight;
 use crate::runtime::ahead::Ahead;
 use crate::runtime::arrays::{ArrayHooks, Arrays};
 use crate::runtime::boxes::Boxes;
@@ -19,12 +18,14 @@ use crate::runtime::entry::Rest;
 use crate::runtime::greenlets::Greenlet;
 use crate::runtime::options::Options;
 use crate::runtime::owned::OwnerPlace;
+use crate::runtime::stop::deadline::{NEVER, now};
 use crate::runtime::stop::due;
 use crate::runtime::stop::due::Due;
-use crate::runtime::stop::monitor::{self, NEVER, Vitals, now};
+use crate::runtime::stop::monitor::{self, Vitals};
 use crate::runtime::stop::stops::Stops;
 use crate::runtime::strings::Strings;
 use crate::runtime::waiting;
+use crate::runtime::weight::Weight;
 
 /// Lua values that every runtime needs at hand; set once by [`crate::python_lib::setup`].
 #[derive(Default)]

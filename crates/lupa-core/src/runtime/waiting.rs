@@ -15,8 +15,9 @@ use crate::base::error::{Error, Result, classes};
 use crate::base::fallible;
 use crate::base::lock::this_thread;
 use crate::base::vectors;
-use crate::runtime::stop::limits::Deadline;
-use crate::runtime::stop::monitor::{Vitals, now};
+use crate::runtime::stop::deadline::Deadline;
+use crate::runtime::stop::deadline::now;
+use crate::runtime::stop::monitor::Vitals;
 
 #[derive(Default)]
 struct Registry {

@@ -186,14 +186,14 @@ unsafe impl<T> Sync for Type<T> {}
 
 impl<T: 'static> Type<T> {
     /// With what its contents are; see [`Type::with_name`].
-    fn named(self) -> (TypeId, Type<()>) {
+    fn named(self) -> Named {
         let Type { object, vectorcall, .. } = self;
         (TypeId::of::<T>(), Type { object, vectorcall, content: PhantomData })
     }
 
     /// The type again. Its contents are of a generic type, of which there are others.
     #[inline(always)]
-    fn with_name(named: &(TypeId, Type<()>)) -> Self {
+    fn with_name(named: &Named) -> Self {
         assert!(named.0 == TypeId::of::<T>(), "the type is for another Lua");
         let Type { object, vectorcall, .. } = named.1;
         Type { object, vectorcall, content: PhantomData }
@@ -258,7 +258,10 @@ impl<T> Type<T> {
 }
 
 /// Where a type of this module is kept, which is made once and never freed.
-pub(crate) struct Place(OnceLock<(TypeId, Type<()>)>);
+pub(crate) struct Place(OnceLock<Named>);
+
+/// A type, with what its contents are.
+type Named = (TypeId, Type<()>);
 
 impl Place {
     pub(crate) const fn new() -> Self {
@@ -278,7 +281,7 @@ impl Place {
 }
 
 /// A type whose contents are, or begin as, an `A`.
-pub(crate) struct Member<A>((TypeId, Type<()>), PhantomData<fn(A) -> A>);
+pub(crate) struct Member<A>(Named, PhantomData<fn(A) -> A>);
 
 impl<A> Member<A> {
     pub(crate) fn of<T: Begins<A>>(made: Type<T>) -> Self {
@@ -288,7 +291,7 @@ impl<A> Member<A> {
 }
 
 /// Types of this module whose contents are, or begin as, one and the same.
-pub(crate) struct Family<const N: usize>(OnceLock<(TypeId, [(TypeId, Type<()>); N])>);
+pub(crate) struct Family<const N: usize>(OnceLock<(TypeId, [Named; N])>);
 
 impl<const N: usize> Family<N> {
     pub(crate) const fn new() -> Self {
@@ -306,7 +309,7 @@ impl<const N: usize> Family<N> {
     }
 
     #[inline(always)]
-    fn members(&self) -> &(TypeId, [(TypeId, Type<()>); N]) {
+    fn members(&self) -> &(TypeId, [Named; N]) {
         self.0.get().expect("the module is initialised")
     }
 

@@ -5,7 +5,7 @@
 //! do with Python objects is decided by [`wall`], whose metamethods take the place of the usual ones, so
 //! that a runtime without a sandbox does not pay for it. Who was exposed to do what is in [`crate::rights`].
 
-use crate::runtime::stop::limits::Seconds;
+use crate::runtime::stop::deadline::Seconds;
 
 mod libraries;
 mod wall;

@@ -3,11 +3,11 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crate::runtime::stop::monitor::NEVER;
+use crate::runtime::stop::deadline::NEVER;
 
 /// When Lua is to look whether it has to stop.
 pub(crate) struct Alarm {
-    /// When the time is up, in nanoseconds of [`crate::runtime::stop::monitor::now`].
+    /// When the time is up, in nanoseconds of [`crate::runtime::stop::deadline::now`].
     deadline: AtomicU64,
     interrupted: AtomicBool,
     // How often that was asked for.

@@ -13,7 +13,7 @@ use pyo3::types::PyBool;
 
 use crate::base::fallible;
 use crate::base::guard::settled;
-use crate::runtime::stop::monitor::{NEVER, now};
+use crate::runtime::stop::deadline::{Deadline, NEVER, Seconds};
 use crate::runtime::stop::scope::Scope;
 
 /// The largest count that a hook takes.
@@ -21,55 +21,6 @@ const LARGEST_COUNT: i32 = i32::MAX;
 
 /// Instructions between two looks at the time, where it takes a count to look.
 const POLL: i64 = 1000;
-
-/// A time limit.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Seconds(pub(crate) f64);
-
-impl Seconds {
-    fn deadline(self) -> u64 {
-        // Saturates: no limit after some centuries.
-        now().saturating_add((self.0 * 1e9) as u64)
-    }
-}
-
-/// What `lua.limits(...)` was given.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Wanted {
-    pub(crate) seconds: Option<Seconds>,
-    pub(crate) instructions: Option<i64>,
-    /// Bytes beyond what is in use at the beginning.
-    pub(crate) memory: Option<usize>,
-}
-
-/// A moment, and what it was made of.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Deadline {
-    at: u64,
-    seconds: f64,
-}
-
-impl Deadline {
-    pub(crate) fn is_over(&self) -> bool {
-        self.at <= now()
-    }
-
-    /// What is said when it is over.
-    pub(crate) fn text(&self) -> String {
-        format!("time limit of {} s is over", self.seconds)
-    }
-
-    /// The first of some.
-    pub(crate) fn first(deadlines: impl Iterator<Item = Deadline>) -> Option<Deadline> {
-        deadlines.min_by_key(|deadline| deadline.at)
-    }
-}
-
-impl From<Seconds> for Deadline {
-    fn from(seconds: Seconds) -> Self {
-        Deadline { at: seconds.deadline(), seconds: seconds.0 }
-    }
-}
 
 /// What is over.
 #[derive(Clone, Copy, Debug)]
@@ -194,13 +145,14 @@ impl<'py> FromPyObject<'_, 'py> for Seconds {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runtime::stop::deadline::Requested;
 
-    fn scope(wanted: Wanted, used: usize) -> Arc<Scope> {
+    fn scope(wanted: Requested, used: usize) -> Arc<Scope> {
         Arc::new(Scope::new(wanted, used, 1))
     }
 
     fn counts(instructions: i64) -> Arc<Scope> {
-        scope(Wanted { instructions: Some(instructions), ..Wanted::default() }, 0)
+        scope(Requested { instructions: Some(instructions), ..Requested::default() }, 0)
     }
 
     #[test]
@@ -238,7 +190,7 @@ mod tests {
     #[test]
     fn memory_counts_from_what_is_in_use() {
         let mut limits = Limits::default();
-        let memory = |bytes| Wanted { memory: Some(bytes), ..Wanted::default() };
+        let memory = |bytes| Requested { memory: Some(bytes), ..Requested::default() };
         limits.active.scopes.push(scope(memory(500), 1000));
         limits.active.scopes.push(scope(memory(900), 1200));
         assert_eq!(limits.memory(), 1500);

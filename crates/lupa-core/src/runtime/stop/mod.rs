@@ -1,6 +1,7 @@
 //! Stopping Lua, and limits.
 
 pub(crate) mod alarm;
+pub(crate) mod deadline;
 pub(crate) mod due;
 pub(crate) mod limits;
 pub(crate) mod monitor;

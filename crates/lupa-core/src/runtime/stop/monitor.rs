@@ -7,9 +7,9 @@
 #![forbid(unsafe_code)]
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lua_api::Watch;
 use pyo3::prelude::*;
@@ -19,6 +19,7 @@ use crate::base::attribute::Attributes as _;
 use crate::base::gil::Gil;
 use crate::base::lock::Lock;
 use crate::runtime::stop::alarm::Alarm;
+use crate::runtime::stop::deadline::{NEVER, now};
 
 /// How often it looks. Ctrl-C is seen within two looks.
 const TICK: u64 = 40_000_000;
@@ -32,16 +33,6 @@ const PATIENCE: u64 = 1_000_000_000;
 
 /// It needs next to nothing, but the C library takes what is local to threads from this, too.
 const STACK_SIZE: usize = 512 << 10;
-
-/// No deadline.
-pub(crate) const NEVER: u64 = u64::MAX;
-
-/// Nanoseconds since some moment; never [`NEVER`].
-pub(crate) fn now() -> u64 {
-    static START: OnceLock<Instant> = OnceLock::new();
-    let nanoseconds = START.get_or_init(Instant::now).elapsed().as_nanos();
-    u64::try_from(nanoseconds).unwrap_or(NEVER - 1)
-}
 
 /// What the monitor sees of a runtime, which has a share of it. All of this is for any thread.
 pub(crate) struct Vitals {

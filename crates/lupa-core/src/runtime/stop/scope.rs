@@ -14,7 +14,7 @@ use pyo3::sync::PyOnceLock;
 use crate::base::attribute::Attributes as _;
 use crate::base::fallible;
 use crate::base::lock::this_thread;
-use crate::runtime::stop::limits::{Deadline, Wanted};
+use crate::runtime::stop::deadline::{Deadline, Requested};
 
 /// Limits that hold from `__enter__` to `__exit__`.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub(crate) struct Scope {
 
 impl Scope {
     /// Limits that begin now; `used` is the memory in use, `runtime` a number that no other has.
-    pub(crate) fn new(wanted: Wanted, used: usize, runtime: usize) -> Self {
+    pub(crate) fn new(wanted: Requested, used: usize, runtime: usize) -> Self {
         Scope {
             deadline: wanted.seconds.map(Deadline::from),
             instructions: wanted.instructions.map(|count| (count, AtomicI64::new(count))),

@@ -15,6 +15,7 @@ const ALLOWED: &[&str] = &[
     "crates/lua-api/src/state.rs",
     "crates/lua-api/src/watch.rs",
     "crates/lua-module-fixture/src/lib.rs",
+    "crates/lupa-core/src/array/buffer.rs",
     "crates/lupa-core/src/array/memory.rs",
     "crates/lupa-core/src/base/fallible.rs",
     "crates/lupa-core/src/base/gil.rs",

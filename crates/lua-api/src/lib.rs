@@ -88,6 +88,7 @@ compile_error!("lupa needs panic = \"unwind\": LuaJIT raises errors by unwinding
 mod alloc;
 mod backend;
 pub mod bindings;
+mod chunk_mode;
 pub mod dl;
 mod entries;
 mod families;

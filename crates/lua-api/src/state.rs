@@ -4,6 +4,7 @@ use core::cell::Cell;
 use core::ffi::{CStr, c_char, c_int, c_void};
 
 use crate::backend::{LuaBackend, OK, YIELD, value};
+use crate::chunk_mode::refusal;
 use crate::instance::Instance;
 use crate::raw::{Frame, lua_CFunction, lua_State};
 use crate::references::Ref;
@@ -460,19 +461,14 @@ impl<'l, B: LuaBackend> State<'l, B> {
     /// `mode` is `b`, `t` or both (manual, `load`).
     pub fn load(self, code: &[u8], name: &CStr, mode: Option<&CStr>) -> c_int {
         self.settle();
-        if !B::LOAD_HAS_MODE {
-            let (kind, letter) =
-                if code.starts_with(b"\x1b") { ("binary", b'b') } else { ("text", b't') };
-            if let Some(mode) = mode.filter(|mode| !mode.to_bytes().contains(&letter)) {
-                let mode = mode.to_string_lossy();
-                let message = format!("attempt to load a {kind} chunk (mode is '{mode}')");
-                let bytes = message.as_bytes();
-                let pushed = self.protect_values(|raising| {
-                    raising.push_bytes(bytes);
-                    1
-                });
-                return pushed.map_or_else(|raised| raised.0, |_| crate::ERRSYNTAX);
-            }
+        if !B::LOAD_HAS_MODE
+            && let Some(message) = refusal(code, mode)
+        {
+            let pushed = self.protect_values(|raising| {
+                raising.push_bytes(message.as_bytes());
+                1
+            });
+            return pushed.map_or_else(|raised| raised.0, |_| crate::ERRSYNTAX);
         }
         if B::LOAD_RAISES {
             let status = Cell::new(OK);

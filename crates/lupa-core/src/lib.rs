@@ -72,7 +72,7 @@ pub fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.set_attribute(c"__name__", base::fallible::string(py, &package_name)?)?;
     module.set_attribute(c"__doc__", base::fallible::string(py, &module_doc::<B>())?)?;
     types::compat::check(py)?;
-    classes::engine::init::<B>();
+    classes::engine_of::init::<B>();
     #[cfg(unix)]
     lua_api::dl::register(B::lua_pushnil_address());
     base::error::init(module)?;

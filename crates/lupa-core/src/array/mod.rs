@@ -9,6 +9,7 @@
 
 mod access;
 mod account;
+mod buffer;
 mod create;
 mod dtype;
 mod element;
@@ -20,6 +21,7 @@ mod memory;
 mod methods;
 mod numpy;
 pub(crate) mod object;
+mod shapes;
 mod userdata;
 mod values;
 

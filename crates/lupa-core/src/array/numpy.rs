@@ -9,7 +9,8 @@ use pyo3::types::PyType;
 
 use lua_api::LuaBackend;
 
-use super::memory::{Elements, Export, Owned};
+use super::buffer::Export;
+use super::memory::{Elements, Owned};
 use super::object::create;
 use super::userdata;
 use crate::base::attribute::Attributes as _;

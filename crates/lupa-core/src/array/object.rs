@@ -16,8 +16,9 @@ use crate::base::fallible;
 use crate::base::vectors;
 use crate::types::alive::Alive;
 use crate::types::heap_type::{Place, This};
+use crate::types::heap_type::{Visit, Visited};
 use crate::types::operations::{Content, Length, Read, SavedError, Unary};
-use crate::types::slots::{Spec, Visit, Visited};
+use crate::types::slots::Spec;
 
 pub(crate) const DOC: &CStr = c"An array that Lua code sees (see ``as_array()``), or has made.\n\n\
     It has the buffer protocol and __array_interface__, so memoryview(array) and\n\

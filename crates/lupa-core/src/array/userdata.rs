@@ -6,7 +6,7 @@ use std::ffi::CStr;
 use lua_api::{Function, LuaBackend, Raising, State};
 
 use super::memory::Elements;
-use super::{access, jit, methods};
+use super::{access, jit, methods, shapes};
 use crate::base::error::{Error, Result};
 use crate::calls::steps::{anchor, field};
 use crate::convert::lua_error::raised;
@@ -73,10 +73,8 @@ pub(super) fn ensure<B: LuaBackend>(entry: &Entry<'_, B>) -> Result<()> {
 }
 
 fn metatable<B: LuaBackend>(raising: Raising<'_, B>) {
-    use methods::{
-        Copy, Fill, Get, Index, NewIndex, Release, Reshape, Set, Slice, ToString, ToTable,
-        Transpose,
-    };
+    use methods::{Copy, Fill, Get, Index, NewIndex, Release, Set, ToString, ToTable};
+    use shapes::{Reshape, Slice, Transpose};
     raising.new_table(0, 12);
     // The methods.
     raising.new_table(0, 12);

@@ -16,7 +16,8 @@ use pyo3::prelude::*;
 
 use crate::base::error::{Error, too_deep};
 use crate::base::guard::{panicked, parked, settled, unwinding};
-use crate::convert::to_lua::{Prepared, push_protected};
+use crate::convert::prepared::Prepared;
+use crate::convert::to_lua::push_protected;
 use crate::runtime::boxes::View;
 use crate::runtime::entry::Entry;
 use crate::runtime::place::place;

@@ -1,30 +1,21 @@
 //! `LuaRuntime`: the class that users create.
 #![forbid(unsafe_code)]
 
-use std::sync::Arc;
-
 use lua_api::Gc;
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString, PyTuple, PyType};
 
 use crate::base::attribute::Attributes as _;
 use crate::base::fallible;
-use crate::base::imported::Imported;
 use crate::base::vectors;
-use crate::classes::engine::{self, Creation};
+use crate::classes::creation::Parameters;
+use crate::classes::engine::{self};
 use crate::classes::lua_limits::LuaLimits;
 use crate::classes::nogc::LuaNoGc;
-use crate::classes::parameters::{
-    Bytes, Default, Flag, Limit, Truth, callable, handlers, libraries,
-};
-use crate::python_lib::sandbox::{SANDBOX_MEMORY, SANDBOX_TIMEOUT};
+use crate::classes::parameters::{Bytes, Default, Flag, Limit, Truth, callable};
 use crate::rights::allowed::Rights;
-use crate::rights::exposure::Sandbox;
-use crate::rights::restrict::Restrictions;
 use crate::runtime::chunks::Source;
-use crate::runtime::encoding::Encoding;
-use crate::runtime::options::Options;
 use crate::runtime::stop::deadline::Seconds;
 
 /// A Lua runtime: one Lua state with its own globals.
@@ -104,77 +95,27 @@ impl LuaRuntime {
         timeout: Option<Seconds>,
         sandbox: Truth,
     ) -> PyResult<Self> {
-        let encoding = match encoding {
-            Default::Unset => Encoding::Utf8,
-            Default::Given(name) => Encoding::from_name(name.as_ref())?,
-        };
-        let source_encoding = match (Encoding::from_name(source_encoding.as_ref())?, &encoding) {
-            (Encoding::Bytes, Encoding::Bytes) => Encoding::Utf8,
-            (Encoding::Bytes, encoding) => encoding.clone(),
-            (given, _) => given,
-        };
-        let filter = callable(attribute_filter, "attribute_filter must be callable")?;
-        let (getter, setter) = handlers(attribute_handlers.as_ref())?;
-        if filter.is_some() && (getter.is_some() || setter.is_some()) {
-            return Err(fallible::error::<PyValueError>(
-                "attribute_filter and attribute_handlers are mutually exclusive",
-            ));
-        }
-        if !(0..=1).contains(&array_base) {
-            return Err(fallible::error::<PyValueError>("array_base must be 0 or 1"));
-        }
-        let sandboxed = sandbox.0;
-        let (eval_asked, builtins_asked) =
-            (register_eval.is_asked_for(), register_builtins.is_asked_for());
-        if sandboxed && (eval_asked || builtins_asked) {
-            return Err(fallible::error::<PyValueError>(
-                "a sandbox has neither python.eval nor python.builtins",
-            ));
-        }
-        let (libraries, kept) = libraries(libs.as_ref(), sandboxed)?;
-        let overflow_handler = callable(overflow_handler, "overflow_handler must be callable")?;
-        let restrictions = if sandboxed {
-            Some(Arc::new(Restrictions::of_sandbox(py)?))
-        } else if filter.is_some() || getter.is_some() || setter.is_some() {
-            Some(Arc::new(Restrictions::new(py, eval_asked, builtins_asked)?))
-        } else {
-            None
-        };
-        let max_memory = match max_memory {
-            None if sandboxed => Some(Bytes(SANDBOX_MEMORY as i64)),
-            given => given,
-        };
-        let options = Options {
-            restrictions,
-            sandbox: sandboxed.then(|| Sandbox::new(py)).transpose()?,
+        let parameters = Parameters {
             encoding,
             source_encoding,
-            attribute_filter: filter.map(Bound::unbind),
-            attribute_getter: getter.map(Bound::unbind),
-            attribute_setter: setter.map(Bound::unbind),
-            unpack_returned_tuples: unpack_returned_tuples.0,
-            convert_arrays: convert_arrays.0,
-            array_base,
-        };
-        // To import it takes longer than to open some libraries.
-        static BUILTINS: Imported = Imported::module(c"builtins");
-        let builtins = BUILTINS.get(py)?;
-        let creation = Creation {
-            libraries,
-            sandbox: kept,
-            eval: (register_eval.is_on() && !sandboxed)
-                .then(|| builtins.attribute(c"eval"))
-                .transpose()?,
-            builtins: (register_builtins.is_on() && !sandboxed).then(|| builtins.clone()),
+            attribute_filter,
+            attribute_handlers,
+            register_eval,
+            unpack_returned_tuples,
+            register_builtins,
             overflow_handler,
-            count_memory: max_memory.is_some(),
-            seed: string_hash_seed,
-            timeout: timeout.or(sandboxed.then_some(SANDBOX_TIMEOUT)),
+            max_memory,
+            string_hash_seed,
+            convert_arrays,
+            array_base,
+            libs,
+            timeout,
+            sandbox,
         };
-        let state = engine::get().create(py, options, creation)?;
+        let (state, limit) = parameters.create(py)?;
         let runtime = LuaRuntime { state: state.unbind() };
-        if let Some(Bytes(limit)) = max_memory.filter(|limit| limit.0 > 0) {
-            runtime.limit_memory(py, usize::try_from(limit).unwrap_or(usize::MAX), false)?;
+        if let Some(limit) = limit {
+            runtime.limit_memory(py, limit, false)?;
         }
         Ok(runtime)
     }

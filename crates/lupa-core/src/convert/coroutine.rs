@@ -13,9 +13,9 @@ use crate::base::error::Result;
 use crate::convert::wrapper::{self, LuaObject, WRAPPERS, WrapperKind};
 use crate::runtime::owned::Locked;
 use crate::runtime::runtime::Runtime;
+use crate::types::heap_type::{Garbage, Visit, Visited};
 use crate::types::heap_type::{Keep, Type, With};
 use crate::types::operations::{Clear, Content};
-use crate::types::slots::{Garbage, Visit, Visited};
 
 /// What a coroutine's wrapper has.
 pub(crate) type Coroutine<B> = With<LuaObject<B>, Start>;

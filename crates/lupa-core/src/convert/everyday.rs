@@ -4,8 +4,8 @@ use lua_api::{LuaBackend, Ref, State};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
+use crate::convert::prepared::Mode;
 use crate::convert::quick;
-use crate::convert::to_lua::Mode;
 use crate::runtime::entry::Entry;
 use crate::runtime::runtime::Runtime;
 use crate::types::alive::{Alive, Items, Pairs, integer};

@@ -6,6 +6,7 @@ pub(crate) mod everyday;
 pub(crate) mod from_lua;
 pub(crate) mod lua_error;
 pub(crate) mod plain;
+pub(crate) mod prepared;
 pub(crate) mod protocol;
 pub(crate) mod quick;
 pub(crate) mod to_lua;

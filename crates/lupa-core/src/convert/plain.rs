@@ -13,8 +13,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::convert::everyday::Kind;
+use crate::convert::prepared::Mode;
 use crate::convert::quick;
-use crate::convert::to_lua::Mode;
 use crate::runtime::encoding::Encoding;
 use crate::runtime::entry::Entry;
 use crate::types::alive::{Alive, Held, Items, Pairs};

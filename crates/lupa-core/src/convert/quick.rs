@@ -14,7 +14,7 @@ use pyo3::prelude::*;
 use crate::base::error::Result;
 use crate::convert::everyday::Kind;
 use crate::convert::from_lua::{no_string, string};
-use crate::convert::to_lua::Mode;
+use crate::convert::prepared::Mode;
 use crate::runtime::entry::Entry;
 use crate::runtime::strings::Strings;
 use crate::types::alive::Alive;

@@ -8,7 +8,7 @@
 use lua_api::{LuaBackend, Raising, Ref, State, value};
 use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyFloat, PyInt, PyString};
+use pyo3::types::{PyFloat, PyInt, PyString};
 
 use crate::base::error::{Error, Result};
 use crate::base::fallible;
@@ -16,6 +16,7 @@ use crate::base::imported::Name;
 use crate::convert::everyday::Kind;
 use crate::convert::from_lua::from_lua;
 use crate::convert::lua_error::raised;
+use crate::convert::prepared::{Mode, Prepared, Ready};
 use crate::convert::protocol::ProtocolWrapper;
 use crate::runtime::arrays::Arriving;
 use crate::runtime::boxes::{NewBox, View};
@@ -24,93 +25,6 @@ use crate::runtime::entry::Entry;
 use crate::runtime::runtime::Runtime;
 use crate::runtime::weight::Weight;
 use crate::types::alive::Alive;
-
-/// A Python object as a plain value, borrowed from an object that is held for `'a`.
-#[derive(Clone, Copy)]
-pub(crate) enum Prepared<'a> {
-    Nil,
-    /// `python.none`, where `nil` would be lost.
-    PyNone,
-    Bool(bool),
-    Integer(i64),
-    Float(f64),
-    Bytes(&'a [u8]),
-    Reference(Ref),
-    Object(Alive<'a>, View),
-    /// An object that counts for so much of Lua's memory.
-    Weighty(Alive<'a>, View, Weight),
-}
-
-impl Prepared<'_> {
-    /// Whether a box is made for it, if there is none yet.
-    #[inline(always)]
-    pub(crate) fn needs_box(&self) -> bool {
-        matches!(self, Prepared::Object(..) | Prepared::Weighty(..))
-    }
-}
-
-/// What [`prepare`] gives: a plain value of the object itself, or an object that was made for the purpose.
-pub(crate) enum Ready<'a, 'py> {
-    Plain(Prepared<'a>),
-    /// A `str` whose UTF-8 form is there.
-    Text(Bound<'py, PyAny>),
-    Bytes(Bound<'py, PyBytes>),
-    Object(Bound<'py, PyAny>, View),
-    /// The reference of a wrapper.
-    Reference(Ref, Bound<'py, PyAny>),
-}
-
-impl<'py> Ready<'_, 'py> {
-    /// What does not depend on the object any more, as it holds it.
-    pub(crate) fn hold(self, object: &Bound<'py, PyAny>) -> Ready<'static, 'py> {
-        let py = object.py();
-        match self {
-            Ready::Plain(prepared) => match prepared {
-                Prepared::Nil => Ready::Plain(Prepared::Nil),
-                Prepared::PyNone => Ready::Plain(Prepared::PyNone),
-                Prepared::Bool(truth) => Ready::Plain(Prepared::Bool(truth)),
-                Prepared::Integer(number) => Ready::Plain(Prepared::Integer(number)),
-                Prepared::Float(number) => Ready::Plain(Prepared::Float(number)),
-                Prepared::Bytes(_) => match object.cast::<PyBytes>() {
-                    Ok(bytes) => Ready::Bytes(bytes.clone()),
-                    Err(_) => Ready::Text(object.clone()),
-                },
-                Prepared::Reference(reference) => Ready::Reference(reference, object.clone()),
-                Prepared::Object(target, view) => Ready::Object(target.borrow(py).to_owned(), view),
-                // Weighed when it is pushed, and so never prepared.
-                Prepared::Weighty(target, view, _) => {
-                    Ready::Object(target.borrow(py).to_owned(), view)
-                }
-            },
-            Ready::Text(text) => Ready::Text(text),
-            Ready::Bytes(bytes) => Ready::Bytes(bytes),
-            Ready::Object(object, view) => Ready::Object(object, view),
-            Ready::Reference(reference, held) => Ready::Reference(reference, held),
-        }
-    }
-
-    /// The plain value, good as long as this is there.
-    #[inline(always)]
-    pub(crate) fn value(&self) -> Prepared<'_> {
-        match self {
-            Ready::Plain(prepared) => *prepared,
-            // The `str` keeps the form that it had when this was made.
-            Ready::Text(text) => Prepared::Bytes(Alive::of(text).utf8().unwrap_or_default()),
-            Ready::Bytes(bytes) => Prepared::Bytes(bytes.as_bytes()),
-            Ready::Object(object, view) => Prepared::Object(Alive::of(object), *view),
-            Ready::Reference(reference, _) => Prepared::Reference(*reference),
-        }
-    }
-}
-
-/// How an object is converted.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mode {
-    /// As a value: `None` is `nil`.
-    Value,
-    /// Where `nil` cannot be: `None` is `python.none`.
-    NotNil,
-}
 
 /// Prepares an object for Lua.
 ///

@@ -14,8 +14,8 @@ use crate::runtime::owner::RuntimeObject;
 use crate::runtime::runtime::Runtime;
 use crate::types::alive::Alive;
 use crate::types::heap_type::{Family, Hold, This, Type};
+use crate::types::heap_type::{Visit, Visited};
 use crate::types::operations::Content;
-use crate::types::slots::{Visit, Visited};
 
 /// The types of wrappers, in the order of [`WrapperKind`]; the content of each is or begins as a [`LuaObject`].
 pub(crate) static WRAPPERS: Family<5> = Family::new();

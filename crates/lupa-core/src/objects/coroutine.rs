@@ -14,7 +14,7 @@ use crate::base::vectors;
 use crate::calls::call::{self, Arguments, push_all};
 use crate::convert::coroutine::{Coroutine, Status, status};
 use crate::convert::lua_error::{Origin, from_stack, raised};
-use crate::convert::to_lua::Ready;
+use crate::convert::prepared::Ready;
 use crate::objects::object::CallValue;
 use crate::runtime::entry::Entry;
 use crate::types::alive::Alive;

@@ -16,8 +16,9 @@ use crate::runtime::entry::Entry;
 use crate::runtime::owned::Locked;
 use crate::types::compat::{self, LastPair};
 use crate::types::heap_type::{Hold, Keep, Place, This};
+use crate::types::heap_type::{Visit, Visited};
 use crate::types::operations::{Content, Step, Unary};
-use crate::types::slots::{Spec, Visit, Visited};
+use crate::types::slots::Spec;
 
 pub(crate) const DOC: &CStr = c"An iterator over the keys, values or items of a Lua table.";
 

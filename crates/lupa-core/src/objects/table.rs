@@ -9,8 +9,9 @@ use pyo3::types::PyString;
 
 use crate::base::error::{Error, Result};
 use crate::convert::lua_error::raised;
+use crate::convert::prepared::{Mode, Prepared, Ready};
 use crate::convert::quick;
-use crate::convert::to_lua::{Mode, Prepared, Ready, prepare, push};
+use crate::convert::to_lua::{prepare, push};
 use crate::convert::walk::Wanted;
 use crate::convert::wrapper::LuaObject;
 use crate::objects::iterator::TableIterator;

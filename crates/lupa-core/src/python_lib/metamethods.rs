@@ -14,9 +14,10 @@ use crate::calls::argument::python_argument;
 use crate::calls::callback::{Callback, Outcome, Received};
 use crate::convert::arguments::PyArguments;
 use crate::convert::from_lua::{from_lua, looks_like_box};
+use crate::convert::prepared::{Mode, Prepared, Ready};
 use crate::convert::quick;
 use crate::convert::to_lua::{
-    Mode, Prepared, Ready, prepare, prepare_plain, push, push_method, push_plain, push_protected,
+    prepare, prepare_plain, push, push_method, push_plain, push_protected,
 };
 use crate::rights::restrict::exact_name;
 use crate::runtime::account::Work;

@@ -7,7 +7,8 @@ use std::sync::atomic::Ordering;
 use lua_api::{LuaBackend, value};
 use pyo3::prelude::*;
 
-use crate::convert::to_lua::{Mode, Prepared, prepare_plain, push};
+use crate::convert::prepared::{Mode, Prepared};
+use crate::convert::to_lua::{prepare_plain, push};
 use crate::runtime::ahead::{Ahead, Value};
 use crate::runtime::boxes::View;
 use crate::runtime::cursor::Cursor;

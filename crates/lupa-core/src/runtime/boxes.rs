@@ -20,7 +20,7 @@ use crate::runtime::weight::Weight;
 use crate::types::alive::Alive;
 use crate::types::compat;
 use crate::types::heap_type::drop_object;
-use crate::types::slots::{Visit, Visited};
+use crate::types::heap_type::{Visit, Visited};
 
 /// How an object looks from Lua; the bits are those of lupa's documentation of its flags.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -13,7 +13,7 @@ use crate::runtime::owner::RuntimeObject;
 use crate::runtime::runtime::Runtime;
 use crate::runtime::waiting;
 use crate::types::heap_type::This;
-use crate::types::slots::{Garbage, Visit};
+use crate::types::heap_type::{Garbage, Visit};
 
 /// What of an object belongs to the thread that has the lock of a runtime; with a GIL, to the one that is attached.
 pub(crate) struct Locked<T> {

@@ -11,9 +11,10 @@ use crate::rights::exposure::Sandbox;
 use crate::runtime::owned::OwnedRuntime;
 use crate::runtime::runtime::Runtime;
 use crate::types::alive::Alive;
+use crate::types::heap_type::{Garbage, Visit, Visited};
 use crate::types::heap_type::{Place, This};
 use crate::types::operations::{Clear, Content, Finalize};
-use crate::types::slots::{Garbage, Spec, Visit, Visited};
+use crate::types::slots::Spec;
 
 /// The type of such objects.
 pub(crate) static TYPE: Place = Place::new();

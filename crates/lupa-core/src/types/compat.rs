@@ -11,7 +11,7 @@ use crate::base::attribute::Attributes as _;
 use crate::base::fallible;
 use crate::types::alive::Alive;
 use crate::types::heap_type::{Keep, Link};
-use crate::types::slots::{Visit, Visited};
+use crate::types::heap_type::{Visit, Visited};
 
 #[cfg(any(Py_LIMITED_API, PyPy, GraalPy, windows))]
 use crate::base::imported::{Imported, Name};

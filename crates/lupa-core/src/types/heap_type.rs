@@ -9,9 +9,11 @@
 
 use std::any::TypeId;
 use std::cell::Cell;
+use std::ffi::{c_int, c_void};
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
+use std::ops::{ControlFlow, Range};
 use std::ptr::NonNull;
 use std::sync::OnceLock;
 
@@ -21,7 +23,6 @@ use pyo3::prelude::*;
 use crate::types::alive::Alive;
 use crate::types::drops;
 use crate::types::operations::Content;
-use crate::types::slots::{Visit, Visited};
 
 /// A content that begins as another one, so that slots for that one are right for it, too.
 #[repr(C)]
@@ -398,3 +399,52 @@ impl<T> Drop for Link<T> {
 
 /// A place for such a reference.
 pub(crate) type Keep<T = PyAny> = Cell<Option<Link<T>>>;
+
+/// Whether the collector wants to see more.
+pub(crate) type Visited = ControlFlow<c_int>;
+
+/// What an object is shown with to Python's collector, while it looks for garbage; see [`Content::visit`].
+pub(crate) struct Visit {
+    pub(super) visit: ffi::visitproc,
+    pub(super) argument: *mut c_void,
+}
+
+impl Visit {
+    /// # Safety
+    /// Null, or an object that is held by what is shown.
+    #[inline(always)]
+    pub(crate) unsafe fn pointer(&self, object: *mut ffi::PyObject) -> Visited {
+        if object.is_null() {
+            return Visited::Continue(());
+        }
+        // SAFETY: the collector's own function, on a live object.
+        match unsafe { (self.visit)(object, self.argument) } {
+            0 => Visited::Continue(()),
+            result => Visited::Break(result),
+        }
+    }
+
+    pub(crate) fn object<T>(&self, object: &Py<T>) -> Visited {
+        // SAFETY: a reference that somebody has.
+        unsafe { self.pointer(object.as_ptr()) }
+    }
+
+    pub(crate) fn keep<T>(&self, keep: &Keep<T>) -> Visited {
+        // SAFETY: as what is shown says, nobody else is there who could change the place.
+        let held = unsafe { &*keep.as_ptr() };
+        held.as_ref().map_or(Visited::Continue(()), |held| self.object(held))
+    }
+}
+
+/// An object that Python's collector clears: nobody else can use what it has in its memory, which is at these addresses.
+pub(crate) struct Garbage<'a>(pub(super) Python<'a>, pub(super) Range<usize>);
+
+impl<'a> Garbage<'a> {
+    pub(crate) fn py(&self) -> Python<'a> {
+        self.0
+    }
+
+    pub(crate) fn has<T>(&self, part: &T) -> bool {
+        self.1.contains(&std::ptr::from_ref(part).addr())
+    }
+}

@@ -8,7 +8,7 @@ use pyo3::types::PyTuple;
 use crate::base::error::Result;
 use crate::types::alive::Alive;
 use crate::types::heap_type::This;
-use crate::types::slots::{Garbage, Visit, Visited};
+use crate::types::heap_type::{Garbage, Visit, Visited};
 
 /// What an object has besides what all objects have. Threads share it, so it is `Sync`.
 pub(crate) trait Content: Send + Sync + 'static {

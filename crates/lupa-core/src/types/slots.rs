@@ -6,7 +6,6 @@
 
 use std::ffi::{CStr, CString, c_int, c_uint, c_void};
 use std::marker::PhantomData;
-use std::ops::{ControlFlow, Range};
 use std::ptr::{NonNull, null_mut};
 
 use lua_api::LuaBackend;
@@ -18,7 +17,8 @@ use crate::base::error::{Result, type_error};
 use crate::base::guard::caught;
 use crate::types::alive::Alive;
 use crate::types::compat;
-use crate::types::heap_type::{Begins, Keep, Memory, This, Type};
+use crate::types::heap_type::{Begins, Memory, This, Type};
+use crate::types::heap_type::{Garbage, Visit};
 use crate::types::operations::{
     Assign, Binary, Call, Clear, Content, Finalize, GetAttribute, Length, Read, SavedError,
     SetAttribute, Step, Truth, Unary, Variadic,
@@ -26,55 +26,6 @@ use crate::types::operations::{
 
 type Object = *mut ffi::PyObject;
 type Text = &'static CStr;
-
-/// Whether the collector wants to see more.
-pub(crate) type Visited = ControlFlow<c_int>;
-
-/// What an object is shown with to Python's collector, while it looks for garbage; see [`Content::visit`].
-pub(crate) struct Visit {
-    visit: ffi::visitproc,
-    argument: *mut c_void,
-}
-
-impl Visit {
-    /// # Safety
-    /// Null, or an object that is held by what is shown.
-    #[inline(always)]
-    pub(crate) unsafe fn pointer(&self, object: Object) -> Visited {
-        if object.is_null() {
-            return Visited::Continue(());
-        }
-        // SAFETY: the collector's own function, on a live object.
-        match unsafe { (self.visit)(object, self.argument) } {
-            0 => Visited::Continue(()),
-            result => Visited::Break(result),
-        }
-    }
-
-    pub(crate) fn object<T>(&self, object: &Py<T>) -> Visited {
-        // SAFETY: a reference that somebody has.
-        unsafe { self.pointer(object.as_ptr()) }
-    }
-
-    pub(crate) fn keep<T>(&self, keep: &Keep<T>) -> Visited {
-        // SAFETY: as what is shown says, nobody else is there who could change the place.
-        let held = unsafe { &*keep.as_ptr() };
-        held.as_ref().map_or(Visited::Continue(()), |held| self.object(held))
-    }
-}
-
-/// An object that Python's collector clears: nobody else can use what it has in its memory, which is at these addresses.
-pub(crate) struct Garbage<'a>(Python<'a>, Range<usize>);
-
-impl<'a> Garbage<'a> {
-    pub(crate) fn py(&self) -> Python<'a> {
-        self.0
-    }
-
-    pub(crate) fn has<T>(&self, part: &T) -> bool {
-        self.1.contains(&std::ptr::from_ref(part).addr())
-    }
-}
 
 /// The memory of an object, for the buffer protocol.
 pub(crate) struct Exported {

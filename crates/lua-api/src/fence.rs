@@ -1,5 +1,6 @@
 //! The fence: [`State::protect`] and the operations that may raise, on [`Raising`].
 
+use core::cell::Cell;
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::marker::PhantomData;
 use core::mem::{MaybeUninit, needs_drop};
@@ -151,6 +152,18 @@ impl<B: LuaBackend> State<'_, B> {
             }
             (count, count)
         })
+    }
+
+    /// [`State::load`], where loading raises errors of memory.
+    pub(crate) fn load_protected(self, code: &[u8], name: &CStr, mode: Option<&CStr>) -> c_int {
+        let status = Cell::new(OK);
+        let status_in = &status;
+        let loaded = self.protect_values(|raising| {
+            // SAFETY: a live state, in a protected call.
+            status_in.set(unsafe { B::load(raising.raw(), code, name, mode) });
+            1
+        });
+        loaded.map_or_else(|raised| raised.0, |_| status.get())
     }
 
     /// Begins a call of the value behind a reference: pushes the message handler and it. What

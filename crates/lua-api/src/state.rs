@@ -1,6 +1,5 @@
 //! [`State`]: the operations on a Lua stack that never raise.
 
-use core::cell::Cell;
 use core::ffi::{CStr, c_char, c_int, c_void};
 
 use crate::backend::{LuaBackend, OK, YIELD, value};
@@ -471,14 +470,7 @@ impl<'l, B: LuaBackend> State<'l, B> {
             return pushed.map_or_else(|raised| raised.0, |_| crate::ERRSYNTAX);
         }
         if B::LOAD_RAISES {
-            let status = Cell::new(OK);
-            let status_in = &status;
-            let loaded = self.protect_values(|raising| {
-                // SAFETY: as for `plain!`, in a protected call.
-                status_in.set(unsafe { B::load(raising.raw(), code, name, mode) });
-                1
-            });
-            return loaded.map_or_else(|raised| raised.0, |_| status.get());
+            return self.load_protected(code, name, mode);
         }
         // SAFETY: as for `plain!`: loading is protected by itself.
         unsafe { B::load(self.raw(), code, name, mode) }

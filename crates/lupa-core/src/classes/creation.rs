@@ -38,11 +38,11 @@ pub(crate) struct Parameters<'py> {
 }
 
 impl<'py> Parameters<'py> {
-    /// Makes a runtime: its state, and the limit of memory that it is to get, in bytes.
+    /// Makes a runtime; gives its state.
     ///
     /// # Errors
     /// `TypeError` and `ValueError` for arguments that cannot be, and what opening Lua raises.
-    pub(crate) fn create(self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Option<usize>)> {
+    pub(crate) fn create(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let Parameters {
             encoding,
             source_encoding,
@@ -128,8 +128,20 @@ impl<'py> Parameters<'py> {
             timeout: timeout.or(sandboxed.then_some(SANDBOX_TIMEOUT)),
         };
         let state = engine::get().create(py, options, creation)?;
-        let limit = max_memory.filter(|limit| limit.0 > 0);
-        let limit = limit.map(|Bytes(limit)| usize::try_from(limit).unwrap_or(usize::MAX));
-        Ok((state, limit))
+        if let Some(Bytes(limit)) = max_memory.filter(|limit| limit.0 > 0) {
+            limit_memory(&state, usize::try_from(limit).unwrap_or(usize::MAX), false)?;
+        }
+        Ok(state)
     }
+}
+
+/// Sets the limit of Lua's memory, in bytes; 0 is none. What Lua has begun with is part of a `total`, and comes on top of
+/// any other limit.
+///
+/// # Errors
+/// `RuntimeError` where memory is not counted.
+pub(crate) fn limit_memory(state: &Bound<'_, PyAny>, limit: usize, total: bool) -> PyResult<()> {
+    let base = engine::get().memory(state)?.map_or(0, |memory| memory.base);
+    let limit = if limit == 0 || total { limit } else { limit.saturating_add(base) };
+    Ok(engine::get().set_memory_limit(state, limit)?)
 }

@@ -36,6 +36,19 @@ pub(crate) struct MemoryUse {
     pub(crate) base: usize,
 }
 
+impl MemoryUse {
+    /// The limit, with what Lua has begun with in a `total`.
+    pub(crate) fn limit(self, total: bool) -> usize {
+        self.limit.saturating_sub(if total { 0 } else { self.base })
+    }
+
+    /// What is in use, in the same way.
+    pub(crate) fn used(self, total: bool) -> i64 {
+        let base = if total { 0 } else { self.base };
+        self.used as i64 - base as i64
+    }
+}
+
 /// The operations of a runtime. `state` is always the object that [`Engine::create`] gave.
 pub(crate) trait Engine: Send + Sync {
     fn create<'py>(

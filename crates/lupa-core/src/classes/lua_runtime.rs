@@ -9,7 +9,7 @@ use pyo3::types::{PyBytes, PyDict, PyString, PyTuple, PyType};
 use crate::base::attribute::Attributes as _;
 use crate::base::fallible;
 use crate::base::vectors;
-use crate::classes::creation::Parameters;
+use crate::classes::creation::{Parameters, limit_memory};
 use crate::classes::engine::{self};
 use crate::classes::lua_limits::LuaLimits;
 use crate::classes::nogc::LuaNoGc;
@@ -112,12 +112,7 @@ impl LuaRuntime {
             timeout,
             sandbox,
         };
-        let (state, limit) = parameters.create(py)?;
-        let runtime = LuaRuntime { state: state.unbind() };
-        if let Some(limit) = limit {
-            runtime.limit_memory(py, limit, false)?;
-        }
-        Ok(runtime)
+        Ok(LuaRuntime { state: parameters.create(py)?.unbind() })
     }
 
     /// Evaluate a Lua expression; further arguments are its ``...``.
@@ -353,10 +348,7 @@ impl LuaRuntime {
     #[pyo3(signature = (total=Truth(false)), text_signature = "($self, /, total=False)")]
     fn get_max_memory(&self, py: Python<'_>, total: Truth) -> PyResult<Option<usize>> {
         let memory = engine::get().memory(self.state.bind(py))?;
-        Ok(memory.map(|memory| {
-            let base = if total.0 { 0 } else { memory.base };
-            memory.limit.saturating_sub(base)
-        }))
+        Ok(memory.map(|memory| memory.limit(total.0)))
     }
 
     /// The memory that Lua uses, in bytes; None when it is not counted.
@@ -370,10 +362,7 @@ impl LuaRuntime {
     #[pyo3(signature = (total=Truth(false)), text_signature = "($self, /, total=False)")]
     fn get_memory_used(&self, py: Python<'_>, total: Truth) -> PyResult<Option<i64>> {
         let memory = engine::get().memory(self.state.bind(py))?;
-        Ok(memory.map(|memory| {
-            let base = if total.0 { 0 } else { memory.base };
-            memory.used as i64 - base as i64
-        }))
+        Ok(memory.map(|memory| memory.used(total.0)))
     }
 
     /// Set the limit of Lua's memory in bytes; 0 is no limit.
@@ -387,7 +376,7 @@ impl LuaRuntime {
     /// 200000
     #[pyo3(signature = (max_memory, total=Truth(false)), text_signature = "($self, /, max_memory, total=False)")]
     fn set_max_memory(&self, py: Python<'_>, max_memory: Limit, total: Truth) -> PyResult<()> {
-        self.limit_memory(py, max_memory.0, total.0)
+        limit_memory(self.state.bind(py), max_memory.0, total.0)
     }
 
     /// Limits for what Lua does inside of a ``with`` block.
@@ -503,18 +492,5 @@ impl LuaRuntime {
 
     fn __traverse__(&self, visit: pyo3::PyVisit) -> std::result::Result<(), pyo3::PyTraverseError> {
         visit.call(&self.state)
-    }
-}
-
-impl LuaRuntime {
-    fn limit_memory(&self, py: Python<'_>, limit: usize, total: bool) -> PyResult<()> {
-        let state = self.state.bind(py);
-        let base = engine::get().memory(state)?.map_or(0, |memory| memory.base);
-        let limit = match limit {
-            0 => 0,
-            limit if total => limit,
-            limit => limit.saturating_add(base),
-        };
-        Ok(engine::get().set_memory_limit(state, limit)?)
     }
 }

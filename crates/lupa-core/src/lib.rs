@@ -1,10 +1,14 @@
 //! Python over any Lua backend: [`init`] fills the module of one version.
 //!
-//! How it hangs together: a [`runtime::Runtime`] owns a Lua and is owned by a hidden Python object,
-//! which `LuaRuntime` and all wrappers keep alive. Work begins with [`runtime::Runtime::enter`],
-//! which takes the lock. Python objects are turned into plain values first ([`to_lua::prepare`],
-//! runs Python code) and pushed then ([`to_lua::push`], runs none). Calls from Lua come in through
-//! [`callback::outer`].
+//! Files are in rooms, low to high, each of which uses those below it and none above (`cargo xtask tidy` checks that):
+//! `base`, `types`, `rights`, `runtime`, `convert`, `calls`, `array`, `objects`, `python_lib`, `classes`. The `mod.rs` of
+//! a room says what lives there, and where to begin.
+//!
+//! How it hangs together: a [`runtime::runtime::Runtime`] owns a Lua and is owned by a hidden Python object,
+//! which `LuaRuntime` and all wrappers keep alive. Work begins with [`runtime::runtime::Runtime::enter`],
+//! which takes the lock. Python objects are turned into plain values first ([`convert::to_lua::prepare`],
+//! runs Python code) and pushed then ([`convert::to_lua::push`], runs none). Calls from Lua come in through
+//! [`calls::callback::outer`].
 //!
 //! No version of Lua is named here: what differs is a constant of [`lua_api::LuaBackend`].
 

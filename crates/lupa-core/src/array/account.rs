@@ -37,7 +37,7 @@ impl Drop for Block {
     }
 }
 
-/// Something that must outlive the runtime's finalization: see [`super::Arrays::pins`].
+/// Something that must outlive the runtime's finalization: see [`crate::runtime::arrays::Arrays::pins`].
 pub(crate) struct Pin(Arc<AtomicUsize>);
 
 impl Pin {

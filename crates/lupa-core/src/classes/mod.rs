@@ -1,4 +1,7 @@
-//! The classes that a program makes or calls by name.
+//! The classes and functions of a module that users call by name.
+//!
+//! The highest room. Begin with [`lua_runtime`]. Classes of PyO3 cannot be generic, so they reach the backend by a trait
+//! object, [`engine`].
 
 pub(crate) mod creation;
 pub(crate) mod engine;

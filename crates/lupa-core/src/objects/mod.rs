@@ -1,4 +1,7 @@
-//! The wrappers of Lua values: what Python can do with them.
+//! The wrappers of Lua values: what Python can do with a table, a function, a coroutine.
+//!
+//! Uses [`crate::calls`] and what is below. Begin with [`object`], which all others build on. [`methods`] lists the methods of
+//! all of them, so it and they know each other. [`wrapper_types`] makes the types when a module is imported.
 
 pub(crate) mod arguments;
 pub(crate) mod coroutine;

@@ -1,4 +1,7 @@
-//! What Lua code finds: the table `python`, and how Python objects behave.
+//! What Lua code finds: the table `python`, and how Python objects behave in Lua.
+//!
+//! Uses all rooms below. Begin with [`setup`], which fills a new Lua. [`functions`] are those of the table, [`metamethods`]
+//! those of Python objects, for which [`sandbox`] has others.
 
 pub(crate) mod equal;
 pub(crate) mod functions;

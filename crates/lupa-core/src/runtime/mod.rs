@@ -1,4 +1,8 @@
 //! One Lua with its lock, its options and the Python objects in it.
+//!
+//! Uses the rooms below: no value is converted here. Begin with [`runtime`], then [`entry`]: the right to work on one, which all
+//! operations begin with. These two, and what a runtime consists of, know each other. [`boxes`] are the Python objects in
+//! Lua; [`stop`] is how Lua is stopped, and limits.
 
 pub(crate) mod account;
 pub(crate) mod ahead;

@@ -335,7 +335,7 @@ def test_attacks_are_real(lua, name):
 
 
 def test_every_builtin_has_a_verdict(isolated):
-    """A new Python may fail here: then its new builtins belong into the table in ``restrict/builtins.rs``."""
+    """A new Python may fail here: then its new builtins belong into the table in ``rights/restrict/builtins.rs``."""
     isolated("""
         import builtins
         verdicts = lupa._verdicts_on_builtins()

@@ -4,7 +4,7 @@
 //! take it, and it is kept: to give it up and take it back is half of a short call. Yet somebody may come
 //! and want it: a thread that Python knows nothing of calls it now and then. So what runs long gives it up
 //! after all, when the monitor asks, and so does what may wait for something outside of Lua
-//! ([`lua_api::WAIT`]).
+//! (`lua_api::raw::WAIT`).
 
 use std::ptr::{null_mut, without_provenance_mut};
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};

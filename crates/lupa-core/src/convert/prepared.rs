@@ -33,7 +33,7 @@ impl Prepared<'_> {
     }
 }
 
-/// What [`prepare`] gives: a plain value of the object itself, or an object that was made for the purpose.
+/// What [`crate::convert::to_lua::prepare`] gives: a plain value of the object itself, or an object that was made for the purpose.
 pub(crate) enum Ready<'a, 'py> {
     Plain(Prepared<'a>),
     /// A `str` whose UTF-8 form is there.

@@ -1,5 +1,5 @@
 //! [`Cursor`]: Python's own lists, tuples, ranges and dicts as `python.iter` goes over them, and
-//! [`Ahead`]: what was read of one beforehand.
+//! [`crate::runtime::ahead::Ahead`]: what was read of one beforehand.
 //!
 //! To step an iterator, Lua's thread has to attach to Python. These iterators run no Python code, so
 //! some items are read each time, and the next steps are made without attaching. As with tables

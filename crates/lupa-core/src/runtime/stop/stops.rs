@@ -5,7 +5,7 @@
 //! time is up or much time has passed; another thread, with `interrupt()`; or Lua itself, after so
 //! many instructions. It then asks [`Stops`]. If Lua is to stop, it raises an exception, and goes on
 //! raising it at each instruction, in every coroutine, so that no `pcall` keeps it: until Lua is left,
-//! to the Python code that has called it. There [`Runtime::take_stop`] puts that exception in the place of
+//! to the Python code that has called it. There [`Entry::take_stop`] puts that exception in the place of
 //! whatever Lua has made of it.
 #![forbid(unsafe_code)]
 

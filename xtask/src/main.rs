@@ -10,6 +10,8 @@ mod demo;
 mod develop;
 mod dist;
 mod docs;
+mod fast;
+mod fixes;
 mod fixture;
 mod fuzz;
 mod lint;
@@ -48,8 +50,9 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "test",
-        usage: "[--python EXE] [--only rust|pytest|doctest|types|upstream] [--system BACKEND,...] [--no-build]",
-        about: "build and test everything, lupa 2.8's own suite included; or these on installed Luas",
+        usage: "[--python EXE] [--only rust|pytest|doctest|types|upstream] [--system BACKEND,...] [--no-build]
+        [--fast [BACKEND] [ARGUMENT...]]",
+        about: "build and test everything, lupa 2.8's own suite included; or these on installed Luas; or one module, quickly",
         run: test::run,
     },
     Task {
@@ -111,6 +114,12 @@ const TASKS: &[Task] = &[
         usage: "[--check]",
         about: "fetch the pinned Lua sources into vendor/sources, or verify what is there",
         run: vendor::run,
+    },
+    Task {
+        name: "fixes",
+        usage: "[CRATE=VERSION...]",
+        about: "say whether our fixes to Lua's sources fit the pinned releases, or others (lua-src=548.1.2)",
+        run: fixes::run,
     },
     Task {
         name: "bindgen",

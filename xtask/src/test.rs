@@ -3,6 +3,7 @@
 use std::fs;
 
 use crate::arguments::Arguments;
+use crate::fast;
 use crate::fixture;
 use crate::tools::{self, Result, cargo, root, target};
 use crate::types;
@@ -38,6 +39,12 @@ pub(crate) fn run(mut arguments: Arguments) -> Result {
         only = Some("pytest".to_owned());
     }
     let no_build = arguments.flag("--no-build");
+    if arguments.flag("--fast") {
+        if system.is_some() || only.is_some() {
+            return Err("--fast goes with no other choice of tests".into());
+        }
+        return fast::run(&python, !no_build, arguments.rest());
+    }
     arguments.end()?;
     if let Some(part) = &only
         && !PARTS.iter().any(|(name, _)| name == part)

@@ -3,10 +3,12 @@
 //! Most of it is for stopping (`lua_api::watch` has the whole story): loops of Lua's C code that a script
 //! can make as long as it likes look whether somebody has set a hook, or are made shorter.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use crate::version::Version;
+use crate::luajit;
+use crate::version::{Kind, Version};
 
 /// A place of a release, and what is put before it.
 #[derive(Clone, Copy, Debug)]
@@ -19,24 +21,57 @@ pub struct Fix {
     pub before: &'static str,
 }
 
+impl Fix {
+    /// The text of the file with this fix in it.
+    ///
+    /// # Errors
+    /// A message with the file and the anchor, if the anchor is not found exactly once.
+    fn apply(&self, text: &str) -> Result<String, String> {
+        match text.matches(self.place).count() {
+            1 => Ok(text.replace(self.place, &format!("{}{}", self.before, self.place))),
+            found => Err(format!(
+                "{}: patch anchor found {found} times instead of once: {:?}",
+                self.file, self.place
+            )),
+        }
+    }
+}
+
 impl Version {
-    /// Everything that is mended in this release.
+    /// All fixes of this release.
     pub(crate) fn fixes(&self) -> impl Iterator<Item = &'static Fix> {
         self.fixes.iter().copied().flatten()
     }
 
-    /// Mends a copy of one of this release's files.
+    /// Applies the fixes of one file to a copy of that file.
     ///
     /// # Panics
-    /// When the release is another one than the fixes were made for.
+    /// If an anchor is not found exactly once: the file is of another release than the fixes were made for.
     pub(crate) fn mend(&self, file: &Path) {
         let mut text = fs::read_to_string(file).expect("a source file can be read");
         for fix in self.fixes().filter(|fix| file.ends_with(fix.file)) {
-            let places = text.matches(fix.place).count();
-            assert_eq!(places, 1, "{}: what to mend is not there once: {}", fix.file, fix.place);
-            text = text.replace(fix.place, &format!("{}{}", fix.before, fix.place));
+            text = fix.apply(&text).unwrap_or_else(|misfit| panic!("{misfit}"));
         }
         fs::write(file, text).expect("a source file can be written");
+    }
+
+    /// Tries all fixes on the sources in a folder, and compiles nothing: a message for each that does not fit.
+    pub fn misfits(&self, source: &Path) -> Vec<String> {
+        let mut texts = BTreeMap::new();
+        let mut misfits = Vec::new();
+        for fix in self.fixes() {
+            let text = texts
+                .entry(fix.file)
+                .or_insert_with(|| fs::read_to_string(source.join(fix.file)).unwrap_or_default());
+            match fix.apply(text) {
+                Ok(applied) => *text = applied,
+                Err(misfit) => misfits.push(misfit),
+            }
+        }
+        if let Kind::LuaJit { .. } = self.kind {
+            misfits.extend(luajit::misfits(source));
+        }
+        misfits
     }
 }
 

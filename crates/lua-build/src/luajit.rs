@@ -137,12 +137,27 @@ fn make_stoppable(sources: &Path) {
 
 /// Gives the definition of `lj_dispatch_update`, but not its uses, another name.
 fn rename_update(theirs: String) -> String {
+    renamed_update(&theirs).unwrap_or_else(|misfit| panic!("{misfit}"))
+}
+
+fn renamed_update(theirs: &str) -> Result<String, String> {
     let is_definition =
         |line: &&str| line.starts_with("void ") && line.contains("lj_dispatch_update(");
     let found: Vec<_> = theirs.lines().filter(is_definition).collect();
-    let [definition] = found[..] else { panic!("lj_dispatch_update is not defined once") };
-    theirs
-        .replace(definition, &definition.replace("lj_dispatch_update", "lupa_raw_dispatch_update"))
+    let [definition] = found[..] else {
+        return Err(format!(
+            "src/lj_dispatch.c: lj_dispatch_update is defined {} times",
+            found.len()
+        ));
+    };
+    Ok(theirs
+        .replace(definition, &definition.replace("lj_dispatch_update", "lupa_raw_dispatch_update")))
+}
+
+/// Says whether the change to `lj_dispatch.c` that is no [`crate::Fix`] fits the sources in a folder.
+pub(crate) fn misfits(source: &Path) -> Option<String> {
+    let dispatch = fs::read_to_string(source.join("src/lj_dispatch.c")).unwrap_or_default();
+    renamed_update(&dispatch).err()
 }
 
 /// The compiler of the programs that run during the build; without this the makefile wants gcc.

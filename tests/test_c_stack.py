@@ -174,8 +174,8 @@ DEEP = {
 HARNESS = """
 import json, os, sys, tempfile, threading
 size, inside, cases = int(sys.argv[1]), sys.argv[2] == "inside", json.loads(sys.argv[3])
-folder = tempfile.mkdtemp()
-path = os.path.join(folder, "again.lua")
+folder = tempfile.TemporaryDirectory()
+path = os.path.join(folder.name, "again.lua")
 with open(path, "w") as file:
     file.write("f()\\nf()\\n")
 

@@ -38,7 +38,8 @@ def later(function, seconds=0.2):
 kept = []
 reader, writer = os.pipe()
 write = lambda: os.write(writer, b"line\\n")
-path = os.path.join(tempfile.mkdtemp(), "file")
+folder = tempfile.TemporaryDirectory()
+path = os.path.join(folder.name, "file")
 
 def fill():
     '''Fills the pipe.'''

@@ -31,9 +31,9 @@ def test_the_gil_is_free_while_lua_runs(isolated):
     """Lua waits in a loop for a file that a Python thread writes, which needs the GIL for it."""
     isolated("""
         import os, tempfile, threading
-        folder = tempfile.mkdtemp()
-        flag = os.path.join(folder, "flag")
-        started = os.path.join(folder, "started")
+        folder = tempfile.TemporaryDirectory()
+        flag = os.path.join(folder.name, "flag")
+        started = os.path.join(folder.name, "started")
 
         def set_flag():
             while not os.path.exists(started):
@@ -57,7 +57,7 @@ def test_runtimes_run_side_by_side(isolated):
     """Two runtimes wait for each other inside Lua, which only works when both run at once."""
     isolated("""
         import os, tempfile, threading
-        folder = tempfile.mkdtemp()
+        folder = tempfile.TemporaryDirectory()
         code = '''function(mine, other)
             io.open(mine, "w"):close()
             while true do
@@ -65,7 +65,7 @@ def test_runtimes_run_side_by_side(isolated):
                 if f then f:close() return true end
             end
         end'''
-        names = [os.path.join(folder, name) for name in "ab"]
+        names = [os.path.join(folder.name, name) for name in "ab"]
         functions = [lupa.LuaRuntime().eval(code) for _ in names]
         results = []
         threads = [

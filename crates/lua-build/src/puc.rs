@@ -79,8 +79,11 @@ pub(crate) fn compile(version: &Version, source: &Path) -> Library {
         }
     }
     let mut hot = build.clone();
-    for flag in PLACED {
-        hot.flag_if_supported(flag);
+    // LLVM up to 22 ends with an internal error where it writes unwinding tables for such code on Windows ARM64.
+    if !(target("OS") == "windows" && target("ARCH") == "aarch64") {
+        for flag in PLACED {
+            hot.flag_if_supported(flag);
+        }
     }
     let mut libraries = build.clone();
     libraries.flag_if_supported(WRAPPING);

@@ -277,6 +277,9 @@ DUNDERS = {
     "format": "format_method.__call__(o)",
 }
 
+if sys.version_info < (3, 10):
+    # A staticmethod cannot be called there.
+    del ATTACKS["the host's staticmethod"]
 
 # With handlers, items are attributes: an attack that needs an item of a list ends there.
 REFUSED = "Lua code cannot|Lua's access|denied|has no attribute|have no way|attribute name must be string"

@@ -98,7 +98,7 @@ where
 
 /// How many results leave room enough: a C function has room for 20 values, and what a call gives
 /// takes the place of its frame.
-const FEW: c_int = 6;
+const UNCHECKED_RESULTS: c_int = 6;
 
 impl<B: LuaBackend> State<'_, B> {
     /// Runs `work` in a protected call, in a stack frame of its own.
@@ -147,7 +147,7 @@ impl<B: LuaBackend> State<'_, B> {
     ) -> Result<c_int, Raised> {
         self.run(MULTRET, move |raising| {
             let count = work(raising);
-            if count > FEW {
+            if count > UNCHECKED_RESULTS {
                 raising.reserve(crate::MIN_ROOM);
             }
             (count, count)
@@ -195,7 +195,7 @@ impl<B: LuaBackend> State<'_, B> {
             return Err(Raised(status));
         }
         let count = self.top() - base - 1;
-        if count > FEW {
+        if count > UNCHECKED_RESULTS {
             self.make_room()?;
         }
         Ok(count)

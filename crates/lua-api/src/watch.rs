@@ -57,7 +57,7 @@ pub struct Watch {
     // The coroutine on which a hook of a script runs, or null; and how many of them have begun.
     pub(crate) in_hook: AtomicPtr<lua_State>,
     pub(crate) hooks_begun: AtomicUsize,
-    untold: AtomicBool,
+    unannounced: AtomicBool,
 }
 
 // SAFETY: `guarded` is used with the lock held; the rest is atomic, or never changes. The pointers in it are of coroutines,
@@ -81,7 +81,7 @@ impl Watch {
             counting: AtomicBool::new(false),
             in_hook: AtomicPtr::new(null_mut()),
             hooks_begun: AtomicUsize::new(0),
-            untold: AtomicBool::new(hooks.outside.is_none()),
+            unannounced: AtomicBool::new(hooks.outside.is_none()),
         }
     }
 
@@ -145,8 +145,8 @@ impl Watch {
     /// Whether code may run that does not say when it waits: binary modules, and functions of other
     /// libraries that LuaJIT calls; of an installed Lua, all.
     #[inline(always)]
-    pub fn waits_untold(&self) -> bool {
-        self.untold.load(Ordering::Relaxed)
+    pub fn waits_unannounced(&self) -> bool {
+        self.unannounced.load(Ordering::Relaxed)
     }
 
     fn lock(&self) {
@@ -399,7 +399,7 @@ pub(crate) extern "C" fn lupa_wait() {
 /// From now on this Lua may run code that does not say when it waits.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn lupa_foreign() {
-    of_thread(|watch| watch.untold.store(true, Ordering::Relaxed));
+    of_thread(|watch| watch.unannounced.store(true, Ordering::Relaxed));
     lupa_wait();
 }
 

@@ -72,11 +72,11 @@ impl Gil {
     }
 
     /// Lua calls Python code: attaches, unless this thread is. Where C code that says nothing of it may be
-    /// between Lua and Python (`untold`), whether it is has to be asked for.
+    /// between Lua and Python (`unannounced`), whether it is has to be asked for.
     #[inline(always)]
-    pub(crate) fn attach_in_callback(&self, untold: bool) -> Before {
+    pub(crate) fn attach_in_callback(&self, unannounced: bool) -> Before {
         let saved = self.saved.load(Ordering::Relaxed);
-        if untold {
+        if unannounced {
             return self.ensure(saved);
         }
         self.saved.store(null_mut(), Ordering::Relaxed);

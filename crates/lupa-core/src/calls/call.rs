@@ -18,13 +18,13 @@ use crate::runtime::runtime::Runtime;
 use crate::types::alive::Alive;
 
 /// How many prepared arguments need no memory of their own.
-pub(crate) const FEW: usize = 4;
+pub(crate) const INLINE_ARGUMENTS: usize = 4;
 
 /// How many arguments can go the short way.
 const MOST_QUICK: usize = 8;
 
 /// The prepared arguments of a call, with what keeps them alive.
-pub(crate) struct Arguments<'a, 'py>(SmallVec<[Ready<'a, 'py>; FEW]>);
+pub(crate) struct Arguments<'a, 'py>(SmallVec<[Ready<'a, 'py>; INLINE_ARGUMENTS]>);
 
 impl<'a, 'py> Arguments<'a, 'py> {
     /// Prepares objects for a call.

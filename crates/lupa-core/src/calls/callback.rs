@@ -22,7 +22,7 @@ use crate::runtime::boxes::View;
 use crate::runtime::entry::Entry;
 use crate::runtime::place::place;
 use crate::runtime::runtime::Runtime;
-use crate::runtime::stop::stops::leave;
+use crate::runtime::stop::stops::begin_stop;
 use crate::types::alive::Alive;
 use crate::types::compat;
 
@@ -110,7 +110,7 @@ pub(crate) fn call_inner<B: LuaBackend, C: Callback<B>>(
 fn inner<B: LuaBackend, C: Callback<B>>(runtime: &Runtime<B>, state: State<B>) -> i32 {
     let before = runtime.attach_in_callback();
     runtime.change();
-    let limits = if runtime.due.any() { runtime.suspend_limits(state) } else { 0 };
+    let limits = if runtime.pending.any() { runtime.suspend_limits(state) } else { 0 };
     let count = runtime.instance.with_current(state, || {
         // SAFETY: attached just now, or all along.
         let py = unsafe { Python::assume_attached() };
@@ -126,7 +126,7 @@ fn inner<B: LuaBackend, C: Callback<B>>(runtime: &Runtime<B>, state: State<B>) -
         count
     });
     state.settle();
-    if limits != 0 || runtime.due.any() {
+    if limits != 0 || runtime.pending.any() {
         runtime.resume_limits(state, limits);
     }
     runtime.detach_again(before);
@@ -151,7 +151,7 @@ fn fail<B: LuaBackend>(entry: &Entry<'_, B>, state: State<B>, failure: Failure) 
             let error = settled(entry.py, error.into());
             // Ctrl-C, as it comes while a Python function runs: no `pcall` keeps it.
             if error.is_instance_of::<PyKeyboardInterrupt>(entry.py) && !entry.is_stopping() {
-                leave(entry, state, error.clone_ref(entry.py));
+                begin_stop(entry, state, error.clone_ref(entry.py));
             }
             let exception = error.into_value(entry.py);
             let pushed = if entry.options.sandbox.is_some() {

@@ -10,7 +10,7 @@ use crate::base::attribute::Attributes as _;
 use crate::base::fallible;
 use crate::base::imported::Imported;
 use crate::classes::engine::{self, Creation};
-use crate::classes::parameters::{Bytes, Default, Flag, Truth, callable, handlers, libraries};
+use crate::classes::parameters::{Bytes, Flag, Omittable, Truth, callable, handlers, libraries};
 use crate::python_lib::sandbox::{SANDBOX_MEMORY, SANDBOX_TIMEOUT};
 use crate::rights::exposure::Sandbox;
 use crate::rights::restrict::Restrictions;
@@ -20,7 +20,7 @@ use crate::runtime::stop::deadline::Seconds;
 
 /// The arguments of `LuaRuntime()`, each described in its documentation.
 pub(crate) struct Parameters<'py> {
-    pub(crate) encoding: Default<'py>,
+    pub(crate) encoding: Omittable<'py>,
     pub(crate) source_encoding: Option<Bound<'py, PyAny>>,
     pub(crate) attribute_filter: Option<Bound<'py, PyAny>>,
     pub(crate) attribute_handlers: Option<Bound<'py, PyAny>>,
@@ -61,8 +61,8 @@ impl<'py> Parameters<'py> {
             sandbox,
         } = self;
         let encoding = match encoding {
-            Default::Unset => Encoding::Utf8,
-            Default::Given(name) => Encoding::from_name(name.as_ref())?,
+            Omittable::Unset => Encoding::Utf8,
+            Omittable::Given(name) => Encoding::from_name(name.as_ref())?,
         };
         let source_encoding = match (Encoding::from_name(source_encoding.as_ref())?, &encoding) {
             (Encoding::Bytes, Encoding::Bytes) => Encoding::Utf8,

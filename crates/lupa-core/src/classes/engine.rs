@@ -10,7 +10,7 @@ use pyo3::types::PyTuple;
 
 use crate::base::error::Result;
 use crate::rights::exposure::Sandbox;
-use crate::runtime::chunks::Source;
+use crate::runtime::chunks::GivenCode;
 use crate::runtime::options::Options;
 use crate::runtime::stop::deadline::{Requested, Seconds};
 use crate::runtime::stop::scope::Scope;
@@ -60,14 +60,14 @@ pub(crate) trait Engine: Send + Sync {
     fn run<'py>(
         &self,
         state: &Bound<'py, PyAny>,
-        source: &Source<'_, 'py>,
+        source: &GivenCode<'_, 'py>,
         args: &Bound<'py, PyTuple>,
         timeout: Option<Seconds>,
     ) -> Result<Bound<'py, PyAny>>;
     fn compile<'py>(
         &self,
         state: &Bound<'py, PyAny>,
-        source: &Source<'_, 'py>,
+        source: &GivenCode<'_, 'py>,
     ) -> Result<Bound<'py, PyAny>>;
     fn require<'py>(
         &self,

@@ -17,12 +17,12 @@ use crate::python_lib::os_exit;
 use crate::python_lib::sandbox;
 use crate::python_lib::setup;
 use crate::rights::exposure::Sandbox;
-use crate::runtime::chunks::{Chunks, Source};
+use crate::runtime::chunks::{Chunks, GivenCode};
 use crate::runtime::options::Options;
 use crate::runtime::owner::RuntimeObject;
 use crate::runtime::runtime::Runtime;
 use crate::runtime::stop::deadline::{Requested, Seconds};
-use crate::runtime::stop::due;
+use crate::runtime::stop::pending;
 use crate::runtime::stop::scope::Scope;
 use crate::types::alive::Alive;
 use lua_api::{Gc, Instance, LuaBackend, OK, Raised, Selection};
@@ -94,7 +94,7 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
     fn run<'py>(
         &self,
         state: &Bound<'py, PyAny>,
-        source: &Source<'_, 'py>,
+        source: &GivenCode<'_, 'py>,
         args: &Bound<'py, PyTuple>,
         timeout: Option<Seconds>,
     ) -> Result<Bound<'py, PyAny>> {
@@ -144,7 +144,7 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
     fn compile<'py>(
         &self,
         state: &Bound<'py, PyAny>,
-        source: &Source<'_, 'py>,
+        source: &GivenCode<'_, 'py>,
     ) -> Result<Bound<'py, PyAny>> {
         let runtime = handle::<B>(state);
         let entry = runtime.enter(state.py())?;
@@ -267,7 +267,7 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
         }
         let scope = Arc::new(Scope::new(wanted, used, runtime.id));
         runtime.stops.scopes.fetch_add(1, Ordering::Relaxed);
-        runtime.due.set(due::LIMITS);
+        runtime.pending.set(pending::LIMITS);
         Ok(scope)
     }
 
@@ -289,7 +289,8 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
 
     fn interrupt(&self, state: &Bound<'_, PyAny>) -> Result<bool> {
         let runtime = handle::<B>(state);
-        if !runtime.instance.watch().reaches_from_outside() && !runtime.due.has(due::LIMITS) {
+        if !runtime.instance.watch().reaches_from_outside() && !runtime.pending.has(pending::LIMITS)
+        {
             let message =
                 "with a Lua of the system, only code that has a time limit can be stopped";
             return Err(fallible::error::<PyRuntimeError>(message).into());

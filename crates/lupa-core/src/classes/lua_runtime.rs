@@ -13,9 +13,9 @@ use crate::classes::creation::{Parameters, limit_memory};
 use crate::classes::engine::{self};
 use crate::classes::lua_limits::LuaLimits;
 use crate::classes::nogc::LuaNoGc;
-use crate::classes::parameters::{Bytes, Default, Flag, Limit, Truth, callable};
+use crate::classes::parameters::{Bytes, Flag, Limit, Omittable, Truth, callable};
 use crate::rights::allowed::Rights;
-use crate::runtime::chunks::Source;
+use crate::runtime::chunks::GivenCode;
 use crate::runtime::stop::deadline::Seconds;
 
 /// A Lua runtime: one Lua state with its own globals.
@@ -68,7 +68,7 @@ pub(crate) struct LuaRuntime {
 impl LuaRuntime {
     #[new]
     #[pyo3(signature = (
-        encoding=Default(()), source_encoding=None, attribute_filter=None, attribute_handlers=None,
+        encoding=Omittable(()), source_encoding=None, attribute_filter=None, attribute_handlers=None,
         register_eval=Flag::Unset, unpack_returned_tuples=Truth(false), register_builtins=Flag::Unset,
         overflow_handler=None, max_memory=None, string_hash_seed=None,
         *, convert_arrays=Truth(false), array_base=1, libs=None, timeout=None, sandbox=Truth(false),
@@ -79,7 +79,7 @@ impl LuaRuntime {
     #[allow(clippy::too_many_arguments)]
     fn new<'py>(
         py: Python<'py>,
-        encoding: Default<'py>,
+        encoding: Omittable<'py>,
         source_encoding: Option<Bound<'py, PyAny>>,
         attribute_filter: Option<Bound<'py, PyAny>>,
         attribute_handlers: Option<Bound<'py, PyAny>>,
@@ -135,7 +135,7 @@ impl LuaRuntime {
         mode: Option<&Bound<'py, PyAny>>,
         timeout: Option<Seconds>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let source = Source { code: lua_code, is_expression: true, name, mode };
+        let source = GivenCode { code: lua_code, is_expression: true, name, mode };
         Ok(engine::get().run(self.state.bind(lua_code.py()), &source, args, timeout)?)
     }
 
@@ -157,7 +157,7 @@ impl LuaRuntime {
         mode: Option<&Bound<'py, PyAny>>,
         timeout: Option<Seconds>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let source = Source { code: lua_code, is_expression: false, name, mode };
+        let source = GivenCode { code: lua_code, is_expression: false, name, mode };
         Ok(engine::get().run(self.state.bind(lua_code.py()), &source, args, timeout)?)
     }
 
@@ -175,7 +175,7 @@ impl LuaRuntime {
         name: Option<&Bound<'py, PyAny>>,
         mode: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let source = Source { code: lua_code, is_expression: false, name, mode };
+        let source = GivenCode { code: lua_code, is_expression: false, name, mode };
         Ok(engine::get().compile(self.state.bind(lua_code.py()), &source)?)
     }
 

@@ -11,22 +11,22 @@ use crate::base::guard::settled;
 use crate::classes::engine;
 
 /// A parameter that may be left out, given as None, or given.
-pub(crate) enum Default<'py> {
+pub(crate) enum Omittable<'py> {
     Unset,
     Given(Option<Bound<'py, PyAny>>),
 }
 
 /// The default of such a parameter, as a signature spells it.
 #[allow(non_snake_case)]
-pub(crate) fn Default<'py>(_: ()) -> Default<'py> {
-    Default::Unset
+pub(crate) fn Omittable<'py>(_: ()) -> Omittable<'py> {
+    Omittable::Unset
 }
 
-impl<'py> FromPyObject<'_, 'py> for Default<'py> {
+impl<'py> FromPyObject<'_, 'py> for Omittable<'py> {
     type Error = PyErr;
 
     fn extract(object: pyo3::Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        Ok(Default::Given((!object.is_none()).then(|| object.to_owned())))
+        Ok(Omittable::Given((!object.is_none()).then(|| object.to_owned())))
     }
 }
 

@@ -235,7 +235,7 @@ fn transfer_quick<B: LuaBackend>(
     entry.detach();
     let (status, results) = thread.resume(state, arguments.len() as c_int);
     entry.attach();
-    if results > FEW {
+    if results > UNCHECKED_RESULTS {
         // The room belongs to the frame that asks for it, so the values move within that frame.
         let moved = state.protect_values(|raising| {
             raising.reserve(results.saturating_add(MIN_ROOM));
@@ -249,7 +249,7 @@ fn transfer_quick<B: LuaBackend>(
 }
 
 /// How many results need no look at the stack's room.
-const FEW: c_int = 6;
+const UNCHECKED_RESULTS: c_int = 6;
 
 /// Moves the arguments over, resumes, and moves what comes back to `state`: its status and number.
 fn transfer<B: LuaBackend>(

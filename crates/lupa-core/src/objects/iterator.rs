@@ -52,8 +52,8 @@ struct Progress {
 /// How many entries are read at first.
 const FIRST_SIZE: usize = 4;
 
-/// How many are few.
-const FEW: usize = 2 * FIRST_SIZE;
+/// Up to so many entries are read into an array on the stack.
+const INLINE_ENTRIES: usize = 2 * FIRST_SIZE;
 
 impl Progress {
     /// What is given for the next entry that was read ahead, if that counts.
@@ -232,8 +232,8 @@ fn read<B: LuaBackend>(
     let base = state.top();
     // Most tables are small: then not all of the room is filled with zeros.
     let (mut few, mut many);
-    let room: &mut [TableEntry] = if size <= FEW {
-        few = [TableEntry::EMPTY; FEW];
+    let room: &mut [TableEntry] = if size <= INLINE_ENTRIES {
+        few = [TableEntry::EMPTY; INLINE_ENTRIES];
         &mut few[..size]
     } else {
         many = [TableEntry::EMPTY; walk::MOST];

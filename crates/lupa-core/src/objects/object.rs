@@ -84,7 +84,7 @@ fn call_prepared<'py, B: LuaBackend>(
 }
 
 /// References to the arguments of a call.
-pub(crate) type Own<'py> = SmallVec<[Bound<'py, PyAny>; call::FEW]>;
+pub(crate) type Own<'py> = SmallVec<[Bound<'py, PyAny>; call::INLINE_ARGUMENTS]>;
 
 /// References of our own to arguments: for as long as Python code runs that may have their owner let go.
 pub(crate) fn hold<'py>(py: Python<'py>, args: &[Alive<'_>]) -> Result<Own<'py>> {

@@ -101,7 +101,7 @@ fn fill<'py, B: LuaBackend>(
             seen._objects.push(source.clone());
         }
     }
-    let mut filler = Filler { entry, table, next: 1, chunk: Chunk::default() };
+    let mut filler = Filler { entry, table, next: 1, batch: Batch::default() };
     for source in sources {
         filler.add(source, seen.as_deref_mut())?;
     }
@@ -109,7 +109,7 @@ fn fill<'py, B: LuaBackend>(
 }
 
 #[derive(Default)]
-struct Chunk<'py> {
+struct Batch<'py> {
     /// Keys and values in turn; a key that is `Nil` stands for the next index.
     values: Vec<Ready<'static, 'py>>,
     boxes: usize,
@@ -119,7 +119,7 @@ struct Filler<'a, 'py, B: LuaBackend> {
     entry: &'a Entry<'py, B>,
     table: Ref,
     next: i64,
-    chunk: Chunk<'py>,
+    batch: Batch<'py>,
 }
 
 impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
@@ -175,7 +175,7 @@ impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
         let length = pairs.len();
         let position = Cell::new(0);
         loop {
-            if self.chunk.values.is_empty() && self.plain_pairs(pairs, &position, seen.is_some())? {
+            if self.batch.values.is_empty() && self.plain_pairs(pairs, &position, seen.is_some())? {
                 return Ok(());
             }
             // What is not plain, and runs Python code perhaps, goes the long way.
@@ -225,7 +225,7 @@ impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
         let Some(source) = Items::of(Alive::of(source)) else { return Ok(()) };
         let mut index = 0;
         loop {
-            if self.chunk.values.is_empty() {
+            if self.batch.values.is_empty() {
                 index += self.plain_items(source, index, seen.is_some())?;
             }
             // The length is looked at each time: a conversion may change the list.
@@ -290,26 +290,26 @@ impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
     }
 
     fn put(&mut self, ready: Ready<'static, 'py>) {
-        self.chunk.boxes += usize::from(ready.value().needs_box());
-        self.chunk.values.push(ready);
+        self.batch.boxes += usize::from(ready.value().needs_box());
+        self.batch.values.push(ready);
     }
 
     fn flush_full(&mut self) -> Result<()> {
-        if self.chunk.values.len() >= 2 * CHUNK { self.flush() } else { Ok(()) }
+        if self.batch.values.len() >= 2 * CHUNK { self.flush() } else { Ok(()) }
     }
 
-    /// Puts the chunk into the table.
+    /// Puts the batch into the table.
     fn flush(&mut self) -> Result<()> {
-        if self.chunk.values.is_empty() {
+        if self.batch.values.is_empty() {
             return Ok(());
         }
         let runtime = self.entry.runtime();
-        if self.chunk.boxes > 0 && !runtime.boxes.reserve(self.entry.py, self.chunk.boxes) {
+        if self.batch.boxes > 0 && !runtime.boxes.reserve(self.entry.py, self.batch.boxes) {
             return Err(Error::Memory);
         }
         let state = self.entry.state();
         let (table, first) = (self.table, self.next);
-        let values = self.chunk.values.as_slice();
+        let values = self.batch.values.as_slice();
         let put = state.protect(|raising| {
             raising.push_ref(table);
             raising.expect_table(1);
@@ -333,8 +333,8 @@ impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
         match put {
             Ok(next) => {
                 self.next = next;
-                self.chunk.values.clear();
-                self.chunk.boxes = 0;
+                self.batch.values.clear();
+                self.batch.boxes = 0;
                 Ok(())
             }
             Err(failure) => Err(raised(self.entry, state, failure)),
@@ -383,7 +383,7 @@ fn nested<'py, B: LuaBackend>(
         return Err(too_deep().into());
     }
     fallible::one_deeper(entry.py, c" while converting nested data to Lua tables", || {
-        let mut filler = Filler { entry, table, next: 1, chunk: Chunk::default() };
+        let mut filler = Filler { entry, table, next: 1, batch: Batch::default() };
         filler.add(object, Some(seen)).and_then(|()| filler.flush())
     })?;
     Ok(Some(table))

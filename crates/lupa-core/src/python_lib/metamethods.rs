@@ -58,7 +58,7 @@ pub(crate) fn push_object<'py, B: LuaBackend>(
 }
 
 /// How many values may be pushed without a look at the stack's room.
-const FEW: usize = 6;
+const UNCHECKED_VALUES: usize = 6;
 
 /// Pushes the items of a tuple, after `before` if that is given; `first` is the mode of the first.
 pub(crate) fn push_tuple<'py, B: LuaBackend>(
@@ -69,7 +69,7 @@ pub(crate) fn push_tuple<'py, B: LuaBackend>(
     before: Option<i64>,
 ) -> Outcome {
     let runtime = entry.runtime();
-    if tuple.len() <= FEW {
+    if tuple.len() <= UNCHECKED_VALUES {
         let base = state.top();
         if let Some(number) = before {
             state.push_integer(number);
@@ -129,8 +129,8 @@ pub(crate) fn call<'py, B: LuaBackend>(
         }
     };
     let count = usize::try_from(state.top() - first + 1).unwrap_or(0);
-    let result = if count <= FEW {
-        let mut places = [const { MaybeUninit::uninit() }; FEW + 1];
+    let result = if count <= UNCHECKED_VALUES {
+        let mut places = [const { MaybeUninit::uninit() }; UNCHECKED_VALUES + 1];
         call_in(entry, state, callable, first, &mut places[..=count])?
     } else {
         let mut places = vectors::with_room(count + 1)?;

@@ -11,7 +11,7 @@ use crate::calls::callback::{Callback, Failure, Outcome, push_callback};
 use crate::calls::steps::step;
 use crate::convert::from_lua::from_lua;
 use crate::runtime::entry::Entry;
-use crate::runtime::stop::stops::leave;
+use crate::runtime::stop::stops::begin_stop;
 
 /// `os.exit(code)`; whether to close Lua, the second argument, is nothing to decide here.
 struct Exit;
@@ -26,7 +26,7 @@ impl<B: LuaBackend> Callback<B> for Exit {
         };
         // As in Lua, where nothing runs after it.
         let exit = settled(entry.py, PySystemExit::new_err(code));
-        leave(entry, state, exit.clone_ref(entry.py));
+        begin_stop(entry, state, exit.clone_ref(entry.py));
         Err(exit.into())
     }
 }

@@ -13,7 +13,7 @@ use crate::runtime::ahead::{Ahead, Value};
 use crate::runtime::boxes::View;
 use crate::runtime::cursor::Cursor;
 use crate::runtime::entry::Entry;
-use crate::runtime::stop::due;
+use crate::runtime::stop::pending;
 use crate::types::alive::Alive;
 
 /// The most steps that are read ahead.
@@ -97,7 +97,7 @@ impl Ahead {
         self.counts.set(counts);
         self.size.set(size);
         self.epoch.set(epoch);
-        entry.due.set_once(due::AHEAD);
+        entry.pending.set_once(pending::AHEAD);
     }
 
     /// Puts strings and Lua objects into the table; false where there is no memory for them.

@@ -17,7 +17,7 @@ use crate::rights::allowed::Rights;
 use crate::base::fallible;
 
 /// How many exposures there may be before those of dead objects are looked for.
-const FEW: usize = 64;
+const FIRST_SWEEP: usize = 64;
 
 /// An object or a class that was exposed.
 #[pyclass(name = "_Exposure", module = "lupa", frozen)]
@@ -71,7 +71,7 @@ impl Sandbox {
             objects: fallible::dict(py)?.unbind(),
             classes: fallible::dict(py)?.unbind(),
             known: fallible::dict(py)?.unbind(),
-            enough: AtomicUsize::new(FEW),
+            enough: AtomicUsize::new(FIRST_SWEEP),
         })
     }
 
@@ -98,7 +98,7 @@ impl Sandbox {
         };
         if exposures.len() >= self.enough.load(Ordering::Relaxed) {
             forget_dead(exposures)?;
-            self.enough.store(2 * exposures.len() + FEW, Ordering::Relaxed);
+            self.enough.store(2 * exposures.len() + FIRST_SWEEP, Ordering::Relaxed);
         }
         exposures.set_item(address(object)?, Exposure::new(object, Arc::new(rights)))
     }
@@ -122,7 +122,7 @@ impl Sandbox {
         }
         for base in class.mro().iter() {
             if let Some(rights) = self.own_rights(&base)? {
-                if known.len() > 8 * FEW {
+                if known.len() > 8 * FIRST_SWEEP {
                     known.clear();
                 }
                 let exposure = Exposure::new(class.as_any(), Arc::clone(&rights));

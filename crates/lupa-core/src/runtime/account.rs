@@ -171,10 +171,10 @@ impl<'e, 'py, B: LuaBackend> Work<'e, 'py, B> {
     /// `LuaMemoryError`.
     #[inline(always)]
     pub(crate) fn take(&mut self, bytes: usize) -> Result<()> {
-        /// What needs no look of its own.
-        const FEW: usize = 1 << 16;
+        /// Up to so many bytes, the account is only asked together with the next bytes.
+        const UNCHECKED_BYTES: usize = 1 << 16;
         self.bytes = self.bytes.saturating_add(bytes);
-        if bytes > FEW { self.entry.make_room(self.bytes) } else { Ok(()) }
+        if bytes > UNCHECKED_BYTES { self.entry.make_room(self.bytes) } else { Ok(()) }
     }
 
     /// All that was taken.

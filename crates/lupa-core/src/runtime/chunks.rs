@@ -1,4 +1,4 @@
-//! Lua code on its way to Lua ([`Source`], [`Chunk`]), and what is kept of it ([`Chunks`]).
+//! Lua code on its way to Lua ([`GivenCode`], [`Chunk`]), and what is kept of it ([`Chunks`]).
 #![forbid(unsafe_code)]
 
 use std::borrow::Cow;
@@ -24,7 +24,7 @@ pub(crate) struct Chunk<'a> {
 }
 
 /// Code as a caller gives it.
-pub(crate) struct Source<'a, 'py> {
+pub(crate) struct GivenCode<'a, 'py> {
     pub(crate) code: &'a Bound<'py, PyAny>,
     /// It is the part after `return`.
     pub(crate) is_expression: bool,
@@ -32,7 +32,7 @@ pub(crate) struct Source<'a, 'py> {
     pub(crate) mode: Option<&'a Bound<'py, PyAny>>,
 }
 
-impl<'a> Source<'a, '_> {
+impl<'a> GivenCode<'a, '_> {
     /// The chunk, in the encoding of source code. `text_only`: no precompiled code.
     ///
     /// # Errors
@@ -104,7 +104,7 @@ struct Kept {
 pub(crate) struct Chunks(Places<Kept, PLACES>);
 
 impl Key {
-    fn of(source: &Source<'_, '_>) -> Option<Key> {
+    fn of(source: &GivenCode<'_, '_>) -> Option<Key> {
         let code = source.code;
         let immutable =
             code.is_exact_instance_of::<PyString>() || code.is_exact_instance_of::<PyBytes>();
@@ -120,7 +120,7 @@ impl Key {
 impl Chunks {
     /// Pushes the function of code that is kept; false, and nothing pushed, if it is not.
     #[inline]
-    pub(crate) fn push<B: LuaBackend>(&self, state: State<B>, source: &Source<'_, '_>) -> bool {
+    pub(crate) fn push<B: LuaBackend>(&self, state: State<B>, source: &GivenCode<'_, '_>) -> bool {
         let Some(key) = Key::of(source) else { return false };
         let function = match self.0.get(key.place()) {
             Some(kept) if kept.key.get() == key => kept.function.get(),
@@ -139,7 +139,7 @@ impl Chunks {
     pub(crate) fn learn<B: LuaBackend>(
         entry: &Entry<'_, B>,
         state: State<B>,
-        source: &Source<'_, '_>,
+        source: &GivenCode<'_, '_>,
         chunk: &Chunk<'_>,
     ) {
         let Some(key) = Key::of(source) else { return };

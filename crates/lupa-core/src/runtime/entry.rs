@@ -23,8 +23,8 @@ use crate::runtime::greenlets;
 use crate::runtime::owned::go_back;
 use crate::runtime::runtime::Runtime;
 use crate::runtime::stop::deadline::{Deadline, Seconds};
-use crate::runtime::stop::due;
 use crate::runtime::stop::limits::Active;
+use crate::runtime::stop::pending;
 use crate::runtime::stop::scope;
 use crate::runtime::waiting;
 
@@ -66,7 +66,7 @@ impl<B: LuaBackend> Runtime<B> {
         if nested || !before.is_null() || greenlets::may_be_there(py) {
             guard.enter_among_others(nested, before)?;
         }
-        if self.due.has(due::BEGIN) {
+        if self.pending.has(pending::BEGIN) {
             guard.begin_due(nested)?;
         }
         Ok(guard)
@@ -76,7 +76,8 @@ impl<B: LuaBackend> Runtime<B> {
     #[cold]
     #[inline(never)]
     fn wait_for_lock(&self, py: Python<'_>, timeout: Option<Seconds>) -> Result<()> {
-        let scopes = if self.due.has(due::LIMITS) { scope::of(py, self.id)? } else { Vec::new() };
+        let scopes =
+            if self.pending.has(pending::LIMITS) { scope::of(py, self.id)? } else { Vec::new() };
         let scopes = scopes.iter().filter_map(|scope| scope.deadline);
         let deadline = Deadline::first(scopes.chain(timeout.map(Deadline::from)));
         match waiting::wait(py, &self.vitals, deadline) {
@@ -137,7 +138,7 @@ impl<'a, B: LuaBackend> Entry<'a, B> {
     }
 }
 
-/// The lock held for one operation from Python; what is due is done when it ends.
+/// The lock held for one operation from Python. Pending work is done when the operation ends.
 pub(crate) struct Guard<'a, B: LuaBackend> {
     entry: Entry<'a, B>,
     // The number of what is to be put back in the end; 0 where there is nothing, as for most.
@@ -199,14 +200,14 @@ impl<B: LuaBackend> Guard<'_, B> {
     #[cold]
     fn begin_due(&mut self, nested: bool) -> Result<()> {
         let Entry { runtime, py, state } = self.entry;
-        if runtime.due.has(due::REFERENCES) {
+        if runtime.pending.has(pending::REFERENCES) {
             runtime.release_pending();
         }
         if !nested {
             // It was meant for what has ended meanwhile.
             runtime.stops.alarm.end_interruption();
         }
-        if runtime.due.has(due::LIMITS) {
+        if runtime.pending.has(pending::LIMITS) {
             let scopes = scope::of(py, runtime.id)?;
             let inside = nested && !self.has_own_stack();
             let limits = runtime.stops.limits.borrow();
@@ -236,7 +237,7 @@ impl<B: LuaBackend> Guard<'_, B> {
         // From now on, whoever enters looks whose limits hold.
         if !self.note(|rest| std::mem::replace(&mut rest.timed, true))? {
             runtime.stops.scopes.fetch_add(1, Ordering::Relaxed);
-            runtime.due.set(due::LIMITS);
+            runtime.pending.set(pending::LIMITS);
         }
         let alone = runtime.is_outermost() || self.has_own_stack();
         {
@@ -271,11 +272,11 @@ impl<B: LuaBackend> Guard<'_, B> {
             runtime.change_limits(state, limits);
         }
         if outermost {
-            if runtime.due.has(due::MIXED) {
-                runtime.due.clear(due::MIXED);
+            if runtime.pending.has(pending::MIXED) {
+                runtime.pending.clear(pending::MIXED);
                 runtime.instance.end_mixed();
             }
-            runtime.due.clear(due::STOP);
+            runtime.pending.clear(pending::STOP);
             runtime.stops.alarm.end_interruption();
         }
     }
@@ -327,7 +328,7 @@ impl<B: LuaBackend> Guard<'_, B> {
         }
         self.note(|_| ())?;
         let (own, state) = instance.take_stack().ok_or(Error::Switched)?;
-        runtime.due.set(due::MIXED);
+        runtime.pending.set(pending::MIXED);
         self.entry.state = state;
         self.note(|rest| rest.own = Some(own))?;
         runtime.change();
@@ -356,14 +357,14 @@ impl<B: LuaBackend> Guard<'_, B> {
         }
     }
 
-    /// Ends where there is something due, or to be put back.
+    /// The slow path of the end: there is pending work, or state to be put back.
     #[cold]
     #[inline(never)]
     fn end_with_more(&mut self) {
         let runtime = self.entry.runtime;
         runtime.drop_dead(self.entry.py);
-        if runtime.due.has(due::AHEAD) {
-            runtime.due.clear(due::AHEAD);
+        if runtime.pending.has(pending::AHEAD) {
+            runtime.pending.clear(pending::AHEAD);
             runtime.ahead.clear(&self.entry);
         }
         let mut rest = self.take_rest().unwrap_or_default();
@@ -406,7 +407,7 @@ impl<B: LuaBackend> Drop for Guard<'_, B> {
     #[inline(always)]
     fn drop(&mut self) {
         let runtime = self.entry.runtime;
-        if runtime.due.any() || self.rest != 0 {
+        if runtime.pending.any() || self.rest != 0 {
             self.end_with_more();
         } else {
             runtime.instance.leave();

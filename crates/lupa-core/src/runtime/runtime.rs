@@ -19,9 +19,9 @@ use crate::runtime::greenlets::Greenlet;
 use crate::runtime::options::Options;
 use crate::runtime::owned::OwnerPlace;
 use crate::runtime::stop::deadline::{NEVER, now};
-use crate::runtime::stop::due;
-use crate::runtime::stop::due::Due;
 use crate::runtime::stop::monitor::{self, Vitals};
+use crate::runtime::stop::pending;
+use crate::runtime::stop::pending::Pending;
 use crate::runtime::stop::stops::Stops;
 use crate::runtime::strings::Strings;
 use crate::runtime::waiting;
@@ -51,7 +51,7 @@ pub(crate) struct Runtime<B: LuaBackend> {
     pub(crate) instance: Box<Instance<B>>,
     /// What others look at while Lua runs, the monitor above all.
     pub(crate) vitals: Arc<Vitals>,
-    pub(crate) due: Due,
+    pub(crate) pending: Pending,
     pub(crate) stops: Stops,
     pub(crate) boxes: Boxes,
     pub(crate) strings: Strings,
@@ -59,7 +59,7 @@ pub(crate) struct Runtime<B: LuaBackend> {
     pub(crate) arrays: Arrays<B>,
     pub(crate) ahead: Ahead,
     // References whose wrappers died while another thread held the lock.
-    pending: Mutex<Vec<Ref>>,
+    released: Mutex<Vec<Ref>>,
     pub(crate) options: Options,
     pub(crate) anchors: Anchors,
     /// A number that no other runtime has.
@@ -93,14 +93,14 @@ impl<B: LuaBackend> Runtime<B> {
         Runtime {
             instance,
             vitals: Arc::new(vitals),
-            due: Due::default(),
+            pending: Pending::default(),
             stops,
             boxes: Boxes::default(),
             strings: Strings::default(),
             chunks: Chunks::default(),
             arrays: Arrays::new(hooks),
             ahead: Ahead::default(),
-            pending: Mutex::default(),
+            released: Mutex::default(),
             options,
             anchors: Anchors::default(),
             id: next_id(),
@@ -140,7 +140,7 @@ impl<B: LuaBackend> Runtime<B> {
         }
         self.be_watched();
         if deadline <= now() {
-            self.vitals.nudge();
+            self.vitals.ask_for_hook();
         } else {
             monitor::expect(deadline);
         }
@@ -149,7 +149,7 @@ impl<B: LuaBackend> Runtime<B> {
     /// Has the monitor look after this runtime; false if there can be no monitor.
     #[inline(always)]
     pub(crate) fn be_watched(&self) -> bool {
-        self.vitals.pulse.is_watched() || monitor::watch(&self.vitals)
+        self.vitals.listing.is_watched() || monitor::watch(&self.vitals)
     }
 
     /// Stops what runs in this runtime, from any thread; false if nothing does.
@@ -158,17 +158,17 @@ impl<B: LuaBackend> Runtime<B> {
             return false;
         }
         self.stops.alarm.interrupt();
-        self.due.set(due::STOP);
-        self.vitals.nudge();
+        self.pending.set(pending::STOP);
+        self.vitals.ask_for_hook();
         self.be_watched();
         true
     }
 
     #[cold]
     pub(crate) fn release_pending(&self) {
-        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-        self.due.clear(due::REFERENCES);
-        for reference in pending.drain(..) {
+        let mut released = self.released.lock().unwrap_or_else(PoisonError::into_inner);
+        self.pending.clear(pending::REFERENCES);
+        for reference in released.drain(..) {
             self.instance.release(reference);
         }
     }
@@ -183,9 +183,9 @@ impl<B: LuaBackend> Runtime<B> {
             if mine {
                 self.vitals.lock.release();
             }
-            let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-            pending.push(reference);
-            self.due.set(due::REFERENCES);
+            let mut released = self.released.lock().unwrap_or_else(PoisonError::into_inner);
+            released.push(reference);
+            self.pending.set(pending::REFERENCES);
         }
     }
 
@@ -222,7 +222,7 @@ impl<B: LuaBackend> Runtime<B> {
     /// Whether whoever wants Python's lock meanwhile gets it.
     #[inline(always)]
     fn may_keep_gil(&self) -> bool {
-        !self.instance.watch().waits_untold()
+        !self.instance.watch().waits_unannounced()
     }
 
     /// Attaches to Python again, if Lua was running detached.
@@ -234,7 +234,7 @@ impl<B: LuaBackend> Runtime<B> {
     /// The same in a callback.
     #[inline(always)]
     pub(crate) fn attach_in_callback(&self) -> Before {
-        self.vitals.gil.attach_in_callback(self.instance.watch().waits_untold())
+        self.vitals.gil.attach_in_callback(self.instance.watch().waits_unannounced())
     }
 
     /// Others shall be able to run now, whatever [`Runtime::detach`] thought of it.
@@ -245,7 +245,7 @@ impl<B: LuaBackend> Runtime<B> {
     /// Drops the objects whose boxes were finalized. Runs Python code; the lock is held.
     #[inline(always)]
     pub(crate) fn drop_dead(&self, py: Python<'_>) {
-        if self.due.has(due::DEAD) {
+        if self.pending.has(pending::DEAD) {
             self.drop_all_dead(py);
         }
     }
@@ -253,14 +253,14 @@ impl<B: LuaBackend> Runtime<B> {
     #[cold]
     fn drop_all_dead(&self, py: Python<'_>) {
         // What is dropped may have finalizers leave more.
-        self.due.clear(due::DEAD);
+        self.pending.clear(pending::DEAD);
         self.boxes.drop_dead(py);
     }
 
     /// Notes that a finalizer has given up a box that counted for so much.
     #[inline]
     pub(crate) fn gave_up(&self, weight: Weight) {
-        self.due.set_once(due::DEAD);
+        self.pending.set_once(pending::DEAD);
         self.lift(weight);
     }
 

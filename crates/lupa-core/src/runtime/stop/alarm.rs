@@ -12,7 +12,7 @@ pub(crate) struct Alarm {
     interrupted: AtomicBool,
     // How often that was asked for.
     interruptions: AtomicU64,
-    // With this beat, signals are not for the thread that runs Lua.
+    // With this epoch, signals are not for the thread that runs Lua.
     deaf: AtomicU64,
 }
 
@@ -40,9 +40,9 @@ impl Alarm {
         self.deadline.store(deadline, Ordering::Relaxed);
     }
 
-    /// Signals are not for the thread that runs Lua, as long as the beat is this.
-    pub(crate) fn be_deaf(&self, beat: u64) {
-        self.deaf.store(beat, Ordering::Relaxed);
+    /// Signals are not for the thread that runs Lua, as long as the epoch is this.
+    pub(crate) fn be_deaf(&self, epoch: u64) {
+        self.deaf.store(epoch, Ordering::Relaxed);
     }
 
     pub(crate) fn interruptions(&self) -> u64 {
@@ -53,8 +53,8 @@ impl Alarm {
         self.interrupted.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn is_deaf(&self, beat: u64) -> bool {
-        self.deaf.load(Ordering::Relaxed) == beat
+    pub(crate) fn is_deaf(&self, epoch: u64) -> bool {
+        self.deaf.load(Ordering::Relaxed) == epoch
     }
 
     /// From any thread: what runs now is to stop.

@@ -14,12 +14,12 @@
 //! earliest [`deadline`] is in the [`alarm`], where the [`monitor`], a thread, sees it; instructions are counted by Lua. *Suspended*:
 //! Lua has called out, and others may enter under limits of their own. *Stopping*: [`crate::calls::hook`] raises what
 //! [`stops`] holds, again at each instruction, so that no `pcall` keeps it; who leaves Lua takes it out
-//! (`Entry::take_stop`). [`due`] are the flags that tell the short way of all this.
+//! (`Entry::take_stop`). [`pending`] has the flags by which the fast path of an entry knows that there is anything of this to do.
 
 pub(crate) mod alarm;
 pub(crate) mod deadline;
-pub(crate) mod due;
 pub(crate) mod limits;
 pub(crate) mod monitor;
+pub(crate) mod pending;
 pub(crate) mod scope;
 pub(crate) mod stops;

@@ -40,7 +40,7 @@ pub(crate) struct Vitals {
     pub(crate) gil: Gil,
     /// Counts what may change a table, so each entry into Lua and each callback.
     pub(crate) epoch: AtomicU64,
-    pub(crate) pulse: Pulse,
+    pub(crate) listing: Listing,
     /// The address of the instance.
     pub(crate) instance: usize,
     alarm: Arc<Alarm>,
@@ -53,7 +53,7 @@ impl Vitals {
             lock: Lock::default(),
             gil: Gil::default(),
             epoch: AtomicU64::new(1),
-            pulse: Pulse::default(),
+            listing: Listing::default(),
             instance,
             alarm,
             watch,
@@ -75,22 +75,22 @@ impl Vitals {
         self.alarm.interruptions()
     }
 
-    /// Has Lua look, at its next instruction, whether it is to stop.
-    pub(crate) fn nudge(&self) {
+    /// Asks Lua to call our hook at its next instruction.
+    pub(crate) fn ask_for_hook(&self) {
         self.watch.call_hook();
     }
 }
 
-/// Whether the monitor looks after a runtime.
+/// Whether a runtime is on the monitor's list.
 #[derive(Default)]
-pub(crate) struct Pulse {
+pub(crate) struct Listing {
     // The monitor looks at it.
     watched: AtomicBool,
     // It is on the list, perhaps for one look more.
     listed: AtomicBool,
 }
 
-impl Pulse {
+impl Listing {
     /// Whether the monitor has this runtime on its list.
     #[inline(always)]
     pub(crate) fn is_watched(&self) -> bool {
@@ -98,16 +98,16 @@ impl Pulse {
     }
 }
 
-struct Entry {
+struct Watched {
     vitals: Arc<Vitals>,
-    beat: u64,
+    epoch: u64,
     busy: bool,
-    /// Since when it has this beat, as far as the looks tell.
+    /// Since when it has this epoch, as far as the looks tell.
     since: u64,
 }
 
 struct List {
-    entries: Vec<Entry>,
+    entries: Vec<Watched>,
     thread: Option<JoinHandle<()>>,
     ending: bool,
 }
@@ -129,21 +129,21 @@ pub(crate) fn watch(vitals: &Arc<Vitals>) -> bool {
         // Between here and the end of a fork there is none.
         return false;
     }
-    if !vitals.pulse.listed.load(Ordering::Relaxed) {
+    if !vitals.listing.listed.load(Ordering::Relaxed) {
         if list.entries.try_reserve(1).is_err() {
             return false;
         }
         let vitals = Arc::clone(vitals);
-        list.entries.push(Entry { vitals, beat: 0, busy: false, since: now() });
+        list.entries.push(Watched { vitals, epoch: 0, busy: false, since: now() });
     }
-    vitals.pulse.watched.store(true, Ordering::Relaxed);
-    vitals.pulse.listed.store(true, Ordering::Relaxed);
+    vitals.listing.watched.store(true, Ordering::Relaxed);
+    vitals.listing.listed.store(true, Ordering::Relaxed);
     list.thread.is_some() || start(&mut list)
 }
 
 /// Takes a runtime off the list that is there no more.
 pub(crate) fn forget(vitals: &Arc<Vitals>) {
-    if vitals.pulse.listed.load(Ordering::Relaxed) {
+    if vitals.listing.listed.load(Ordering::Relaxed) {
         list().entries.retain(|entry| !Arc::ptr_eq(&entry.vitals, vitals));
     }
 }
@@ -182,14 +182,14 @@ fn run() {
 }
 
 /// One look at all; gives the time of the next.
-fn look(entries: &mut Vec<Entry>) -> u64 {
+fn look(entries: &mut Vec<Watched>) -> u64 {
     let time = now();
     let mut next = time + TICK;
     entries.retain_mut(|entry| {
-        let Vitals { lock, gil, epoch, pulse, alarm, watch, .. } = &*entry.vitals;
-        let (busy, beat) = (lock.is_held(), epoch.load(Ordering::Relaxed));
-        if busy != entry.busy || beat != entry.beat {
-            (entry.busy, entry.beat, entry.since) = (busy, beat, time);
+        let Vitals { lock, gil, epoch, listing, alarm, watch, .. } = &*entry.vitals;
+        let (busy, epoch) = (lock.is_held(), epoch.load(Ordering::Relaxed));
+        if busy != entry.busy || epoch != entry.epoch {
+            (entry.busy, entry.epoch, entry.since) = (busy, epoch, time);
         }
         let unchanged = time - entry.since;
         if gil.was_kept() || gil.is_kept() {
@@ -202,7 +202,7 @@ fn look(entries: &mut Vec<Entry>) -> u64 {
                 watch.call_hook();
             } else {
                 next = next.min(deadline);
-                let for_signals = unchanged >= TICK && !alarm.is_deaf(beat);
+                let for_signals = unchanged >= TICK && !alarm.is_deaf(epoch);
                 if for_signals || unchanged >= SHORT_TICK && gil.is_kept() {
                     watch.call_hook();
                 }
@@ -210,10 +210,10 @@ fn look(entries: &mut Vec<Entry>) -> u64 {
         }
         let idle = if busy { 0 } else { unchanged };
         // Two steps: first it is told, and one look later, when it must have seen that, taken off.
-        let told = !pulse.is_watched();
-        pulse.watched.store(idle < PATIENCE, Ordering::Relaxed);
+        let told = !listing.is_watched();
+        listing.watched.store(idle < PATIENCE, Ordering::Relaxed);
         let stays = idle < PATIENCE || !told;
-        pulse.listed.store(stays, Ordering::Relaxed);
+        listing.listed.store(stays, Ordering::Relaxed);
         stays
     });
     next
@@ -225,7 +225,7 @@ fn pause() {
         let mut list = list();
         list.ending = true;
         for entry in &list.entries {
-            entry.vitals.pulse.watched.store(false, Ordering::Relaxed);
+            entry.vitals.listing.watched.store(false, Ordering::Relaxed);
         }
         WAKE.notify_one();
         list.thread.take()

@@ -26,9 +26,9 @@ use crate::runtime::entry::Entry;
 use crate::runtime::place::place;
 use crate::runtime::runtime::Runtime;
 use crate::runtime::stop::alarm::Alarm;
-use crate::runtime::stop::due;
 use crate::runtime::stop::limits::Active;
 use crate::runtime::stop::limits::{Limits, Over};
+use crate::runtime::stop::pending;
 
 /// What a runtime is to be stopped for.
 #[derive(Default)]
@@ -86,7 +86,7 @@ impl<B: LuaBackend> Entry<'_, B> {
     /// What it was stopped with.
     #[inline(always)]
     pub(crate) fn check_stop(&self) -> Result<()> {
-        if self.due.has(due::STOP)
+        if self.pending.has(pending::STOP)
             && let Some(exception) = self.take_stop()
         {
             return Err(exception.into());
@@ -116,7 +116,7 @@ impl<B: LuaBackend> Entry<'_, B> {
     /// What Lua is stopped with, or what a handler of a signal has raised.
     pub(crate) fn look(&self, steps: usize) -> Result<()> {
         let (py, state) = (self.py, self.state());
-        if self.due.has(due::LIMITS) {
+        if self.pending.has(pending::LIMITS) {
             self.stops.limits.borrow().charge(steps);
         }
         // Whoever wants to interrupt this needs Python's lock for it.
@@ -140,7 +140,7 @@ impl<B: LuaBackend> Entry<'_, B> {
             true => self.py.check_signals(),
             false => Ok(()),
         });
-        heard.inspect_err(|exception| leave(self, state, exception.clone_ref(self.py)))
+        heard.inspect_err(|exception| begin_stop(self, state, exception.clone_ref(self.py)))
     }
 
     /// What Lua is stopped with, from now on or already.
@@ -157,17 +157,17 @@ impl<B: LuaBackend> Entry<'_, B> {
         let text = at(0).or_else(|| at(1)).unwrap_or_default() + &text;
         let class = class(classes(py)).bind(py).clone();
         let exception = settled(py, fallible::error_of(class, text));
-        leave(self, state, exception.clone_ref(py));
+        begin_stop(self, state, exception.clone_ref(py));
         exception
     }
 }
 
-/// From now on everything in Lua raises this, until Lua is left.
-pub(crate) fn leave<B: LuaBackend>(entry: &Entry<'_, B>, state: State<B>, exception: PyErr) {
+/// Begins a stop: from now on everything in Lua raises this exception, until Python's call of Lua ends.
+pub(crate) fn begin_stop<B: LuaBackend>(entry: &Entry<'_, B>, state: State<B>, exception: PyErr) {
     state.call_hook_always();
     // What was there before may run any code when it goes.
     drop(entry.stops.exception.replace(Some(exception)));
-    entry.due.set(due::STOP);
+    entry.pending.set(pending::STOP);
 }
 
 /// Whether this is the thread that Python handles signals in, as Python says.
@@ -247,9 +247,9 @@ impl<B: LuaBackend> Runtime<B> {
             None => {}
         }
         if any {
-            self.due.set(due::LIMITS);
+            self.pending.set(pending::LIMITS);
         } else {
-            self.due.clear(due::LIMITS);
+            self.pending.clear(pending::LIMITS);
         }
         self.stops.alarm.set_deadline(deadline);
     }
@@ -277,7 +277,7 @@ impl<B: LuaBackend> Runtime<B> {
     #[cold]
     #[inline(never)]
     pub(crate) fn suspend_limits(&self, state: State<B>) -> usize {
-        if !self.due.has(due::LIMITS) {
+        if !self.pending.has(pending::LIMITS) {
             return 0;
         }
         self.pause_count(state);
@@ -298,7 +298,7 @@ impl<B: LuaBackend> Runtime<B> {
     pub(crate) fn resume_limits(&self, state: State<B>, suspended: usize) {
         let suspended = suspended.checked_sub(1);
         let limits = suspended.and_then(|index| self.stops.suspended.borrow_mut()[index].take());
-        if !self.due.has(due::LIMITS) && limits.is_none() || !self.instance.is_open() {
+        if !self.pending.has(pending::LIMITS) && limits.is_none() || !self.instance.is_open() {
             return;
         }
         self.stops.limits.borrow_mut().active = limits.unwrap_or_default();

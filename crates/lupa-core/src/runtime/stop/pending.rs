@@ -1,4 +1,4 @@
-//! [`Due`]: what is to be seen to at the next entry, or at the end of one.
+//! [`Pending`]: flags for work that the next entry does at its beginning or at its end.
 #![forbid(unsafe_code)]
 
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -15,14 +15,14 @@ pub(crate) const MIXED: u8 = 8;
 pub(crate) const DEAD: u8 = 16;
 /// Iteration has read ahead.
 pub(crate) const AHEAD: u8 = 32;
-/// What concerns the beginning of an operation.
+/// The flags that the beginning of an operation has to look at.
 pub(crate) const BEGIN: u8 = REFERENCES | LIMITS | STOP | MIXED;
 
-/// Flags that the short way looks at, all at once.
+/// The flags of one runtime. The fast path of an entry tests all of them with one load.
 #[derive(Default)]
-pub(crate) struct Due(AtomicU8);
+pub(crate) struct Pending(AtomicU8);
 
-impl Due {
+impl Pending {
     #[inline(always)]
     pub(crate) fn any(&self) -> bool {
         self.0.load(Ordering::Relaxed) != 0
@@ -37,7 +37,7 @@ impl Due {
         self.0.fetch_or(flag, Ordering::Release);
     }
 
-    /// As [`Due::set`], for what is set again and again.
+    /// As [`Pending::set`], for a flag that is set often: no atomic write where it is set already.
     #[inline]
     pub(crate) fn set_once(&self, flag: u8) {
         if !self.has(flag) {

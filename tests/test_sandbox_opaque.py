@@ -9,35 +9,59 @@ NOTED = """call getitem setitem delitem delattr len iter next contains bool eq n
     reversed missing instancecheck get set dir sizeof reduce_ex buffer"""
 
 
-class Trap:
+# What was done with traps, by the names of their methods.
+USED: list = []
+
+
+def note(name):
+    def method(self, *args, **kwargs):
+        USED.append(name)
+        return ""
+
+    return method
+
+
+class Alert(type):
+    """The class of a class that notes everything that is done with it."""
+
+    def __getattribute__(cls, name):
+        USED.append(f"class's {name}")
+        return type.__getattribute__(cls, name)
+
+    for _name in ("call", "repr", "str", "len", "iter", "contains", "eq", "instancecheck", "subclasscheck", "dir", "bool"):
+        locals()[f"__{_name}__"] = note(f"class's {_name}")
+    __hash__ = type.__hash__
+
+
+class Trap(metaclass=Alert):
     """An object that notes everything that is done with it."""
-
-    used: list = []
-
-    def __init__(self):
-        self.attribute = 1
-
-    def note(name):
-        def method(self, *args, **kwargs):
-            Trap.used.append(name)
-            return ""
-
-        return method
 
     for _name in NOTED.split():
         locals()[f"__{_name}__"] = note(_name)
     __hash__ = object.__hash__
 
     def __setattr__(self, name, value):
-        if name != "attribute":
-            Trap.used.append("setattr")
-        object.__setattr__(self, name, value)
+        USED.append("setattr")
 
     def __getattribute__(self, name):
-        # The host's side asks for `__getitem__` when it passes an object on; no script has a say in that.
-        if name != "__getitem__":
-            Trap.used.append(f"getattribute {name}")
+        USED.append(f"getattribute {name}")
         return object.__getattribute__(self, name)
+
+
+class Attributes(metaclass=Alert):
+    """The same for an object that has no methods of its own."""
+
+    def __getattr__(self, name):
+        USED.append(f"getattr {name}")
+        raise AttributeError(name)
+
+
+def trap(kind=Trap):
+    """A trap that nothing was done with."""
+    made = object.__new__(kind)
+    object.__setattr__(made, "attribute", 1)
+    USED.clear()
+    return made
 
 
 # Each gets an opaque object `o` as its argument, and must not get it to do anything.
@@ -221,14 +245,67 @@ ATTEMPTS = """
 
 
 @pytest.mark.parametrize("code", [line.strip() for line in ATTEMPTS.strip().splitlines()])
-def test_an_opaque_object_does_nothing(lupa, box, code):
-    trap = Trap()
-    Trap.used.clear()
+@pytest.mark.parametrize("kind", [Trap, Attributes], ids=["methods", "attributes"])
+def test_an_opaque_object_does_nothing(lupa, box, kind, code):
+    opaque = trap(kind)
     try:
-        box.execute(f"local o = ...\n{code}", trap)
+        box.execute(f"local o = ...\n{code}", opaque)
     except (lupa.LuaError, TypeError, ValueError, OverflowError, IndexError):
         pass
-    except Trap:
-        pass
-    assert Trap.used == []
-    assert trap.__dict__ == {"attribute": 1}
+    assert USED == []
+    assert object.__getattribute__(opaque, "__dict__") == {"attribute": 1}
+
+
+def test_an_opaque_class_does_nothing(lupa, box):
+    for code in [line.strip() for line in ATTEMPTS.strip().splitlines()]:
+        USED.clear()
+        try:
+            box.execute(f"local o = ...\n{code}", Trap)
+        except (lupa.LuaError, TypeError, ValueError, OverflowError, IndexError):
+            pass
+        assert USED == [], code
+
+
+@pytest.mark.parametrize("way", ["global", "result", "item", "attribute", "element", "table", "exception"])
+def test_nothing_of_an_object_runs_on_its_way(lupa, box, way):
+    """However it comes into the sandbox, and whoever looks at it there."""
+    opaque = trap(Attributes)
+
+    class Fault(Exception):
+        def __getattr__(self, name):
+            USED.append(f"getattr {name}")
+            raise AttributeError(name)
+
+    class Holder:
+        attribute = opaque
+
+        def __getitem__(self, key):
+            return opaque
+
+        def __iter__(self):
+            return iter([opaque])
+
+        def method(self):
+            return opaque
+
+    @box.expose
+    def fail():
+        raise Fault("text")
+
+    holder = box.expose(Holder(), attributes=["attribute", "method"], items=True, iterate=True)
+    box.globals().holder, box.globals().fail = holder, fail
+    box.globals().echo = box.expose(lambda *values: values)
+    USED.clear()
+    codes = {
+        "global": "return o",
+        "result": "return python.as_attrgetter(holder).method()",
+        "item": "return python.as_itemgetter(holder)[1]",
+        "attribute": "return python.as_attrgetter(holder).attribute",
+        "element": "for o in python.iter(holder) do return o end",
+        "table": "return t[1]",
+        "exception": "return select(2, pcall(fail))",
+    }
+    box.globals().o = opaque
+    box.globals().t = box.table_from([opaque])
+    box.execute(f"local function get() {codes[way]} end  local x = get()  echo(x, {{x}})  tostring(x)  pcall(echo, get())")
+    assert USED == []

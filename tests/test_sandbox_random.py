@@ -7,7 +7,7 @@ import os
 import random
 
 import pytest
-from test_sandbox_opaque import Trap
+from test_sandbox_opaque import USED, trap
 
 pytestmark = pytest.mark.beyond
 
@@ -96,18 +96,18 @@ def test_random_programs(lupa):
     done = 0
     for number in range(SEED, SEED + PROGRAMS):
         code = Programs(number).program()
-        trap = Trap()
+        opaque = trap()
         box = lupa.LuaRuntime(sandbox=True, max_memory=1_000_000, timeout=0.2)
-        exposed = box.expose([trap], iterate=True)
-        Trap.used.clear()
+        exposed = box.expose([opaque], iterate=True)
+        USED.clear()
         try:
-            box.execute(code, trap, exposed)
+            box.execute(code, opaque, exposed)
             done += 1
         except (lupa.LuaError, TypeError, ValueError, OverflowError, IndexError, AttributeError, RecursionError):
             pass
-        assert Trap.used == [], f"seed {number}\n{code}"
-        assert trap.__dict__ == {"attribute": 1}, f"seed {number}\n{code}"
-        assert [*exposed] == [trap]
-        Trap.used.clear()
+        assert USED == [], f"seed {number}\n{code}"
+        assert object.__getattribute__(opaque, "__dict__") == {"attribute": 1}, f"seed {number}\n{code}"
+        assert exposed[0] is opaque
+        USED.clear()
         assert box.compile("return 1")() == 1
     assert done > PROGRAMS / 2

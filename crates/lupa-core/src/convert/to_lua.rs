@@ -25,6 +25,7 @@ use crate::runtime::entry::Entry;
 use crate::runtime::runtime::Runtime;
 use crate::runtime::weight::Weight;
 use crate::types::alive::Alive;
+use crate::types::compat;
 
 /// Prepares an object for Lua.
 ///
@@ -98,7 +99,7 @@ fn other<'a, 'py, B: LuaBackend>(
         let (target, view) = wrapper.get().parts(entry.py);
         return Ok(Ready::Plain(Prepared::Object(target, view)));
     }
-    let view = default_view(object)?;
+    let view = default_view(entry.runtime(), object)?;
     Ok(Ready::Plain(Prepared::Object(Alive::of(object), view)))
 }
 
@@ -118,10 +119,15 @@ fn arrived<'a, 'py, B: LuaBackend>(
 
 static GETITEM: Name = Name::new(c"__getitem__");
 
-/// The view that an object gets by itself: items if it has `__getitem__`, else attributes.
-pub(crate) fn default_view(object: &Bound<'_, PyAny>) -> PyResult<View> {
-    let has_items = crate::types::compat::type_has_subscript(object)
-        || crate::types::compat::optional_attribute(object, &GETITEM.get(object.py())?)?.is_some();
+/// The view that an object gets by itself: items if it has `__getitem__`, else attributes. In a sandbox its type is asked
+/// alone: to look for an attribute may run code of the object, which is not exposed yet.
+fn default_view<B: LuaBackend>(runtime: &Runtime<B>, object: &Bound<'_, PyAny>) -> PyResult<View> {
+    let has_items = compat::type_has_subscript(object)
+        || if runtime.options.sandbox.is_some() {
+            compat::type_has_items(object)
+        } else {
+            compat::optional_attribute(object, &GETITEM.get(object.py())?)?.is_some()
+        };
     Ok(if has_items { View::ITEMS } else { View::ATTRIBUTES })
 }
 
@@ -213,7 +219,7 @@ fn replacement<'py, B: LuaBackend>(
             match Alive::of(&held).reference(runtime) {
                 Some(reference) => Ready::Reference(reference?, held),
                 None => {
-                    let view = default_view(&held)?;
+                    let view = default_view(runtime, &held)?;
                     Ready::Object(held, view)
                 }
             }
@@ -228,7 +234,9 @@ fn text<'a, 'py, B: LuaBackend>(
 ) -> Result<Ready<'a, 'py>> {
     match &runtime.options.encoding {
         Encoding::Utf8 => Ok(Ready::Plain(Prepared::Bytes(text.to_str()?.as_bytes()))),
-        Encoding::Bytes => Ok(Ready::Plain(Prepared::Object(Alive::of(text), default_view(text)?))),
+        Encoding::Bytes => {
+            Ok(Ready::Plain(Prepared::Object(Alive::of(text), default_view(runtime, text)?)))
+        }
         encoding @ Encoding::Codec(_) => Ok(Ready::Bytes(encoding.encode(text)?)),
     }
 }
@@ -313,7 +321,7 @@ pub(crate) fn push_method<B: LuaBackend>(
     if push_cached(runtime, state, key, view, is_equal) {
         return Ok(());
     }
-    let view = if view == View::ATTRIBUTES { default_view(method)? } else { view };
+    let view = if view == View::ATTRIBUTES { default_view(runtime, method)? } else { view };
     if !runtime.boxes.reserve(entry.py, 1) {
         return Err(Error::Memory);
     }

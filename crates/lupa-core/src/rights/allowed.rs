@@ -84,8 +84,8 @@ impl Rights {
     /// What [`exposed`] has said of a class or a function.
     pub(crate) fn of_mark(object: &Bound<'_, PyAny>) -> PyResult<Option<Self>> {
         let py = object.py();
-        // Not what an attribute would find: a subclass, or a metaclass, has it for itself.
-        let own = object.attribute(c"__dict__")?;
+        // Not by an attribute of the object: a subclass would inherit the mark.
+        let own = own_dict(object)?;
         let mark = own.method1(c"get", (fallible::name(py, MARK)?,))?;
         let Ok((id, options)) = mark.extract::<(Option<usize>, Bound<'_, PyDict>)>() else {
             return Ok(None);
@@ -120,6 +120,18 @@ impl Rights {
         }
         Ok(options)
     }
+}
+
+/// The `__dict__` of a class or a function. That of a class is read by the descriptor of `type`, since a metaclass of somebody's own
+/// could run code where an attribute is read.
+fn own_dict<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    if !object.is_instance_of::<PyType>() {
+        return object.attribute(c"__dict__");
+    }
+    let py = object.py();
+    let of_types = py.get_type::<PyType>().as_any().attribute(c"__dict__")?;
+    let descriptor = of_types.method1(c"get", (fallible::name(py, c"__dict__")?,))?;
+    descriptor.method1(c"__get__", (object,))
 }
 
 /// A list of attribute names. Python's own, `__class__` and the like, lead anywhere and are refused.

@@ -280,6 +280,24 @@ pub(crate) fn type_has_subscript(object: &Bound<'_, PyAny>) -> bool {
     }
 }
 
+/// Whether the type of an object has items, by its slots: no code of the object runs, also none of a `__getattr__`.
+pub(crate) fn type_has_items(object: &Bound<'_, PyAny>) -> bool {
+    #[cfg(not(Py_LIMITED_API))]
+    // SAFETY: a live object; types are complete while they have instances.
+    unsafe {
+        let sequence = (*ffi::Py_TYPE(object.as_ptr())).tp_as_sequence;
+        type_has_subscript(object) || !sequence.is_null() && (*sequence).sq_item.is_some()
+    }
+    #[cfg(Py_LIMITED_API)]
+    // SAFETY: a live object. From Python 3.10 on any type may be asked, and our floor is above that.
+    unsafe {
+        let kind = ffi::Py_TYPE(object.as_ptr());
+        [ffi::Py_mp_subscript, ffi::Py_sq_item]
+            .into_iter()
+            .any(|slot| !ffi::PyType_GetSlot(kind, slot).is_null())
+    }
+}
+
 // What pyo3 does not declare can be linked where the linker asks no library for it: not on Windows.
 #[cfg(not(any(Py_3_13, Py_LIMITED_API, PyPy, GraalPy, windows)))]
 unsafe extern "C" {

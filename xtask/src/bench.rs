@@ -6,10 +6,10 @@ use crate::arguments::Arguments;
 use crate::tools::{self, Result, root, target};
 use crate::venv::Venv;
 
-/// What this package replaces, and is measured against.
+/// The package that this one replaces, and is measured against.
 const UPSTREAM: &str = "lupa==2.8";
 
-/// What draws the chart.
+/// The package that draws the chart.
 const CHARTS: &str = "matplotlib>=3.9";
 
 /// Runs the task.

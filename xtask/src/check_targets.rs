@@ -15,7 +15,7 @@ use crate::venv::Venv;
 /// As `build-support/lupa_modules.py` has it.
 const ZIG: &str = "ziglang>=0.17,<0.18";
 
-/// What Rust and zig call a target.
+/// The targets, by their names in Rust and in zig.
 const TARGETS: [(&str, &str); 13] = [
     ("x86_64-pc-windows-gnu", "x86_64-windows-gnu"),
     ("i686-pc-windows-gnu", "x86-windows-gnu"),
@@ -123,7 +123,7 @@ fn compile(rust: &str, luas: &[String], compilers: &Compilers) -> Result {
     Ok(())
 }
 
-/// What cargo tells a build script of its target.
+/// The variables by which cargo describes the target to a build script.
 fn described(rust: &str) -> Result<Vec<(String, String)>> {
     let host = output(command("rustc").args(["--print", "host-tuple"]))?;
     let parallel = std::thread::available_parallelism().map_or(1, usize::from).to_string();

@@ -7,6 +7,6 @@ use crate::tools::{self, Result, command};
 pub(crate) fn run(mut arguments: Arguments) -> Result {
     let mut build = command(arguments.python()?);
     build.args(["build-support/lupa_modules.py", "--into", "python/lupa"]);
-    // What is left goes along: names of backends, and --debug.
+    // The remaining arguments are passed on: names of backends, and --debug.
     tools::run(build.args(arguments.rest()))
 }

@@ -7,16 +7,16 @@ use crate::arguments::Arguments;
 use crate::tools::{Result, command, fresh_folder, output, root, run, target};
 use crate::venv::Venv;
 
-/// What makes wheels and sdists: the front end, and the build system's requirement, as in pyproject.toml.
+/// The packages that make wheels and sdists: the front end, and the build system's requirement, as in pyproject.toml.
 const BUILD: [&str; 2] = ["build>=1.2,<2", "tomli; python_version < '3.11'"];
 
-/// What makes wheels for an older glibc, as `build-support/lupa_modules.py` names it.
+/// The packages that make wheels for an older glibc, as `build-support/lupa_modules.py` names it.
 const MANYLINUX: [&str; 2] = ["cargo-zigbuild>=0.24,<0.25", "ziglang>=0.17,<0.18"];
 
-/// What looks at what was made.
+/// The packages that check wheels and sdists.
 const CHECKS: [&str; 2] = ["check-wheel-contents", "twine"];
 
-/// What a wheel is for.
+/// The platforms that a wheel is for.
 struct Options {
     python: String,
     manylinux: Option<String>,
@@ -112,7 +112,7 @@ fn made(venv: &Venv, arguments: &[String]) -> Result<PathBuf> {
     Ok(place)
 }
 
-/// What others say of the wheel: its metadata, its contents, and whether its tags are true.
+/// Checks a wheel by other people's tools: its metadata, its contents, and its tags.
 fn check_wheel(venv: &Venv, wheel: &Path, options: &Options) -> Result {
     run(venv.python().args(["-m", "twine", "check", "--strict"]).arg(wheel))?;
     // W002: stubs and licences of several modules are the same.

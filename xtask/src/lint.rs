@@ -21,7 +21,7 @@ pub(crate) fn run(mut arguments: Arguments) -> Result {
             .args(["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"])
             .env("PYO3_BUILD_EXTENSION_MODULE", "1"),
     )?;
-    // What is not in the stable ABI has a second way, which only such a build compiles.
+    // Code for the stable ABI, which only such a build compiles.
     tools::run(
         cargo()
             .args(["clippy", "--locked", "--package", "lupa-core", "--features"])

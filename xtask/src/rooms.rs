@@ -24,7 +24,7 @@ fn height(room: &str) -> Option<usize> {
     ROOMS.iter().position(|other| *other == room)
 }
 
-/// What is wrong with a file: each use that goes up.
+/// The problems of a file: each use that goes up.
 pub(crate) fn problems(file: &str, text: &str) -> Vec<String> {
     let Some(inside) = file.strip_prefix(PLACE) else { return Vec::new() };
     let Some((room, _)) = inside.split_once('/') else {

@@ -21,7 +21,7 @@ const RAW_CALLS: [&str; 5] = [
 /// Where the core may call a backend's associated functions: frames that Lua itself calls.
 const BACKEND_CALLS: [&str; 3] = ["callback.rs", "coroutine.rs", "metamethods.rs"];
 
-/// What is wrong with a file, each with its place.
+/// The problems of a file, each with its place.
 pub(crate) fn problems(file: &str, text: &str) -> Vec<String> {
     let mut problems = Vec::new();
     let mut add = |line: usize, what: &str| problems.push(format!("{file}:{line}: {what}"));

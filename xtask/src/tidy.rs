@@ -15,7 +15,7 @@ pub(crate) fn run(arguments: Arguments) -> Result {
     let files = project_files()?;
     let mut problems = Vec::new();
     for file in &files {
-        // What is not text has no rules.
+        // There are no rules for files that are not text.
         if let Ok(text) = fs::read_to_string(root().join(file)) {
             problems.extend(rules::problems(&unix(file), &text));
             problems.extend(rooms::problems(&unix(file), &text));

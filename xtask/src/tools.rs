@@ -1,4 +1,4 @@
-//! What tasks share: the project's folders, and commands run with their output shown.
+//! Code that tasks share: the project's folders, and commands run with their output shown.
 
 use std::error::Error;
 use std::ffi::OsStr;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{env, fs};
 
-/// What a task ends in: an error is a message for the person who ran it.
+/// The result of a task: an error is a message for the person who ran it.
 pub(crate) type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
 /// The project's top folder.
@@ -43,7 +43,7 @@ pub(crate) fn run(command: &mut Command) -> Result {
     Err(format!("{} failed ({status})", shown(command)).into())
 }
 
-/// What a command prints, without the last line's end. Its errors are shown.
+/// The output of a command, without the last line's end. Its standard error is shown.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let finished =
         command.stderr(Stdio::inherit()).output().map_err(|error| cannot_start(command, &error))?;

@@ -11,7 +11,7 @@ use crate::asan::instrumented;
 use crate::tools::{self, Result, command, output, root, target};
 use crate::venv::Venv;
 
-/// What is run without further arguments.
+/// The tests that are run where no arguments are given.
 const TESTS: [&str; 2] = ["tests/test_threads.py", "tests/test_threads_stress.py"];
 
 /// The exit status of a process in which a race was found.

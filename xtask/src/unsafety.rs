@@ -36,7 +36,7 @@ const FORBIDDING: [&str; 2] = ["crates/lua-api/src/", "crates/lupa-core/src/"];
 /// The words by which the compiler is told so.
 const FORBIDS: &str = "#![forbid(unsafe_code)]";
 
-/// What is wrong with a file.
+/// The problem of a file, if there is one.
 pub(crate) fn problem(file: &str, text: &str) -> Option<String> {
     if !file.ends_with(".rs") {
         return None;
@@ -44,7 +44,7 @@ pub(crate) fn problem(file: &str, text: &str) -> Option<String> {
     let allowed = ALLOWED.contains(&file);
     let contains = text.lines().any(is_unsafe);
     let forbids = text.lines().any(|line| line == FORBIDS);
-    // What these two forbid, they forbid to the files below them.
+    // An attribute in one of these two also holds for the files below.
     let above = file.ends_with("/lib.rs") || file.ends_with("/mod.rs");
     let what = if contains && !allowed {
         "contains unsafe code, and is not on the list in xtask/src/unsafety.rs, which may only shrink"

@@ -73,7 +73,7 @@ impl Venv {
     }
 }
 
-/// What tells one Python from another.
+/// The identity of a Python: its version and its prefix.
 fn identity(python: &Path) -> Result<String> {
     output(command(python).args(["-c", "import sys; print(sys.version, sys.base_prefix)"]))
 }

@@ -34,10 +34,10 @@ pub struct Memory {
     outside: Arc<AtomicUsize>,
 }
 
-/// What may be taken beyond the limit in [`Memory::set_lenient`]: a stack that grows, and not by much.
+/// The bytes beyond the limit that [`Memory::set_lenient`] allows: enough for a stack that grows a little.
 const SLACK: usize = 1 << 20;
 
-/// What `fail_after` holds when allocations do not fail.
+/// The value of `fail_after` while allocations do not fail.
 const NEVER: u64 = u64::MAX;
 
 impl Default for Memory {
@@ -98,23 +98,23 @@ impl Memory {
         }
     }
 
-    /// Notes that whoever made this Lua wants its memory counted.
+    /// Notes that the creator of this Lua wants its memory counted.
     pub(crate) fn set_counted(&self) {
         self.counted.set(true);
     }
 
-    /// Whether whoever made this Lua wants its memory counted.
+    /// Whether the creator of this Lua wants its memory counted.
     pub fn is_counted(&self) -> bool {
         self.counted.get()
     }
 
-    /// What Lua holds, with what is held for it outside of its own memory.
+    /// The bytes that Lua holds, with those that are held for it outside of its own memory.
     pub fn used(&self) -> usize {
         self.used.load(Ordering::Relaxed).saturating_add(self.outside.load(Ordering::Relaxed))
     }
 
-    /// The bytes that are held for Lua outside of its own memory: whoever takes or frees such
-    /// memory, in any thread, adds to or subtracts from this.
+    /// The bytes that are held for Lua outside of its own memory. Code that takes or frees such
+    /// memory, in any thread, adds to or subtracts from this number.
     pub fn outside(&self) -> &Arc<AtomicUsize> {
         &self.outside
     }

@@ -1,9 +1,9 @@
-//! [`LuaBackend`]: what a Lua version is to the rest of the workspace, as one trait.
+//! [`LuaBackend`]: a Lua version as the rest of the workspace sees it, as one trait.
 //!
 //! The functions that have one prototype in the headers of all seven versions are listed once, in
 //! [`with_common_api!`]; the list is expanded into trait methods here and, by
 //! [`forward_common_api!`], into calls of a version's generated bindings, so that a prototype that
-//! has changed does not compile. What differs between versions is written out as further methods
+//! has changed does not compile. Differences between versions are written out as further methods
 //! and constants, with the manual's tag `[-o, +p, x]`: pops, pushes, and whether it can raise
 //! (`-` never, `m` on memory, `e` any error, `v` on purpose).
 
@@ -67,7 +67,7 @@ pub enum Gc {
     CountBytes = 4,
 }
 
-/// What a new state is made with.
+/// The arguments of a new state.
 pub struct NewState<'a> {
     /// The allocator, for a Lua that takes one (all but LuaJIT 2.0).
     pub allocator: lua_Alloc,

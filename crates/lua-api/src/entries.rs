@@ -10,12 +10,12 @@ use core::ffi::c_int;
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct Item {
-    /// What it is; see [`Item::read`].
+    /// The type of the value; see [`Item::read`].
     kind: c_int,
     bits: u64,
 }
 
-/// What an [`Item`] is.
+/// The value of an [`Item`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Read {
     /// On the stack: the next one there.
@@ -29,7 +29,7 @@ pub enum Read {
 }
 
 impl Item {
-    /// What is on the stack.
+    /// A value that is on the stack.
     pub const PUSHED: Item = Item { kind: 0, bits: 0 };
 
     /// An integer.
@@ -42,7 +42,7 @@ impl Item {
         Item { kind: 2, bits: number.to_bits() }
     }
 
-    /// What it is.
+    /// The value.
     #[inline(always)]
     pub fn read(self) -> Read {
         match self.kind {

@@ -1,5 +1,5 @@
-//! What versions have in common beyond the common functions: method bodies that the crates of a
-//! family of versions share. Each is used inside `unsafe impl LuaBackend for ...`.
+//! Method bodies of the trait that the crates of a family of versions share, beyond the common
+//! functions. Each is used inside `unsafe impl LuaBackend for ...`.
 
 /// Methods that are one function of the bindings each: `name(arguments) -> type = function(values);`.
 #[doc(hidden)]
@@ -140,7 +140,7 @@ macro_rules! classic_methods {
             _from: *mut lua_State,
             nargs: c_int,
         ) -> (c_int, c_int) {
-            // SAFETY: the caller keeps the manual's rules. What a coroutine gives is all that is on its stack.
+            // SAFETY: the caller keeps the manual's rules. The results of a coroutine are all values on its stack.
             unsafe {
                 let status = $bindings::lua_resume(co, nargs);
                 (status, $bindings::lua_gettop(co))
@@ -255,7 +255,7 @@ macro_rules! modern_methods {
     };
 }
 
-/// What a bundled Lua is given: how hooks are set and entries are read, and in LuaJIT how the compiler is switched;
+/// The functions that a bundled Lua is given: how hooks are set and entries are read, and in LuaJIT how the compiler is switched;
 /// `hooks!(bindings, puc)` or `hooks!(bindings, luajit)`.
 #[macro_export]
 macro_rules! hooks {
@@ -442,7 +442,7 @@ macro_rules! later_libraries {
     };
 }
 
-/// What 5.2 and 5.3 have in common.
+/// Method bodies that 5.2 and 5.3 share.
 #[macro_export]
 macro_rules! middle_methods {
     ($bindings:ident) => {
@@ -450,7 +450,7 @@ macro_rules! middle_methods {
         $crate::later_libraries!($bindings, luaL_openlibs());
 
         unsafe fn resume(co: *mut lua_State, from: *mut lua_State, nargs: c_int) -> (c_int, c_int) {
-            // SAFETY: the caller keeps the manual's rules. What it gives is all that is on its stack.
+            // SAFETY: the caller keeps the manual's rules. Its results are all values on its stack.
             unsafe {
                 let status = $bindings::lua_resume(co, from, nargs);
                 (status, $bindings::lua_gettop(co))

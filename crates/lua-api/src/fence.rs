@@ -12,8 +12,8 @@ use crate::raw::{lua_CFunction, lua_State};
 use crate::references::Ref;
 use crate::state::State;
 
-/// What a protected call ended with instead of results: a status other than [`OK`]. The error
-/// value is on top of the stack, and the caller's to pop.
+/// The status of a protected call that has failed, other than [`OK`]. The error
+/// value is on top of the stack, and the caller has to pop it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Raised(pub c_int);
 
@@ -43,7 +43,7 @@ impl<'f, B: LuaBackend> Deref for Raising<'f, B> {
     }
 }
 
-/// What one [`State::run`] has to do. It waits in that function's frame, in the list of [`Jobs`].
+/// The work of one [`State::run`]. It waits in that function's frame, in the list of [`Jobs`].
 #[repr(C)]
 struct Job<B: LuaBackend, F, R> {
     head: JobHead<B>,
@@ -166,8 +166,8 @@ impl<B: LuaBackend> State<'_, B> {
         loaded.map_or_else(|raised| raised.0, |_| status.get())
     }
 
-    /// Begins a call of the value behind a reference: pushes the message handler and it. What
-    /// follows is its arguments, of those that [`State`] can push, and [`State::end_call`].
+    /// Begins a call of the value behind a reference: pushes the message handler and the value. The
+    /// caller then pushes arguments that [`State`] can push, and calls [`State::end_call`].
     #[inline(always)]
     pub fn begin_call(self, function: Ref) {
         self.begin_load();

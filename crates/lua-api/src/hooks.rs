@@ -10,7 +10,7 @@ use crate::backend::LuaBackend;
 use crate::state::State;
 use crate::watch::Watch;
 
-/// How many instructions a hook of a script may run each time that a stop is put off.
+/// The number of instructions that a script's hook may run each time that a stop is postponed.
 const GRACE: c_int = 1000;
 
 impl<B: LuaBackend> State<'_, B> {
@@ -66,8 +66,8 @@ impl<B: LuaBackend> State<'_, B> {
         });
     }
 
-    /// How many of the instructions of [`State::count_instructions`] are left; 0 in the hook that has been
-    /// called because there were none. Where that cannot be told: all.
+    /// The number of instructions that are left of [`State::count_instructions`]; 0 in the hook that has been
+    /// called because none were left. All of them where the number is not known.
     pub fn instructions_left(self, in_hook: bool) -> c_int {
         let watch = self.instance().watch();
         watch.locked(|guarded| {
@@ -93,7 +93,7 @@ impl<B: LuaBackend> State<'_, B> {
 }
 
 impl Watch {
-    /// What [`State::call_hook_always`] has begun has ended: each coroutine puts its hook back when it runs.
+    /// Ends the effect of [`State::call_hook_always`]: each coroutine puts its own hook back when it runs.
     pub fn call_no_more(&self) {
         self.hands_on.store(self.is_counting(), Relaxed);
     }

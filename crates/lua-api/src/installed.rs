@@ -2,14 +2,15 @@
 //!
 //! Library files are replaced, search paths are changed, and symbols of another Lua may be global in
 //! the process and come first. Constants of the headers differ between versions, so the wrong one would
-//! crash sooner or later. What is called here before the version is known has the same meaning in all.
+//! crash sooner or later. The functions that are called here before the version is known have the same meaning in all
+//! versions.
 #![forbid(unsafe_code)]
 
 use crate::backend::LuaBackend;
 use crate::libraries::Opening;
 use crate::raw::Unknown;
 
-/// What a library says that it is.
+/// The version that a library reports.
 #[derive(Default)]
 struct Found {
     /// `_VERSION`.

@@ -216,7 +216,7 @@ impl<B: LuaBackend> Instance<B> {
         thread.tell_room(self);
     }
 
-    /// Whoever has entered leaves.
+    /// Ends an entry: this thread works on no instance any more.
     #[inline(always)]
     pub fn leave(&self) {
         if let Some(thread) = self.thread.get() {
@@ -297,7 +297,7 @@ impl<B: LuaBackend> Instance<B> {
         self.host.set(Some((TypeId::of::<T>(), NonNull::from(host).cast())));
     }
 
-    /// What this instance is part of, if that was noted and is a `T`.
+    /// The host of this instance, if one was noted and is a `T`.
     #[inline(always)]
     pub fn host<T: 'static>(&self) -> Option<&T> {
         let (kind, host) = self.host.get()?;
@@ -349,7 +349,7 @@ impl<B: LuaBackend> Instance<B> {
         self.forget();
     }
 
-    /// What was kept is not there any more.
+    /// Forgets the values that were kept, since the state that held them is closed.
     fn forget(&self) {
         self.keeps.set(false);
         self.forget_stacks();
@@ -414,7 +414,7 @@ impl<B: LuaBackend> Raising<'_, B> {
 }
 
 impl Thread {
-    /// What this thread has worked on before, and may go on with: below, or by C code that calls functions of Lua.
+    /// Makes the instance that this thread worked on before the current one again: an entry below goes on, or C code calls Lua.
     ///
     /// # Safety
     /// The address of an instance that this thread is inside of.
@@ -437,7 +437,7 @@ impl<B: LuaBackend> Drop for Instance<B> {
     fn drop(&mut self) {
         // SAFETY: they have borrowed this.
         unsafe { self.close() };
-        // Whoever has forgotten to leave.
+        // This thread still works on the instance that is dropped.
         let thread = Thread::this();
         if thread.instance() == (&raw const *self).cast() {
             thread.set_instance(null());

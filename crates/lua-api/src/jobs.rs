@@ -56,7 +56,7 @@ impl<J> Jobs<J> {
     }
 }
 
-/// A job in the list, for as long as this is there.
+/// A job in the list; dropping this takes it off.
 pub(crate) struct Waiting<'a, J> {
     jobs: &'a Jobs<J>,
     ticket: u64,

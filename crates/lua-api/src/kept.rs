@@ -1,4 +1,4 @@
-//! What a [`crate::Watch`] knows of the hooks of scripts: those that are put back when its own is gone, and those that
+//! The hooks of scripts that a [`crate::Watch`] knows: those that are put back when its own hook is gone, and those that
 //! may go on for a while before Lua is stopped.
 #![forbid(unsafe_code)]
 
@@ -16,7 +16,7 @@ pub(crate) struct Kept {
     pub(crate) new: bool,
 }
 
-/// What the lock of a watch guards. Coroutines are only compared here.
+/// The data behind the lock of a watch. Coroutines are only compared here.
 #[derive(Default)]
 pub(crate) struct Guarded {
     kept: Vec<Kept>,
@@ -34,7 +34,7 @@ impl Guarded {
         }
     }
 
-    /// What was kept of a coroutine, which is kept no more.
+    /// Takes the hook that was kept of a coroutine.
     pub(crate) fn take_kept(&mut self, key: *mut lua_State) -> Option<Kept> {
         let found = self.kept.iter().position(|kept| kept.state == key)?;
         Some(self.kept.swap_remove(found))

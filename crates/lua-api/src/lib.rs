@@ -1,21 +1,21 @@
 //! Lua without Python: a version as a trait, the stack, the fence between Lua's errors and Rust.
 //!
-//! A Lua error is a `longjmp` (in LuaJIT on x86-64: a foreign unwind). What keeps it away from
-//! Rust's frames, and what everything above this crate relies on:
+//! A Lua error is a `longjmp` (in LuaJIT on x86-64: a foreign unwind). These rules keep it away from
+//! Rust's frames, and everything above this crate relies on them:
 //!
 //! 1. **Two kinds of operation.** [`State`] has those that never raise. Those that may raise are
 //!    methods of [`Raising`], a token that exists inside [`State::protect`] and in a [`Function`] that
 //!    Lua called, and nowhere else.
-//! 2. **Frames under a `Raising` own nothing.** What a protected closure captures must not need
-//!    dropping (checked when compiling); the same is asked of its locals while it raises, and that it does not panic.
+//! 2. **Frames under a `Raising` own nothing.** The captures of a protected closure must not need
+//!    dropping (checked when compiling); its locals must not need it while it raises, and the closure must not panic.
 //! 3. **A C function has two layers.** The inner one is ordinary Rust, returns an outcome and is
 //!    gone before the outer one, which has only plain values, pushes results or raises.
-//! 4. **Room.** Whoever holds a [`State`] has at least [`MIN_ROOM`] free stack slots, and leaves the
+//! 4. **Room.** The holder of a [`State`] has at least [`MIN_ROOM`] free stack slots, and leaves the
 //!    stack as high as it was.
 //! 5. **One thread at a time.** An [`Instance`] and all its states belong to the thread that holds
 //!    the lock of the layer above, and that has said so ([`Instance::enter`]). Neither is `Sync`.
 //!
-//! # What types say
+//! # Invariants that types enforce
 //!
 //! A [`State`] borrows its [`Instance`], which is open (its end is [`Instance::close`], which is unsafe, or that it is
 //! dropped). It stands for a coroutine that is alive as long as the borrow lasts: the one that runs, or one on whose stack a closure works
@@ -66,16 +66,16 @@
 //! # let _ = f as fn(lua_api::State<'_, Lua>);
 //! ```
 //!
-//! What is Lua's own is lent to a closure: the bytes of a string ([`State::with_bytes`]), the names in a frame
+//! Memory of Lua is lent to a closure: the bytes of a string ([`State::with_bytes`]), the names in a frame
 //! ([`State::with_frame`]), another coroutine's stack. A [`Ref`] is a key of the registry that is present, so that to
 //! assign to it never allocates; [`State::replace`] looks for a key before it assigns. The calling thread is a value that
 //! cannot be sent to another ([`Thread`]). The host of an instance has its type ([`Instance::host`]); to say what it is is
 //! unsafe, for it must stay where it is.
 //!
-//! # What they do not say
+//! # Invariants that types do not enforce
 //!
-//! - **The stack**: what is at an index, that there is room, and that what was lent stays there while it is used. Builds with debug
-//!   assertions look whether indices are in use and tables are tables; Lua itself looks at more (`LUA_USE_APICHECK`).
+//! - **The stack**: the type of the value at an index, free room, and that a value whose memory is lent stays on the stack meanwhile. Builds
+//!   with debug assertions check that indices are in use and tables are tables; Lua itself checks more (`LUA_USE_APICHECK`).
 //! - **Locals under a `Raising`** (2).
 //! - **Scripts with `debug`**, and bytecode, can make anything of a Lua.
 //!

@@ -10,7 +10,7 @@ use crate::raw::lua_CFunction;
 /// A standard library.
 #[derive(Clone, Copy)]
 pub struct Library {
-    /// What users call it.
+    /// The name by which users call the library.
     pub name: &'static str,
     /// How it is opened.
     pub opening: Opening,
@@ -90,10 +90,10 @@ impl Selection {
     }
 }
 
-/// What `require` finds of the library `jit`.
+/// The modules of the library `jit` that `require` finds.
 const JIT_MODULES: [&CStr; 4] = [c"jit", c"jit.opt", c"jit.util", c"jit.profile"];
 
-/// Where the registry has the library that no script shall have.
+/// The key in the registry of the library that is hidden from scripts.
 const HIDDEN_FFI: &CStr = c"lupa.ffi";
 
 impl<B: LuaBackend> Raising<'_, B> {

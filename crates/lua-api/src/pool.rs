@@ -2,7 +2,7 @@
 //!
 //! Lua makes and frees many small blocks, and says at each free how large the block is. So a list of
 //! free blocks for each size is all that is needed: no headers, no locks, and a state that closes
-//! gives its memory back in a few large pieces. What is large is left to the system.
+//! gives its memory back in a few large pieces. Large blocks are left to the system's allocator.
 
 use core::cell::{Cell, RefCell};
 use core::ptr::{NonNull, copy_nonoverlapping, null_mut};
@@ -89,7 +89,7 @@ impl Pool {
 
     #[cold]
     fn grow(&self, size: usize) -> *mut u8 {
-        // What is left of the last chunk is a block, too: all sizes are multiples of the step.
+        // The rest of the last chunk becomes a free block, since all sizes are multiples of the step.
         let (start, left) = self.unused.get();
         if left > 0 {
             // SAFETY: a part of a chunk that nobody uses, no larger than the largest block.

@@ -1,5 +1,5 @@
-//! What has bare pointers: the C types that every Lua shares, which the generated bindings import from here, and
-//! the C functions that Lua calls for this crate. Each of those makes safe values of what it is given.
+//! Code with bare pointers: the C types that every Lua shares, which the generated bindings import from here, and
+//! the C functions that Lua calls for this crate. Each of these makes safe values of its arguments.
 #![allow(non_camel_case_types)]
 
 use core::cell::Cell;
@@ -97,7 +97,7 @@ impl<'a> Frame<'a> {
         self.text(1)
     }
 
-    /// What the name is: `global`, `local`, `method`, `field`, `upvalue`, or empty.
+    /// The kind of the name: `global`, `local`, `method`, `field`, `upvalue`, or empty.
     pub fn name_kind(&self) -> &'a [u8] {
         self.text(2)
     }
@@ -116,7 +116,7 @@ pub trait Function<B: LuaBackend>: 'static {
     fn call(raising: Raising<'_, B>) -> c_int;
 }
 
-/// What Lua calls for a [`Function`].
+/// The C function of a [`Function`].
 pub(crate) unsafe extern "C-unwind" fn function<B: LuaBackend, F: Function<B>>(
     l: *mut lua_State,
 ) -> c_int {
@@ -127,7 +127,7 @@ pub(crate) unsafe extern "C-unwind" fn function<B: LuaBackend, F: Function<B>>(
     }
 }
 
-/// How many entries are read at a time.
+/// The largest number of entries that are read at a time.
 const MOST_ENTRIES: usize = 1 << 16;
 
 impl<B: LuaBackend> Raising<'_, B> {
@@ -209,7 +209,7 @@ impl<B: LuaBackend> Raising<'_, B> {
     }
 }
 
-/// What runs when a [`crate::Watch`] wants Lua to stop. None of it panics.
+/// The code that runs when a [`crate::Watch`] wants Lua to stop. It does not panic.
 pub trait Hook<B: LuaBackend>: 'static {
     /// This thread may be about to wait for something outside of Lua. No Lua is run here.
     fn wait(instance: &Instance<B>);
@@ -220,7 +220,7 @@ pub trait Hook<B: LuaBackend>: 'static {
     fn run(state: State<'_, B>, may_run: bool) -> bool;
 }
 
-/// What Lua calls for a [`Hook`].
+/// The C function of a [`Hook`].
 pub(crate) unsafe extern "C-unwind" fn hook<B: LuaBackend, H: Hook<B>>(
     l: *mut lua_State,
     given: *mut c_void,
@@ -262,7 +262,7 @@ pub struct Hooks {
     pub mask: unsafe extern "C-unwind" fn(*mut lua_State) -> c_int,
     /// `lua_gethookcount`.
     pub count: unsafe extern "C-unwind" fn(*mut lua_State) -> c_int,
-    /// What a bundled Lua has besides.
+    /// Further functions that only a bundled Lua has.
     pub outside: Option<Outside>,
 }
 
@@ -291,11 +291,11 @@ pub struct Room {
     pub(crate) coroutines: Cell<usize>,
 }
 
-/// What a hook is given in the place of the debug information where it may raise, but run no Lua.
+/// The argument of a hook in the place of the debug information where the hook may raise, but run no Lua.
 pub const RUN_NOTHING: *mut c_void = core::ptr::without_provenance_mut(1);
 
-/// What a hook is given when its thread may be about to wait for something outside of Lua. There is no
-/// state then, and it does not raise.
+/// The argument of a hook when its thread may be about to wait for something outside of Lua. There is no
+/// state then, and the hook does not raise.
 pub const WAIT: *mut c_void = core::ptr::without_provenance_mut(2);
 
 /// The message handler of every protected call: notes a traceback, leaves the error value as it is.
@@ -327,7 +327,7 @@ pub(crate) struct Unknown<'f, B: LuaBackend> {
     backend: PhantomData<B>,
 }
 
-/// What [`Unknown::look`] has to do. It owns nothing while something may raise.
+/// The work of [`Unknown::look`]. It owns nothing while an error may be raised.
 type Look<B, R> = for<'f> fn(Unknown<'f, B>, &mut R);
 
 impl<B: LuaBackend> Unknown<'_, B> {

@@ -26,7 +26,7 @@ pub(crate) struct References {
     reserved: Cell<usize>,
 }
 
-/// How many references are reserved at a time; and at first, when most runtimes need few: the registry
+/// The number of references that are reserved at a time. It is small, since most runtimes need few, and the registry
 /// of an idle one stays small.
 const BATCH: usize = 32;
 const FIRST_BATCH: usize = 8;

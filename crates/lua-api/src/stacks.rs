@@ -1,8 +1,8 @@
-//! Stacks of their own for whoever enters a Lua while others are inside: with greenlets, who came last need not
+//! Lua stacks for greenlets that enter a Lua while others are inside. The greenlet that entered last need not
 //! leave first, so they cannot all work on the stack of one coroutine.
 //!
-//! The coroutines are made beforehand, since making one may run finalizers. What keeps them is out of the reach of
-//! scripts: the main coroutine has, at the bottom of its stack, one that never runs (the shelf), which has all the
+//! The coroutines are made beforehand, since making one may run finalizers. Scripts cannot reach the place where they are
+//! kept: the main coroutine has, at the bottom of its stack, one that never runs (the shelf), which has all the
 //! others on its stack.
 #![forbid(unsafe_code)]
 
@@ -13,7 +13,7 @@ use crate::fence::Raised;
 use crate::instance::{Instance, Lasting};
 use crate::state::State;
 
-/// What an [`Instance`] has of them.
+/// The stacks of an [`Instance`].
 #[derive(Default)]
 pub(crate) struct Stacks {
     shelf: Cell<Option<Lasting>>,
@@ -50,7 +50,7 @@ impl<B: LuaBackend> Instance<B> {
     pub fn end_mixed(&self) {
         self.stacks.mixed.set(false);
         self.reset_current();
-        // Who has run last may have been on another stack; who enters next does not say where he runs.
+        // The last code may have run on another stack, and the next entry does not say on which it runs.
         self.watch().note_running(self.main());
     }
 

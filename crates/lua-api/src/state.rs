@@ -25,7 +25,7 @@ impl<B: LuaBackend> Clone for State<'_, B> {
 
 impl<B: LuaBackend> Copy for State<'_, B> {}
 
-/// What debug builds take for the room of a frame.
+/// The room of a frame that debug builds assume.
 const ROOM: c_int = 256;
 
 macro_rules! plain {
@@ -116,7 +116,7 @@ impl<'l, B: LuaBackend> State<'l, B> {
         has_frame = has_frame(level: c_int) -> bool;
     }
 
-    // What debug builds look at. Pseudo-indices are those of upvalues, too.
+    // The checks of debug builds. The indices of upvalues are pseudo-indices, too.
 
     /// Whether there is a value at `index`, or could be in the room that there is.
     fn accepts(self, index: c_int) -> bool {

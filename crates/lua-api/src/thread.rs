@@ -27,7 +27,7 @@ pub struct Thread {
     own: PhantomData<*const ()>,
 }
 
-/// What is noted of a thread. Only that thread reads and writes it, but for the number: atomics cost the same then.
+/// The notes of a thread. Only that thread reads and writes them, except for the number: atomics cost the same then.
 #[derive(Default)]
 struct Notes {
     // The number of the thread; 0 when it has ended.
@@ -101,7 +101,7 @@ const LEAST_ID: usize = 16;
 impl Drop for Lease {
     fn drop(&mut self) {
         let Some(notes) = self.0.take() else { return };
-        // What comes after this in the same thread gets others.
+        // Code that runs in the same thread after this gets new notes.
         NOTES.set(None);
         notes.instance.store(null_mut(), Relaxed);
         notes.stack_limit.store(0, Relaxed);
@@ -111,13 +111,13 @@ impl Drop for Lease {
     }
 }
 
-/// How much of a thread's stack is left to whatever does not ask for it, in bytes: at most.
+/// The largest part of a thread's stack that is kept free for code that does not check for room; bytes.
 const STACK_MARGIN: usize = 192 << 10;
 
-/// What that is at least: most of it is for buffers of 8 KiB, of which a function of Lua's libraries may have two.
+/// The least size of that part: most of it is for buffers of 8 KiB, of which a function of Lua's libraries may have two.
 pub(crate) const LEAST_MARGIN: usize = 32 << 10;
 
-/// What the compiler takes at most, for 200 levels.
+/// The most that Lua's compiler takes, for 200 levels; bytes.
 const MOST_TO_COMPILE: usize = 256 << 10;
 
 /// How much of a stack Lua takes in one go, callbacks not counted; coroutines of LuaJIT take half. On a large stack these
@@ -221,7 +221,7 @@ impl Thread {
         self.set_instance(core::ptr::null());
     }
 
-    /// Makes an instance the one that this thread works on. Whoever takes it from here has to know that it is there.
+    /// Makes an instance the one that this thread works on. A reader of the address has to know that the instance still exists.
     #[inline(always)]
     pub(crate) fn set_instance(self, instance: *const ()) {
         self.notes.instance.store(instance.cast_mut(), Relaxed);

@@ -1,4 +1,4 @@
-//! What the message handler of protected calls notes: a traceback. The error value stays as it is.
+//! The message handler of protected calls, which notes a traceback. The error value stays as it is.
 //!
 //! The text is made in Rust memory from the call stack, so that it works when Lua's memory is
 //! full, and needs no look at the loaded modules for names, which costs more than the rest of an
@@ -42,7 +42,7 @@ fn has_traceback_function<B: LuaBackend>(state: State<'_, B>) -> bool {
     let (debug, traceback) = state.instance().debug_names();
     state.push_globals();
     let is_table = state.type_of(-1) == value::TABLE;
-    // What a script can reach with `debug.getregistry` is not trusted.
+    // A script can reach this table by `debug.getregistry`, so its type is checked.
     let found = is_table
         && {
             state.push_ref(debug);

@@ -1,4 +1,4 @@
-//! What Lua's `warn` does (5.4 and later), as the manual has it for `lua`: warnings are off until the
+//! The function behind Lua's `warn` (5.4 and later). It does what the manual says of `lua`: warnings are off until the
 //! message `@on`, and go to the standard error then.
 #![forbid(unsafe_code)]
 

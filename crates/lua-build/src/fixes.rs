@@ -1,4 +1,4 @@
-//! What is mended in the copies of Lua's files that are compiled, by what it is for.
+//! Fixes to the copies of Lua's sources that are compiled, grouped by purpose.
 //!
 //! Most of it is for stopping (`lua_api::watch` has the whole story): loops of Lua's C code that a script
 //! can make as long as it likes look whether somebody has set a hook, or are made shorter.
@@ -213,7 +213,7 @@ pub(crate) const LEVELS_OF_51: &[Fix] = &[
     },
 ];
 
-/// What may wait for something outside says so.
+/// Functions that may wait for something outside of Lua announce that.
 macro_rules! waiting {
     ($($file:literal),+) => {
         &[$(Fix {
@@ -298,7 +298,7 @@ pub(crate) const GROWTH: &[Fix] = &[Fix {
     before: "  lupa_move(L, t, oldasize);\n",
 }];
 
-/// What goes through a table looks at each element: `__len` can tell of more than there are.
+/// Functions that go through a table check the hook at each element: `__len` can tell of more elements than there are.
 pub(crate) const TABLES: &[Fix] = &[Fix {
     file: "ltablib.c",
     place: "#include \"lualib.h\"",
@@ -370,8 +370,8 @@ pub(crate) const FINALIZERS_OF_53: &[Fix] = &[Fix {
     before: "  if (g->gcfinnum == 0) g->gcfinnum = 1;\n",
 }];
 
-/// In LuaJIT, the same places look. Its searches may run in compiled code, which cannot be left there. What
-/// has something in the buffer that is there for all can be left, but no Lua may run there meanwhile.
+/// In LuaJIT, the same places look. Its searches may run in compiled code, which cannot be left there. Functions
+/// that use the global string buffer can be left by an error, but no Lua code may run there meanwhile.
 pub(crate) const LUAJIT: &[Fix] = &[
     Fix { file: "src/lib_string.c", place: "  init: /* using goto", before: look!("ms->L") },
     Fix {
@@ -439,7 +439,7 @@ pub(crate) const ARGUMENTS_OF_21: &[Fix] = &[Fix {
              #endif\n\n",
 }];
 
-/// What is Lua code in 2.1 is C code in LuaJIT 2.0.
+/// Some functions that are Lua code in 2.1 are C code in LuaJIT 2.0.
 pub(crate) const TABLES_OF_20: &[Fix] = &[Fix {
     file: "src/lib_table.c",
     place: "    cTValue *src = lj_tab_getint(t, pos+1);",

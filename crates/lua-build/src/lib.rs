@@ -41,7 +41,7 @@ pub fn build(name: &str) {
     if system::use_installed(version) {
         return;
     }
-    // What is added to Lua (the folder `c`) is there.
+    // The C code that is added to Lua (the folder `c`) is part of the library.
     println!("cargo:rustc-cfg=lupa_bundled");
     println!("cargo:rerun-if-changed={}", additions().display());
     let source = source(version);

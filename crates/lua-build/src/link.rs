@@ -1,4 +1,4 @@
-//! What cargo and the linker are told.
+//! Arguments for cargo and the linker.
 
 use std::path::PathBuf;
 use std::{env, fs};
@@ -11,7 +11,8 @@ pub(crate) struct Library {
     pub(crate) directory: PathBuf,
 }
 
-/// Links a library that was made here, whole. What of it is exported is said in `lua_api::export_lua`, but for macOS.
+/// Links a library that was made here, whole. `lua_api::export_lua` says which symbols are
+/// exported, except on macOS.
 pub(crate) fn bundled(library: &Library) {
     println!("cargo:rustc-link-search=native={}", library.directory.display());
     // Whole: a binary module may need functions of the API that Rust does not.

@@ -86,7 +86,7 @@ fn unix(build: &Path, library: &Path) {
     fs::copy(build.join("src/libluajit.a"), library).expect("the library was made");
 }
 
-/// What is defined for the system that is built for.
+/// The preprocessor definitions for the target system.
 fn for_system() -> String {
     if target("OS") == "windows" {
         // There errors are unwound as the system does it: LuaJIT's assembler code knows no other way.

@@ -1,4 +1,4 @@
-//! What is mended for the end of memory: where a stack cannot grow for want of it, Lua collects garbage and
+//! Fixes for the end of memory: where a stack cannot grow for want of it, Lua collects garbage and
 //! tries again, and then says that there is not enough memory.
 
 use crate::fixes::Fix;

@@ -71,7 +71,7 @@ fn source(bindings: &str) -> String {
     lines.join("\n") + "\n"
 }
 
-/// What follows the name in `pub <kind> <name>...;`.
+/// The text that follows the name in `pub <kind> <name>...;`.
 fn declared<'a>(bindings: &'a str, kind: &str, name: &str) -> Option<&'a str> {
     let start = format!("pub {kind} {name}");
     bindings.lines().find_map(|line| {

@@ -11,15 +11,15 @@ use crate::{additions, copy_tree, out_dir, target};
 /// Files that are compiled by way of ours (`with_ldo.c`), which include them; see `lua_api::watch`.
 const ADDED_TO: [&str; 3] = ["ldo.c", "lstate.c", "ldebug.c"];
 
-/// Functions of the system's loader that Lua shall call through ours, which sees to it that a
-/// binary module is bound to the Lua that loads it; see `lua_api::dl`.
+/// Functions of the system's loader that Lua calls through ours, which binds a binary module to the Lua that loads it; see
+/// `lua_api::dl`.
 pub(crate) const LOADER: [&str; 3] = ["dlopen", "dlsym", "dlerror"];
 
 /// Integers wrap in the libraries, which get them from scripts. Older Luas find out after the fact that one has (`unpack({}, -2^31, 1)`), which a
 /// compiler may take for something that cannot happen; the process then crashes.
 pub(crate) const WRAPPING: &str = "-fwrapv";
 
-/// What runs seldom or is waiting for the system: here `-O3` only makes the code larger.
+/// Files whose code runs seldom or waits for the system: `-O3` would only make it larger.
 const COLD: [&str; 10] = [
     "lcode.c",
     "ldblib.c",

@@ -1,4 +1,4 @@
-//! What is mended for the end of the system's stack (`c/room.h`): where C functions of Lua nest, they look
+//! Fixes for the end of the C stack (`c/room.h`): where C functions of Lua nest, they check
 //! whether there is room, and raise the error that this Lua has for too many of them.
 
 use crate::fixes::Fix;

@@ -35,7 +35,7 @@ enum Wish {
     Library(String),
 }
 
-/// What `LUPA_SYSTEM`, `LUPA_SYSTEM_LUA54` and `LUPA_LUA54_LIB` ask for; the closer one decides.
+/// The wish that `LUPA_SYSTEM`, `LUPA_SYSTEM_LUA54` and `LUPA_LUA54_LIB` express; the more specific one decides.
 fn wish(all: Option<String>, own: Option<String>, library: Option<String>) -> Wish {
     if let Some(path) = library.filter(|path| path != "0") {
         return Wish::Library(path);

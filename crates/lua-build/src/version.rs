@@ -25,13 +25,13 @@ pub struct Version {
     pub source: &'static str,
     /// How it is built.
     pub kind: Kind,
-    /// What pkg-config may call it.
+    /// The names that pkg-config may know it by.
     pub packages: &'static [&'static str],
     /// The version that pkg-config must report at least, and must stay below.
     pub range: (&'static str, &'static str),
     /// The headers that bindings are made of.
     pub headers: &'static [&'static str],
-    /// What of this release is mended in the copy that is compiled, by what it is for.
+    /// The fixes to the copy of this release that is compiled, grouped by purpose.
     pub fixes: &'static [&'static [Fix]],
 }
 

@@ -58,7 +58,7 @@ fn list(lua: &Lua, length: i64) -> LuaResult<LuaTable> {
     lua.create_sequence_from(1..=length)
 }
 
-/// What `require "fixture"` calls.
+/// The function that `require "fixture"` calls.
 #[mlua::lua_module]
 fn fixture(lua: &Lua) -> LuaResult<LuaTable> {
     let module = lua.create_table()?;

@@ -8,7 +8,7 @@ use std::{env, fs};
 
 use lua_build::version::{TABLE, Version};
 
-/// What is written.
+/// The file that is written.
 const FILE: &str = "crates/lua-api/src/bindings.rs";
 
 /// One file, so that foreign functions are declared in one place. A declaration links nothing: a module of Python
@@ -30,7 +30,7 @@ const FIRST_LINES: &str = "\
 )]
 ";
 
-/// What each module begins with.
+/// The first line of each module.
 const IMPORTS: &str = "use crate::raw::{lua_Alloc, lua_CFunction, lua_State};";
 
 fn main() -> ExitCode {
@@ -56,7 +56,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// What rustfmt makes of it, as the project has it.
+/// The text, formatted by rustfmt with the project's settings.
 fn formatted(root: &Path, text: &str) -> String {
     let mut rustfmt = Command::new(env::var_os("RUSTFMT").unwrap_or_else(|| "rustfmt".into()))
         .args(["--edition", "2024", "--config-path"])

@@ -11,7 +11,7 @@ use super::memory::OnStack;
 use crate::calls::callback::{Callback, run};
 use crate::runtime::runtime::Runtime;
 
-/// What a function works on.
+/// The element type and the memory that a function works on.
 #[inline(always)]
 fn here<'a, B: LuaBackend>(raising: Raising<'a, B>) -> Option<(OnStack<'a, B>, State<'a, B>)> {
     let state = raising.state();
@@ -30,7 +30,7 @@ pub(super) fn integer<B: LuaBackend>(state: State<B>, index: i32) -> Option<i64>
     }
     let number = state.to_number(index);
     let integer = number as i64;
-    // What is too large saturates, and is then out of any bounds; NaN is not equal to 0.
+    // A number that is too large saturates, and is then out of any bounds; NaN is not equal to 0.
     (integer as f64 == number).then_some(integer)
 }
 
@@ -140,7 +140,7 @@ impl<B: LuaBackend, Slow: Callback<B>> Function<B> for Set<Slow> {
     }
 }
 
-/// The iterator of `a:each()`: (array, index) gives the next index and what is there.
+/// The iterator of `a:each()`: (array, index) gives the next index and the element there.
 pub(super) struct Step<Slow>(PhantomData<Slow>);
 
 impl<B: LuaBackend, Slow: Callback<B>> Function<B> for Step<Slow> {

@@ -1,4 +1,4 @@
-//! What arrays are counted by: memory of their own, and memory of Lua that they use.
+//! The account of arrays: memory of their own, and memory of Lua that they use.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
@@ -20,7 +20,7 @@ impl Block {
         Some(Block { zeros, account: Arc::clone(account) })
     }
 
-    /// What a block of so many bytes takes, with what the allocator has beside it.
+    /// The memory that a block of so many bytes takes, with the allocator's overhead.
     pub(super) fn cost(bytes: usize) -> usize {
         bytes.max(1).saturating_add(2 * Zeros::ALIGNMENT - 1) & !(Zeros::ALIGNMENT - 1)
     }
@@ -49,7 +49,7 @@ impl Pin {
 
 impl Drop for Pin {
     fn drop(&mut self) {
-        // After the last access to the memory, which is freed by whoever sees this.
+        // After the last access to the memory: the thread that reads this number may free it.
         self.0.fetch_sub(1, Ordering::Release);
     }
 }

@@ -32,7 +32,7 @@ impl Export {
         unsafe { visit.pointer(self.0.obj) }
     }
 
-    /// What the exporter says about it.
+    /// The exporter's description of the memory.
     pub(super) fn description(&self) -> Description<'_> {
         let view = &*self.0;
         let ndim = view.ndim as usize;

@@ -23,9 +23,9 @@ pub(crate) enum Kind {
     C128,
 }
 
-/// What is to be known of a kind: NumPy's name, the letter and size of NumPy's type strings, the
-/// code of the buffer protocol, the type in C (for float16, what holds its bits), and what else a
-/// script may call it.
+/// The names of a kind: NumPy's name, the letter and size of NumPy's type strings, the
+/// code of the buffer protocol, the type in C (for float16, the integer type of its bits), and other
+/// names that a script may use.
 struct Names {
     kind: Kind,
     name: &'static str,

@@ -7,7 +7,7 @@ use super::dtype::Kind;
 use super::half;
 use super::memory::Place;
 
-/// What an element holds.
+/// The value of an element.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Value {
     Bool(bool),
@@ -168,7 +168,7 @@ fn complex(value: Value) -> Result<(f64, f64), Misfit> {
 }
 
 impl Misfit {
-    /// What is wrong, for a message.
+    /// The text of the error message.
     pub(crate) fn message(self, kind: Kind) -> String {
         let name = kind.name();
         match self {

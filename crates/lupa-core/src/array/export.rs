@@ -8,7 +8,7 @@ use super::dtype::Kind;
 use super::layout::{Dim, Header, Layout};
 use crate::base::fallible;
 
-/// What is in a `Py_buffer`.
+/// The fields of a `Py_buffer`.
 pub(super) struct Description<'a> {
     /// The first element.
     pub(super) data: *mut u8,

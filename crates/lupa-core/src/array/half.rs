@@ -14,7 +14,7 @@ pub(crate) fn to_f64(bits: u16) -> f64 {
     }
 }
 
-/// The nearest half-precision float; of two, the even one. What is too large becomes infinity.
+/// The nearest half-precision float; of two, the even one. A number that is too large becomes infinity.
 pub(crate) fn from_f64(number: f64) -> u16 {
     let sign = if number.is_sign_negative() { 0x8000 } else { 0 };
     let size = number.abs();

@@ -16,7 +16,7 @@ pub(crate) struct Dim {
     pub(crate) stride: isize,
 }
 
-/// What is the same for all dimensions.
+/// The part of a layout that all dimensions share.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(C)]
 pub(crate) struct Header {
@@ -46,7 +46,7 @@ pub(crate) struct Range {
     pub(crate) step: isize,
 }
 
-/// What makes one dimension of a view.
+/// One dimension of a view: its start, length and step.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Pick {
     /// These positions.

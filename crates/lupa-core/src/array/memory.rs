@@ -53,7 +53,7 @@ impl Source {
     }
 }
 
-/// Memory with whoever keeps it, for a new `_LuaArray`: the elements of the layout are there as long as the source.
+/// Memory with its owner, for a new `_LuaArray`: the elements of the layout exist as long as the source does.
 pub(crate) struct Owned(Source, Layout);
 
 impl Owned {
@@ -66,17 +66,17 @@ impl Owned {
         Some(Owned(Source::Block { _block: block }, layout))
     }
 
-    /// What has been exported for `origin`. That it is as described is the promise of its exporter.
+    /// Memory that has been exported for `origin`. The exporter promises that the memory is as described.
     pub(super) fn exported(export: Export, origin: &Bound<'_, PyAny>) -> PyResult<Self> {
         let layout = export.description().layout()?;
         Ok(Owned(Source::Export { export, origin: origin.clone().unbind().into() }, layout))
     }
 
-    /// What the cdata at `index` points at, which is the address that is the number after it; `holder` keeps it alive.
+    /// The memory that the cdata at `index` points at; the number after the cdata is its address, and `holder` keeps it alive.
     /// `None` if there is no cdata.
     ///
-    /// That memory is there is the promise of the Lua code: where there is a cdata, there is the ffi, by which it reads
-    /// and writes at any address itself.
+    /// The Lua code promises that the memory exists: code that has a cdata has the ffi, by which it can read and write at any
+    /// address itself.
     pub(super) fn adopted<B: LuaBackend>(
         state: State<B>,
         index: i32,
@@ -217,7 +217,7 @@ impl<'a> Elements<'a> {
         work(Elements { owner: self.owner, layout: &row })
     }
 
-    /// What the userdata is to count for. Of an array that was made for this, the object is there for as long as that.
+    /// The weight of the userdata. An array object that was made for the userdata lives exactly as long, and is part of it.
     pub(super) fn weight(self) -> Weight {
         Weight::with_box(if self.owner.is_held_once() { object::SIZE } else { 0 })
     }
@@ -294,7 +294,8 @@ impl<'py> Array<'py> {
         Elements { owner: Alive::of(&self.owner), layout: &self.layout }
     }
 
-    /// What it is to Python: the very object that its memory came from, or its owner, if it is all of that; else a view.
+    /// The array for Python: the very object that its memory came from, or its owner, if the array is all of that; otherwise a
+    /// view.
     pub(super) fn into_python(self) -> PyResult<Bound<'py, PyAny>> {
         let py = self.owner.py();
         let array = object::of(Alive::of(&self.owner));
@@ -342,7 +343,7 @@ fn find<B: LuaBackend>(
     (view == View::ARRAY).then_some((memory, object))
 }
 
-/// What there is of an array. Its memory is there until anything runs.
+/// The parts of an array. Its memory is valid until any code runs.
 ///
 /// # Safety
 /// As given by [`find`], on the stack for `'a`.
@@ -382,7 +383,7 @@ impl<B: LuaBackend> OnStack<'_, B> {
         (first..).map(move |index| Some(integer(self.1, index)?.wrapping_sub(base)))
     }
 
-    /// What is in the element that the `count` integers from `first` on name; `None` where there is no such element.
+    /// The value of the element whose indices are the `count` integers from `first` on; `None` where there is no such element.
     #[inline(always)]
     pub(super) fn load(self, array: i32, first: i32, count: i32) -> Option<Value> {
         self.with(array, |header, dims| {

@@ -1,4 +1,4 @@
-//! What Lua code can do with an array, every case; and the methods.
+//! The operations of an array in Lua, with all their cases, and its methods.
 #![forbid(unsafe_code)]
 
 use lua_api::{LuaBackend, Raising, Ref, State, value};
@@ -281,7 +281,7 @@ impl<B: LuaBackend> Callback<B> for ToTable {
     }
 }
 
-/// How many elements are read between two looks at the limits.
+/// The number of elements that are read between two checks of the limits.
 const MANY: isize = 1024;
 
 fn to_table<B: LuaBackend>(

@@ -1,8 +1,8 @@
 //! Arrays in Lua over memory that Python objects export, and memory of Lua's arrays for Python.
 //!
 //! An array in Lua is a userdata ([`userdata`]): a box, as for any Python object, with the
-//! layout of the elements behind it. What the box owns is a `_LuaArray` ([`object`]), the Python
-//! object that owns the memory or knows who does ([`memory`]); so Python's collector sees
+//! layout of the elements behind it. The box owns a `_LuaArray` ([`object`]), a Python
+//! object that owns the memory or refers to its owner ([`memory`]); so Python's collector sees
 //! it, and finalizers work as for all boxes. Elements are read and written by C functions that need
 //! no Python ([`access`]); all else is an ordinary callback ([`methods`], [`create`]). Where Lua has
 //! an ffi, a chunk of Lua takes the place of the former, so that a loop is compiled ([`jit`]).
@@ -37,12 +37,12 @@ use crate::runtime::entry::Entry;
 use crate::runtime::runtime::Runtime;
 use crate::types::alive::Alive;
 
-/// What conversions need of this room.
+/// The functions of this room that conversions need.
 pub(crate) fn hooks<B: LuaBackend>() -> ArrayHooks<B> {
     ArrayHooks { prepare, push: userdata::push, to_python }
 }
 
-/// What an object becomes as an array, or as a number: see [`ArrayHooks`].
+/// The array or number that an object becomes in Lua: see [`ArrayHooks`].
 fn prepare<'py, B: LuaBackend>(
     entry: &Entry<'py, B>,
     object: &Bound<'py, PyAny>,

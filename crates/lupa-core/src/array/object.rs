@@ -32,13 +32,13 @@ pub(crate) const DOC: &CStr = c"An array that Lua code sees (see ``as_array()``)
 /// The type of such objects.
 pub(crate) static TYPE: Place = Place::new();
 
-/// What a `_LuaArray` has. It never changes.
+/// The content of a `_LuaArray`. It never changes.
 pub(crate) struct ArrayObject {
     source: Source,
     layout: Layout,
 }
 
-/// What such an object takes, with what Python's collector and allocator have beside it.
+/// The memory that such an object takes, with the overhead of Python's collector and allocator.
 pub(crate) const SIZE: usize = size_of::<ArrayObject>() + 48;
 
 /// Makes an array.
@@ -90,7 +90,7 @@ impl Content for ArrayObject {
         self.source.visit(visit)
     }
 
-    /// What is held may run Python code when it is dropped, so an exception that is on its way is kept.
+    /// Dropping the held objects may run Python code, so the current exception is saved meanwhile.
     fn end(self, py: Python<'_>) {
         let saved = SavedError::take(py);
         drop(self.source);

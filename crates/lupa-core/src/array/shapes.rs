@@ -46,7 +46,7 @@ impl<B: LuaBackend> Callback<B> for Slice {
     }
 }
 
-/// What the value at `index` makes of a dimension.
+/// Applies the index at `index` to a dimension.
 fn pick<B: LuaBackend>(
     entry: &Entry<'_, B>,
     state: State<B>,

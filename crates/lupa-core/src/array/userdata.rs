@@ -106,7 +106,7 @@ fn metatable<B: LuaBackend>(raising: Raising<'_, B>) {
     field::<B, ToString>(raising, c"__tostring");
     raising.push_bytes(b"lupa.array");
     raising.set_field(-2, c"__name");
-    // What `getmetatable` gives: so a script without `debug` cannot touch the real one.
+    // The result of `getmetatable`, so that a script without `debug` cannot reach the real metatable.
     raising.push_bool(false);
     raising.set_field(-2, c"__metatable");
 }

@@ -39,7 +39,7 @@ impl<'py> Name<'py> for Bound<'py, PyString> {
     }
 }
 
-/// What an object has by name.
+/// Reading, writing and calling the attributes of an object.
 pub(crate) trait Attributes<'py> {
     /// The attribute.
     ///

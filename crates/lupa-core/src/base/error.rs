@@ -11,7 +11,7 @@ use pyo3::types::PyType;
 use crate::base::attribute::Attributes as _;
 use crate::base::fallible;
 
-/// What can go wrong between Python and Lua.
+/// An error at the border between Python and Lua.
 #[derive(Debug)]
 pub(crate) enum Error {
     /// An exception of Python, on its way. Elsewhere, so that results are small.

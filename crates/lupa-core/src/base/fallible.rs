@@ -1,7 +1,7 @@
-//! What there is to do where memory may be missing: constructors of Python objects that give an error where
-//! PyO3's panic, texts of exceptions, and a reserve for the small things that Rust allocates.
+//! Allocation that reports failure: constructors of Python objects that return an error where PyO3's panic, texts of
+//! exceptions, and a reserve of memory for small Rust allocations.
 //!
-//! `clippy.toml` forbids PyO3's own constructors, so that everybody comes here.
+//! `clippy.toml` forbids PyO3's own constructors, so that all code uses these.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::borrow::Cow;
@@ -50,7 +50,7 @@ pub(crate) fn latin1<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, 
     }
 }
 
-/// What a codec makes of bytes; without one, a `str` of UTF-8.
+/// Decodes bytes by a codec, or as UTF-8 if none is named.
 #[inline]
 pub(crate) fn decode<'py>(
     py: Python<'py>,
@@ -68,7 +68,7 @@ pub(crate) fn decode<'py>(
     }
 }
 
-/// What a codec makes of a `str`.
+/// Encodes a `str` by a codec.
 pub(crate) fn encode<'py>(
     text: &Bound<'py, PyString>,
     codec: &std::ffi::CStr,
@@ -310,8 +310,8 @@ const PLACE: usize = 512;
 /// How many places there are: one for each bit.
 const PLACES: usize = 64;
 
-/// Rust ends the process where the system has no memory for a box or a short list, such as an exception needs. So
-/// there is a reserve for these. What may be large asks beforehand (`try_reserve`) and never gets here.
+/// Rust ends the process where the system has no memory for a box or a short list, such as an exception needs. This
+/// reserve serves those allocations. Code that allocates large blocks calls `try_reserve` first and never gets here.
 struct Reserve {
     used: AtomicU64,
     places: UnsafeCell<Places>,
@@ -320,7 +320,7 @@ struct Reserve {
 #[repr(align(64))]
 struct Places(#[expect(dead_code, reason = "used by address")] [u8; PLACE * PLACES]);
 
-// SAFETY: the memory is only handed out, each place to one at a time: whoever has set its bit.
+// SAFETY: a place is handed out only to the one thread that has set the place's bit, so no two threads share one.
 unsafe impl Sync for Reserve {}
 
 impl Reserve {
@@ -434,7 +434,7 @@ pub(crate) struct Zeros {
 }
 
 impl Zeros {
-    /// What a block is aligned to, for the sake of vector instructions.
+    /// The alignment of a block, for vector instructions.
     pub(crate) const ALIGNMENT: usize = 64;
 
     /// A block of so many bytes; `None` if there is no memory for it.

@@ -37,7 +37,7 @@ pub(crate) fn settled(py: Python<'_>, error: PyErr) -> PyErr {
     PyErr::fetch(py)
 }
 
-/// What PyO3 panics with where Python has given it no object.
+/// The message of PyO3's panic where a call of Python returned no object.
 const NO_OBJECT: &str = "PyObject pointer is null";
 
 /// The exception for a panic, which is a bug.

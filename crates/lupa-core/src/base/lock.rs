@@ -1,10 +1,10 @@
 //! [`Lock`]: the re-entrant lock of a runtime, right with and without a GIL.
 //!
-//! It is taken and given back attached to Python only. With a GIL that alone makes looking at the
-//! owner and becoming it one step; without one it takes an atomic exchange, and stronger ordering.
+//! A thread takes and releases the lock only while it is attached to Python. With a GIL, that alone makes reading the
+//! owner and becoming the owner one step; without a GIL, that takes an atomic exchange and stronger ordering.
 //!
-//! Whoever comes takes it when it is free, also before those who wait: they need time to wake up. But one
-//! who has been woken in vain asks for more: the next release hands the lock on to those who wait by then.
+//! A thread takes a free lock at once, also before threads that wait, since those need time to wake up. But if a thread
+//! was woken in vain, the next release hands the lock on to the threads that wait by then.
 #![forbid(unsafe_code)]
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
@@ -40,7 +40,7 @@ struct Gate {
     freed: Condvar,
 }
 
-/// What has become of an attempt to take a lock.
+/// The result of an attempt to take a lock.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Entered {
     First,
@@ -158,7 +158,7 @@ impl Lock {
         }
         self.waiters.fetch_sub(1, Ordering::SeqCst);
         if result.is_err() {
-            // It may have been woken for nothing: others shall look.
+            // This thread may have been woken in vain: the next release wakes another one.
             self.woken.store(false, Ordering::SeqCst);
             let gate = self.gate();
             let _closed = gate.closed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -181,8 +181,8 @@ impl Lock {
         Arc::clone(&self.gate.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Sleeps until the lock is there to be taken, or until `end`; true if it was handed on. Who waits has seen so
-    /// many `turns`. Detached.
+    /// Sleeps, detached, until the lock may be free or until `end`; true if the lock was handed on. `turns` is the number of
+    /// turns that the waiting thread has seen.
     fn sleep(&self, gate: &Gate, turns: usize, end: Instant) -> bool {
         let mut closed = gate.closed.lock().unwrap_or_else(PoisonError::into_inner);
         let mut slept = false;
@@ -261,7 +261,7 @@ impl Lock {
         gate.freed.notify_one();
     }
 
-    /// In the child of a fork, of which only the calling thread, whose number is `me`, is there.
+    /// For the child of a fork, in which only the calling thread exists; `me` is its number.
     pub(crate) fn survive(&self, me: usize) {
         if !matches!(self.owner(), 0 | HANDED_ON) && self.owner() != me {
             self.owner.store(LOST, Ordering::SeqCst);

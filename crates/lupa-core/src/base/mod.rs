@@ -1,8 +1,8 @@
-//! What needs Python, but neither Lua nor our own types: errors, constructors that bear a want of memory, locks.
+//! Code that needs Python, but neither Lua nor our own types: errors, constructors that report missing memory, locks.
 //!
-//! Uses no other room. Begin with [`error`], the one enum of errors; [`fallible`] has what to call in the place of PyO3's
-//! constructors, which panic without memory. [`lock`] and [`gil`] are what a runtime is held by; [`guard`] is the edge
-//! where panics end. `error` and `fallible` know each other, as an exception is made by the one of the texts of the other.
+//! Uses no other room. Begin with [`error`], the one enum of errors. [`fallible`] has replacements for PyO3's
+//! constructors, which panic without memory. [`lock`] and [`gil`] say which thread may use a runtime. [`guard`] is where
+//! panics end. `error` and `fallible` use each other, since `error` makes exceptions with the texts of `fallible`.
 
 pub(crate) mod attribute;
 pub(crate) mod error;

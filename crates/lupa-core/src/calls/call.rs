@@ -20,7 +20,7 @@ use crate::types::alive::Alive;
 /// How many prepared arguments need no memory of their own.
 pub(crate) const INLINE_ARGUMENTS: usize = 4;
 
-/// How many arguments can go the short way.
+/// The largest number of arguments that the fast path takes.
 const MOST_QUICK: usize = 8;
 
 /// The prepared arguments of a call, with what keeps them alive.
@@ -69,8 +69,7 @@ pub(crate) fn push_all<B: LuaBackend>(
     count
 }
 
-/// Calls the Lua value behind a reference, if its arguments can go the short way; else nothing has
-/// happened.
+/// Calls the Lua value behind a reference, if the fast path takes all arguments; otherwise does nothing.
 #[inline(always)]
 pub(crate) fn quick<'py, B: LuaBackend>(
     entry: &Entry<'py, B>,
@@ -87,7 +86,7 @@ pub(crate) fn quick<'py, B: LuaBackend>(
     Some(end(entry, state, base, objects.len()))
 }
 
-/// Pushes arguments, at most [`MOST_QUICK`], the short way; false if that cannot be done for all.
+/// Pushes at most [`MOST_QUICK`] arguments by the fast path; false if it does not take one of them.
 #[inline(always)]
 pub(crate) fn push_quick<'a, B: LuaBackend>(
     entry: &Entry<'_, B>,

@@ -52,7 +52,7 @@ impl<E: Into<Error>> From<E> for Failure {
     }
 }
 
-/// What a callback gives: how many values it leaves on top of the stack.
+/// The result of a callback: the number of values that it leaves on top of the stack.
 pub(crate) type Outcome = Result<i32, Failure>;
 
 /// A function that Lua can call; `run` is the inner layer.
@@ -86,7 +86,7 @@ pub(crate) fn run<B: LuaBackend, C: Callback<B>>(raising: Raising<'_, B>) -> i32
     raising.raise()
 }
 
-/// What is called instead when the system's stack is nearly used up.
+/// The function that is called instead of a callback where the C stack is nearly used up.
 struct TooDeep;
 
 impl<B: LuaBackend> Callback<B> for TooDeep {
@@ -201,7 +201,7 @@ impl<'s, 'py> Received<'s, 'py> {
     /// None so far; there is one place more than arguments.
     #[inline(always)]
     pub(crate) fn new(py: Python<'py>, places: &'s mut [MaybeUninit<Bound<'py, PyAny>>]) -> Self {
-        // What is called may put something there, and back what there was.
+        // The called function may put a value there, and puts the old one back.
         places[0] = MaybeUninit::zeroed();
         Received { py, places, count: 0 }
     }

@@ -7,7 +7,7 @@ use crate::calls::callback::{Callback, Outcome, call_inner};
 use crate::runtime::entry::Entry;
 use crate::runtime::runtime::Runtime;
 
-/// What Lua calls.
+/// The debug hook that Lua calls.
 pub(crate) struct StopHook;
 
 impl<B: LuaBackend> Hook<B> for StopHook {
@@ -19,9 +19,9 @@ impl<B: LuaBackend> Hook<B> for StopHook {
 
     fn is_wanted(instance: &Instance<B>, may_run: bool) -> bool {
         let Some(runtime) = instance.host::<Runtime<B>>() else { return false };
-        // Whoever has it called now may want to run.
+        // The thread that asked for this call of the hook may wait for the GIL.
         runtime.let_go();
-        // Whoever may run nothing does not expect the stack to move either, unless it is left.
+        // Callers that allow no code to run also rely on the stack staying where it is, unless Lua is left.
         may_run || runtime.has_to_stop()
     }
 

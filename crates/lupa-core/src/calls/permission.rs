@@ -1,4 +1,4 @@
-//! What Lua code in a sandbox has to be allowed, with the error that says what the host may allow.
+//! Checks of the rights of Lua code in a sandbox, and the error that says which right the host may give.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
@@ -38,7 +38,7 @@ pub(crate) fn type_name(object: &Bound<'_, PyAny>) -> String {
     name.unwrap_or_else(|_| "?".into())
 }
 
-/// What Lua code in a sandbox may do with an object.
+/// The rights that Lua code in a sandbox has on an object.
 pub(crate) fn rights_to<B: LuaBackend>(
     entry: &Entry<'_, B>,
     object: &Bound<'_, PyAny>,

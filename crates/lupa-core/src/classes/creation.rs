@@ -135,8 +135,8 @@ impl<'py> Parameters<'py> {
     }
 }
 
-/// Sets the limit of Lua's memory, in bytes; 0 is none. What Lua has begun with is part of a `total`, and comes on top of
-/// any other limit.
+/// Sets the limit of Lua's memory, in bytes; 0 is none. The memory that Lua has begun with is part of a `total`, and
+/// comes on top of any other limit.
 ///
 /// # Errors
 /// `RuntimeError` where memory is not counted.

@@ -15,10 +15,10 @@ use crate::runtime::options::Options;
 use crate::runtime::stop::deadline::{Requested, Seconds};
 use crate::runtime::stop::scope::Scope;
 
-/// What a new runtime is made with, besides [`Options`].
+/// The arguments of a new runtime, besides [`Options`].
 pub(crate) struct Creation<'py> {
     pub(crate) libraries: Selection,
-    /// Of a sandbox: which of these Lua code shall have.
+    /// Of a sandbox: the libraries that Lua code gets.
     pub(crate) sandbox: Option<Vec<&'static str>>,
     pub(crate) eval: Option<Bound<'py, PyAny>>,
     pub(crate) builtins: Option<Bound<'py, PyAny>>,
@@ -42,7 +42,7 @@ impl MemoryUse {
         self.limit.saturating_sub(if total { 0 } else { self.base })
     }
 
-    /// What is in use, in the same way.
+    /// The bytes in use, counted in the same way.
     pub(crate) fn used(self, total: bool) -> i64 {
         let base = if total { 0 } else { self.base };
         self.used as i64 - base as i64
@@ -111,19 +111,19 @@ pub(crate) trait Engine: Send + Sync {
         &self,
         state: &'a Bound<'_, PyAny>,
     ) -> &'a crate::runtime::encoding::Encoding;
-    /// What is exposed, if the runtime is a sandbox.
+    /// The exposures, if the runtime is a sandbox.
     fn sandbox<'a>(&self, state: &'a Bound<'_, PyAny>) -> Option<&'a Sandbox>;
     /// The name of the Lua type of a wrapper; `None` for other objects.
     fn type_name(&self, wrapper: &Bound<'_, PyAny>) -> PyResult<Option<&'static str>>;
-    /// What tells backends apart.
+    /// The identity of the backend.
     fn backend(&self) -> TypeId;
     fn version(&self) -> (u8, u8);
     /// A string of Lua, so bytes where strings are not decoded.
     fn implementation<'py>(&self, state: &Bound<'py, PyAny>) -> Result<Bound<'py, PyAny>>;
     /// The libraries of these names; else what is wrong.
     fn select_libraries(&self, names: &[String]) -> std::result::Result<Selection, String>;
-    /// Those that a sandbox shall have, of these names or all that are safe, and what is opened for it;
-    /// else what is wrong.
+    /// The libraries that a sandbox gets, by these names or all safe ones, and the libraries to open for it;
+    /// otherwise a message about a name that is wrong.
     fn select_safe_libraries(
         &self,
         names: Option<&[String]>,

@@ -275,7 +275,7 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
         let runtime = handle::<B>(state);
         runtime.stops.scopes.fetch_sub(1, Ordering::Relaxed);
         if runtime.is_in_use_elsewhere() {
-            // Whoever is inside sees that it has ended.
+            // The thread that is inside notices that the block has ended.
             return Ok(());
         }
         let entry = match runtime.enter(state.py()) {

@@ -17,7 +17,7 @@ fn positive(object: Option<&Bound<'_, PyAny>>, what: &str) -> PyResult<Option<i6
     let Some(object) = object else { return Ok(None) };
     let number = match object.extract::<i64>() {
         Ok(number) if !object.is_instance_of::<PyBool>() => number,
-        // What is larger is as good as the largest.
+        // A number that is larger means the same as the largest.
         _ if object.is_instance_of::<PyInt>() && !object.is_instance_of::<PyBool>() => {
             if object.gt(0)? { i64::MAX } else { 0 }
         }

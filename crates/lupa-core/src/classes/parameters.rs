@@ -39,7 +39,7 @@ impl<'py> FromPyObject<'_, 'py> for Bytes {
     fn extract(object: pyo3::Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
         match object.cast::<PyFloat>() {
             Ok(number) => Ok(Bytes(number.value() as i64)),
-            // What is larger than any memory is as good as the largest number.
+            // A number that is larger than any memory means the same as the largest.
             Err(_) => {
                 let number =
                     object.extract().or_else(|_| object.extract::<u64>().map(|_| i64::MAX));
@@ -157,7 +157,7 @@ pub(crate) fn libraries(
     Ok((selection, None))
 }
 
-/// What reads attributes, and what sets them.
+/// The getter and the setter.
 type Handlers<'py> = (Option<Bound<'py, PyAny>>, Option<Bound<'py, PyAny>>);
 
 /// `attribute_handlers`.

@@ -11,7 +11,7 @@ use crate::types::heap_type::Link;
 pub(crate) struct PyArguments {
     pub(crate) args: Link<PyTuple>,
     pub(crate) kwargs: Link<PyDict>,
-    /// What it counts for in a sandbox, with all that is in it; bytes.
+    /// Its weight in the memory account of a sandbox, with all that is in it; bytes.
     pub(crate) weight: usize,
 }
 

@@ -1,5 +1,4 @@
-//! The wrapper of a coroutine: what it has, and how one is made. What Python can do with it is in
-//! [`crate::objects::coroutine`].
+//! The content of a coroutine's wrapper, and how a wrapper is made. Its methods are in [`crate::objects::coroutine`].
 #![forbid(unsafe_code)]
 
 use std::cell::Cell;
@@ -17,7 +16,7 @@ use crate::types::heap_type::{Garbage, Visit, Visited};
 use crate::types::heap_type::{Keep, Type, With};
 use crate::types::operations::{Clear, Content};
 
-/// What a coroutine's wrapper has.
+/// The content of a coroutine's wrapper.
 pub(crate) type Coroutine<B> = With<LuaObject<B>, Start>;
 
 /// How a coroutine begins.
@@ -38,7 +37,7 @@ impl<B: LuaBackend> Clear for Coroutine<B> {
     }
 }
 
-/// What a coroutine can do next.
+/// The state of a coroutine: which operation it takes next.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Status {
     /// It has not begun: its function is on its stack.

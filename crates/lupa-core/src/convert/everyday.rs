@@ -11,8 +11,8 @@ use crate::runtime::runtime::Runtime;
 use crate::types::alive::{Alive, Items, Pairs, integer};
 use crate::types::compat;
 
-/// What an object is, if it is of one of the everyday types (of none derived from them): with its value, where that is
-/// not memory of the object.
+/// The kind of an object of one of the everyday types (not of a subclass), with its value, unless the value is memory of the
+/// object.
 #[derive(Clone, Copy)]
 pub(crate) enum Kind {
     /// An `int` that Lua has room for.
@@ -29,7 +29,7 @@ pub(crate) enum Kind {
 }
 
 impl Alive<'_> {
-    /// What it is to this runtime.
+    /// The kind of the object for this runtime.
     #[inline(always)]
     pub(crate) fn kind<B: LuaBackend>(self, runtime: &Runtime<B>) -> Kind {
         let object = self.as_ptr();

@@ -153,14 +153,14 @@ fn boxed<'py, B: LuaBackend>(
     }
 }
 
-/// What a box has.
+/// The content of a box.
 pub(crate) enum Unboxed<'py> {
     Object(Bound<'py, PyAny>),
     /// Nothing any more: it was finalized.
     Deleted,
 }
 
-/// What the box at `index` has; `None` when that is no box.
+/// The content of the box at `index`; `None` if that value is no box.
 #[inline]
 pub(crate) fn unbox<'py, B: LuaBackend>(
     runtime: &Runtime<B>,
@@ -190,7 +190,7 @@ pub(crate) fn looks_like_box<B: LuaBackend>(
     ours && state.raw_len(index) == size_of::<PyBox>()
 }
 
-/// What is behind a function made by `python.as_function`.
+/// The Python object behind a function made by `python.as_function`.
 pub(crate) fn unbox_function<'py, B: LuaBackend>(
     runtime: &Runtime<B>,
     py: Python<'py>,

@@ -1,4 +1,4 @@
-//! What an error of Lua becomes in Python.
+//! Errors of Lua become Python exceptions.
 #![forbid(unsafe_code)]
 
 use std::sync::LazyLock;
@@ -15,7 +15,7 @@ use crate::convert::from_lua::from_lua;
 use crate::runtime::encoding::Encoding;
 use crate::runtime::entry::Entry;
 
-/// What an error was raised by: this decides on the class and on the words before the message.
+/// The operation that raised an error. It decides on the exception's class and on the words before the message.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {
     /// Running code, with the traceback that the message handler has noted.
@@ -96,7 +96,7 @@ pub(crate) fn from_stack<B: LuaBackend>(
 /// Finds what Lua says when it has no memory.
 static NO_MEMORY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("not enough memory"));
 
-/// What an exception says: the text of the value on top, and the traceback below it.
+/// The message of an exception: the text of the value on top of the stack, and the traceback below it.
 fn message<'py, B: LuaBackend>(
     entry: &Entry<'py, B>,
     state: State<B>,

@@ -1,6 +1,6 @@
 //! Values, from Python to Lua and back.
 //!
-//! Uses [`crate::runtime`] and what is below. Begin with [`to_lua`] and [`from_lua`]. What is common goes the short way
+//! Uses [`crate::runtime`] and what is below. Begin with [`to_lua`] and [`from_lua`]. Common values take the fast path
 //! ([`quick`], [`everyday`]); [`plain`] puts whole lists and dicts into tables, and [`walk`] reads tables. [`wrapper`] makes the
 //! Python objects that stand for tables, functions and coroutines; [`lua_error`] makes exceptions of errors.
 //! Arrays, which build on all this, are reached by [`crate::runtime::arrays::ArrayHooks`].

@@ -19,10 +19,10 @@ use crate::runtime::encoding::Encoding;
 use crate::runtime::entry::Entry;
 use crate::types::alive::{Alive, Held, Items, Pairs};
 
-/// How deep containers may be nested; what is deeper goes the long way, which counts in Python.
+/// The deepest nesting of containers here. Deeper ones take the slow path, which counts against Python's recursion limit.
 const DEEPEST: usize = 100;
 
-/// How many objects are held at a time.
+/// The largest number of objects that are held at a time.
 pub(crate) fn most_held(recursive: bool) -> usize {
     // For each level a container and a value, and a string in the end.
     let levels = if recursive { DEEPEST } else { 0 };
@@ -109,7 +109,7 @@ impl<'py, B: LuaBackend> Plain<'_, 'py, B> {
     ) -> Option<(bool, isize)> {
         let ((key, value), after) = source.push_known(self.entry, raising.state(), position)?;
         let Some(value) = value else { return Some((true, after)) };
-        // What pushing the one runs may let go of the other.
+        // Pushing the key may run code that drops the value.
         let pushed = self.held.with(value, |value| {
             let known = match key {
                 None => true,
@@ -136,7 +136,7 @@ impl<'py, B: LuaBackend> Plain<'_, 'py, B> {
             || self.recursive && self.push_table(raising, object)
     }
 
-    /// Pushes what goes the short way, a string that comes often among it.
+    /// Pushes an object by the fast path, also a string that comes often.
     #[inline(always)]
     fn push_short(self, raising: Raising<'_, B>, object: Alive<'_>, mode: Mode) -> bool {
         quick::push_held(self.entry, raising.state(), object, mode)
@@ -159,8 +159,8 @@ impl<'py, B: LuaBackend> Plain<'_, 'py, B> {
         true
     }
 
-    /// Pushes a table of what is in a list, tuple or dict, if that is plain, and nobody but its container and
-    /// [`Held`] has it: what is shared must become one table, which the long way sees to.
+    /// Pushes a table of the items of a list, tuple or dict, if these are plain and only its container and [`Held`] refer to
+    /// it. A shared container must become one table for all places, which the slow path sees to.
     #[inline(never)]
     fn push_table(self, raising: Raising<'_, B>, object: Alive<'_>) -> bool {
         // Where others could change the container, nothing is read.

@@ -33,10 +33,10 @@ impl Prepared<'_> {
     }
 }
 
-/// What [`crate::convert::to_lua::prepare`] gives: a plain value of the object itself, or an object that was made for the purpose.
+/// The result of [`crate::convert::to_lua::prepare`]: a plain value of the object itself, or an object that was made for Lua.
 pub(crate) enum Ready<'a, 'py> {
     Plain(Prepared<'a>),
-    /// A `str` whose UTF-8 form is there.
+    /// A `str` that has its UTF-8 form already.
     Text(Bound<'py, PyAny>),
     Bytes(Bound<'py, PyBytes>),
     Object(Bound<'py, PyAny>, View),
@@ -45,7 +45,7 @@ pub(crate) enum Ready<'a, 'py> {
 }
 
 impl<'py> Ready<'_, 'py> {
-    /// What does not depend on the object any more, as it holds it.
+    /// The same value, but holding `object`, so that it does not borrow from it.
     pub(crate) fn hold(self, object: &Bound<'py, PyAny>) -> Ready<'static, 'py> {
         let py = object.py();
         match self {
@@ -73,7 +73,7 @@ impl<'py> Ready<'_, 'py> {
         }
     }
 
-    /// The plain value, good as long as this is there.
+    /// The plain value, which borrows from `self`.
     #[inline(always)]
     pub(crate) fn value(&self) -> Prepared<'_> {
         match self {

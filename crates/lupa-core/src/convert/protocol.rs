@@ -1,4 +1,4 @@
-//! `as_attrgetter` and `as_itemgetter`: objects with the protocol that Lua shall index them by.
+//! `as_attrgetter` and `as_itemgetter`: objects with the protocol by which Lua indexes them.
 #![forbid(unsafe_code)]
 
 use pyo3::prelude::*;
@@ -7,7 +7,7 @@ use crate::runtime::boxes::View;
 use crate::types::alive::Alive;
 use crate::types::heap_type::Link;
 
-/// An object with the protocol that Lua shall index it by.
+/// An object with the protocol by which Lua indexes it.
 #[pyclass(name = "_PyProtocolWrapper", module = "lupa", frozen)]
 pub(crate) struct ProtocolWrapper {
     object: Link,

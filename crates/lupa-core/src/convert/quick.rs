@@ -1,10 +1,10 @@
-//! The short way for everyday values: objects of exact types that need neither Python code nor an
+//! The fast path for everyday values: objects of exact types whose conversion needs neither Python code nor an
 //! allocation in Lua, and so no protected call.
 //!
-//! Nothing runs here, but for what [`learn`] may have Lua's finalizers run: it makes the string of a `str` that comes
-//! often. So its caller holds the object, as the type says, and all else that it goes on to use.
+//! No code runs here, with one exception: [`learn`] makes the Lua string of a `str` that comes often, and so may run Lua's
+//! finalizers. Its caller therefore holds the object, as the type demands, and everything else that it uses afterwards.
 //!
-//! Whoever finds the short way closed (`false`, `None`) has changed nothing, and takes the long one
+//! Where the fast path does not take a value (`false`, `None`), nothing has changed, and the caller takes the slow path
 //! ([`crate::convert::to_lua`], [`crate::convert::from_lua`]), which knows every type.
 #![forbid(unsafe_code)]
 
@@ -19,7 +19,7 @@ use crate::runtime::entry::Entry;
 use crate::runtime::strings::Strings;
 use crate::types::alive::Alive;
 
-/// Pushes an object, if that can be done the short way.
+/// Pushes an object, if the fast path takes it.
 #[inline(always)]
 pub(crate) fn push<B: LuaBackend>(
     entry: &Entry<'_, B>,
@@ -79,8 +79,8 @@ fn push_unless<B: LuaBackend>(
     true
 }
 
-/// What is on top, the field of a table below that, of this type and no string; `None` if there is no such field, and a
-/// metatable has to be asked.
+/// The value on top of the stack, of this type and no string, which is a field of the table below it; `None` if the field is
+/// nil and a metatable has to be asked.
 #[inline(always)]
 fn read<'py, B: LuaBackend>(
     entry: &Entry<'py, B>,
@@ -94,7 +94,7 @@ fn read<'py, B: LuaBackend>(
     Some(no_string(entry.runtime(), entry.py, state, -1, kind))
 }
 
-/// `table[key]` of the table behind a reference, where that takes no metamethod and the key goes the short way.
+/// `table[key]` of the table behind a reference, where this calls no metamethod and the fast path takes the key.
 #[inline(always)]
 pub(crate) fn get<'py, B: LuaBackend>(
     entry: &Entry<'py, B>,
@@ -129,8 +129,8 @@ pub(crate) fn get<'py, B: LuaBackend>(
     result
 }
 
-/// Makes `table[key] = value` of the table behind a reference, without metamethods, if the key is in it already and
-/// both go the short way. No value is nil.
+/// Assigns `table[key] = value` to the table behind a reference, without metamethods, if the key is in it already and the
+/// fast path takes both. The value is not nil.
 #[inline(always)]
 pub(crate) fn replace<B: LuaBackend>(
     entry: &Entry<'_, B>,

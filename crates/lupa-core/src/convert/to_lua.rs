@@ -110,7 +110,7 @@ fn arrived<'a, 'py, B: LuaBackend>(
 ) -> Result<Ready<'a, 'py>> {
     Ok(match arriving {
         Arriving::Array(array) => Ready::Object(array, View::ARRAY),
-        // What the overflow handler gives may be the integer itself, which is held then.
+        // The overflow handler may return the integer itself, so that is held.
         Arriving::Integer(number) => prepare(entry, &number, Mode::Value)?.hold(&number),
         Arriving::Float(number) => Ready::Plain(Prepared::Float(number)),
         Arriving::Bool(truth) => Ready::Plain(Prepared::Bool(truth)),
@@ -287,7 +287,7 @@ fn push_cached<B: LuaBackend>(
     is_right: impl FnOnce() -> bool,
 ) -> bool {
     let Some(cache) = cache(runtime, view) else { return false };
-    // What a script can reach with `debug.getregistry` is not trusted, here and elsewhere.
+    // A script can reach this table by `debug.getregistry`, so its type is checked.
     if state.push_ref_type(cache) != value::TABLE {
         state.pop(1);
         return false;

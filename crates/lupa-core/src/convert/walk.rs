@@ -21,7 +21,7 @@ use crate::runtime::runtime::Runtime;
 /// The most entries that are read at a time: more do not stay in the nearest cache until they are used.
 pub(crate) const MOST: usize = 32;
 
-/// What of an entry is wanted.
+/// The part of an entry that the caller wants.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Wanted {
@@ -33,7 +33,7 @@ pub(crate) enum Wanted {
 /// A key that was given.
 #[derive(Clone, Copy)]
 struct Noted {
-    /// What it is; of one that is no number, that it is in the table of kept keys.
+    /// The key itself if it is a number, otherwise a mark that it is in the table of kept keys.
     key: Item,
     /// The place behind it.
     next: usize,
@@ -55,7 +55,7 @@ impl Noted {
     }
 }
 
-/// Entries that have been read. What is no number is on the stack.
+/// Entries that have been read. Values that are no numbers are on the stack.
 pub(crate) struct Batch<'a> {
     entries: &'a [TableEntry],
     taken: usize,
@@ -195,7 +195,7 @@ impl Walk {
     }
 }
 
-/// What came of reading.
+/// The result of reading.
 struct Outcome {
     count: usize,
     lost: bool,

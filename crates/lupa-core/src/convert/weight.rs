@@ -1,5 +1,5 @@
-//! What exceptions and arguments count for in the memory of a sandbox: they hold strings of a script's choice, and are
-//! there because of it.
+//! The weight of exceptions and arguments in the memory account of a sandbox: they hold strings of a script's choice, and
+//! exist because of the script.
 #![forbid(unsafe_code)]
 
 use std::collections::HashSet;
@@ -23,16 +23,16 @@ use crate::runtime::entry::Entry;
 use crate::runtime::weight::Weight;
 use crate::types::alive::Alive;
 
-/// What any such object takes.
+/// The least weight of any such object; bytes.
 const LEAST: usize = 256;
 
-/// What a level of a traceback takes: itself, and the frame of a call.
+/// The weight of a level of a traceback, with the frame of its call; bytes.
 const LEVEL: usize = 640;
 
 /// An object that is no string.
 const OTHER: usize = 64;
 
-/// How many local variables of a function are looked at.
+/// The largest number of local variables of one function that are looked at.
 const MANY: usize = 100;
 
 /// How far exceptions that others were the cause of are followed, and levels of a traceback.
@@ -47,7 +47,7 @@ pub(crate) fn push_exception<B: LuaBackend>(
     push_weighty(entry, state, exception, weight_of_exception(exception))
 }
 
-/// What an exception weighs, with its traceback, with those that it came from and those in its arguments.
+/// The weight of an exception with its traceback, with its causes and with exceptions in its arguments.
 fn weight_of_exception(exception: &Bound<'_, PyAny>) -> usize {
     let mut weight = 0_usize;
     let mut far = 0;
@@ -84,13 +84,13 @@ fn weight_of_exception(exception: &Bound<'_, PyAny>) -> usize {
     weight
 }
 
-/// An attribute, if it is there and not `None`.
+/// An attribute, if it exists and is not `None`.
 fn follow<'py>(object: &Bound<'py, PyAny>, name: &CStr) -> Option<Bound<'py, PyAny>> {
     let name = fallible::name(object.py(), name).ok()?;
     object.attribute(name).ok().filter(|found| !found.is_none())
 }
 
-/// What an argument takes. One that is in another outlives its box, and counts twice while that is there.
+/// The weight of an argument. An argument inside another one outlives its own box, and counts twice while the box exists.
 pub(crate) fn weight_of_argument(object: &Bound<'_, PyAny>) -> usize {
     if let Ok(arguments) = object.cast::<PyArguments>() {
         return arguments.get().weight.saturating_add(OTHER);
@@ -107,8 +107,8 @@ fn is_of_python(locals: &Bound<'_, PyAny>) -> bool {
         || locals.get_type().name().is_ok_and(|name| name == "FrameLocalsProxy")
 }
 
-/// What the local variables of a function take that has raised: those that a script has handed over among them,
-/// also in the tuple and the dict that take any number of arguments.
+/// The weight of the local variables of a function that has raised. The script's arguments are among them, also in the
+/// tuple of `*args` and the dict of `**kwargs`.
 fn weight_of_locals(frame: &Bound<'_, PyAny>, seen: &mut HashSet<usize>) -> usize {
     let Some(locals) = follow(frame, c"f_locals").filter(is_of_python) else { return 0 };
     let mut weight = 0_usize;
@@ -135,7 +135,7 @@ fn values_of<'py>(
     values.into_iter().flatten().map_while(Result::ok)
 }
 
-/// What a local variable takes that may hold what a script has made; what several hold counts once.
+/// The weight of a local variable that may hold a value made by a script. A value that several variables hold counts once.
 fn weight_of_local(value: &Bound<'_, PyAny>, seen: &mut HashSet<usize>) -> usize {
     let text = value.is_exact_instance_of::<PyString>() || value.is_exact_instance_of::<PyBytes>();
     let arguments = value.cast_exact::<PyArguments>().map_or(0, |arguments| arguments.get().weight);

@@ -1,7 +1,7 @@
-//! The wrapper of a Lua value: what it has, and how one is made. What Python can do with it is in [`crate::objects`].
+//! The content of a Lua value's wrapper, and how a wrapper is made. Its methods are in [`crate::objects`].
 //!
-//! A wrapper remembers its runtime and a reference into it, never a coroutine: what it is used on
-//! is the coroutine that runs at that time.
+//! A wrapper remembers its runtime and a reference into it, but no coroutine: its operations run on the coroutine that runs
+//! at that time.
 #![forbid(unsafe_code)]
 
 use std::ffi::c_int;
@@ -38,7 +38,7 @@ impl WrapperKind {
     }
 }
 
-/// What every wrapper has, and begins with.
+/// The content with which that of every wrapper begins.
 #[repr(C)]
 pub(crate) struct LuaObject<B: LuaBackend> {
     owner: Hold<RuntimeObject<B>>,
@@ -46,7 +46,7 @@ pub(crate) struct LuaObject<B: LuaBackend> {
 }
 
 impl<B: LuaBackend> LuaObject<B> {
-    /// What a wrapper of the value at `index` has.
+    /// The content of a new wrapper of the value at `index`.
     ///
     /// # Errors
     /// [`Error::Memory`].

@@ -14,11 +14,11 @@ use crate::convert::weight::weight_of_argument;
 use crate::runtime::account::Work;
 use crate::runtime::entry::Entry;
 
-/// What a table was split into.
+/// The positional and keyword arguments that a table was split into.
 pub(crate) struct Unpacked<'py> {
     pub(crate) args: Bound<'py, PyTuple>,
     pub(crate) kwargs: Bound<'py, PyDict>,
-    /// What all of it takes; bytes.
+    /// The weight of all of it; bytes.
     pub(crate) weight: usize,
 }
 
@@ -51,16 +51,16 @@ pub(crate) fn unpack<'py, B: LuaBackend>(
     Ok(Unpacked { args: fallible::tuple(py, args)?, kwargs, weight })
 }
 
-/// What any arguments take.
+/// The least weight of arguments; bytes.
 const LEAST: usize = 512;
 
-/// What an argument takes besides its value: its place in a list and then in a tuple, or in a dict.
+/// The weight of an argument besides its value: its place in a list and then in a tuple, or in a dict; bytes.
 const PLACE: usize = 16;
 const NAMED: usize = 112;
 
-/// What was received so far.
+/// The arguments that were received so far.
 struct Received<'e, 'py, B: LuaBackend> {
-    // What the table says that its length is, which can be anything.
+    // The length that the table claims, which can be any number.
     length: usize,
     args: Vec<Option<Bound<'py, PyAny>>>,
     kwargs: Bound<'py, PyDict>,

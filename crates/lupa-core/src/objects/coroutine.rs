@@ -180,7 +180,7 @@ fn resume_thread<'py, B: LuaBackend>(
     entry.attach();
     match ended {
         Err(Unresumed::Raised(failure)) => Err(raised(entry, state, failure)),
-        // What the conversion of the arguments has run was quicker.
+        // Code that ran while the arguments were converted has resumed the coroutine before us.
         Err(Unresumed::As(status)) => refused(status).unwrap_or(Ok(None)),
         Ok((YIELD, count)) => call::results(entry, state, base + 1, count).map(Some),
         Ok((OK, 0)) => Ok(None),
@@ -190,7 +190,7 @@ fn resume_thread<'py, B: LuaBackend>(
     }
 }
 
-/// What a resume ended with, and how many values it has left; or why it has not come to that.
+/// The status with which a resume ended and the number of values that it left; or the reason why there was none.
 type Ended = std::result::Result<(c_int, c_int), Unresumed>;
 
 /// Why a coroutine was not resumed after all.
@@ -210,7 +210,7 @@ fn can_resume<B: LuaBackend>(
     }
 }
 
-/// As [`transfer`], for a few arguments that can go the short way; else nothing has happened.
+/// As [`transfer`], for a few arguments that the fast path takes; otherwise does nothing.
 #[inline(always)]
 fn transfer_quick<B: LuaBackend>(
     entry: &Entry<'_, B>,
@@ -290,7 +290,7 @@ fn refuse(py: Python<'_>, message: &'static str) -> Error {
     fallible::error_of(classes(py).error.bind(py).clone(), message).into()
 }
 
-/// What an iterator's end is where a method must give a value: `StopIteration`.
+/// The exception for an iterator's end in a method that has to return a value: `StopIteration`.
 pub(crate) fn stop_iteration() -> PyErr {
     pyo3::exceptions::PyStopIteration::new_err(())
 }

@@ -22,24 +22,24 @@ use crate::types::slots::Spec;
 
 pub(crate) const DOC: &CStr = c"An iterator over the keys, values or items of a Lua table.";
 
-/// What an iterator has.
+/// The content of an iterator.
 pub(crate) struct TableIterator<B: LuaBackend> {
     progress: Locked<Box<Progress>>,
     table: Hold<LuaObject<B>>,
 }
 
-/// How far an iterator is.
+/// The position of an iterator.
 ///
-/// Entries are read ahead, more and more at a time. What is read ahead counts only as long as
-/// nothing that could change a table has happened in the runtime ([`Runtime::epoch`]); else it is
-/// read again, from the last key that was given. So a loop sees what it does to the table.
+/// Entries are read ahead, more and more at a time. They are valid only as long as
+/// nothing that could change a table has happened in the runtime ([`Runtime::epoch`]); otherwise they are
+/// read again, from the last key that was given. So a loop sees the changes that its body makes to the table.
 ///
 /// [`Runtime::epoch`]: crate::runtime::runtime::Runtime::epoch
 struct Progress {
     yields: Wanted,
     /// `None` while entries are read.
     walk: Cell<Option<Walk>>,
-    /// What was read, for items keys and values in turn; the places of the first `given` entries are empty.
+    /// The entries that were read, for items keys and values in turn; the places of the first `given` entries are empty.
     ready: RefCell<Vec<Keep>>,
     given: Cell<usize>,
     /// How many to read the next time.
@@ -49,14 +49,14 @@ struct Progress {
     pair: LastPair,
 }
 
-/// How many entries are read at first.
+/// The number of entries of the first read.
 const FIRST_SIZE: usize = 4;
 
 /// Up to so many entries are read into an array on the stack.
 const INLINE_ENTRIES: usize = 2 * FIRST_SIZE;
 
 impl Progress {
-    /// What is given for the next entry that was read ahead, if that counts.
+    /// The result for the next entry that was read ahead, if the entries are still valid.
     #[inline(always)]
     fn next<'py>(&self, py: Python<'py>, epoch: u64) -> Option<PyResult<Bound<'py, PyAny>>> {
         if self.epoch.get() != epoch {
@@ -211,7 +211,7 @@ impl<B: LuaBackend> Step<TableIterator<B>> for Next {
     }
 }
 
-/// What was read ahead.
+/// Entries that were read ahead.
 struct Ahead {
     results: Vec<Keep>,
     epoch: u64,

@@ -51,7 +51,7 @@ pub(crate) fn of<B: LuaBackend>(entry: &Entry<'_, B>, reference: Ref) -> Result<
     if !result.is_instance_of::<PyInt>() || result.is_instance_of::<PyBool>() {
         return Err(type_error("object length is not an integer"));
     }
-    // What Python says to a `__len__` of its own.
+    // As Python does where a `__len__` returns such a number.
     if result.lt(0)? {
         return Err(fallible::error::<PyValueError>("__len__() should return >= 0").into());
     }

@@ -37,7 +37,7 @@ pub(crate) const DOC: &CStr = c"A Lua object that Python has by reference.\n\n\
     True\n\n\
     It belongs to its runtime, and can't be passed into another.";
 
-/// What `_LuaObject` is made from. The other wrappers inherit it, but for calls.
+/// The description of the type `_LuaObject`. The other wrappers inherit all of it but calls.
 pub(crate) fn spec<B: LuaBackend>() -> Spec<LuaObject<B>> {
     Spec::new("_LuaObject", DOC)
         .call::<CallValue>()
@@ -164,7 +164,7 @@ impl<B: LuaBackend> Unary<LuaObject<B>> for Str {
     }
 }
 
-/// What `__tostring` gives; without that, the plain representation.
+/// The result of `__tostring`, or the plain representation without it.
 fn to_string<'py, B: LuaBackend>(
     entry: &Entry<'py, B>,
     reference: Ref,

@@ -33,7 +33,7 @@ pub(crate) const DOC: &CStr = c"A Lua table.\n\n\
     >>> len(table), dict(table)\n\
     (3, {1: 10, 2: 20, 3: 30})";
 
-/// What tables add to what every wrapper can.
+/// The description of the type of tables: the operations that tables add to those of all wrappers.
 pub(crate) fn spec<B: LuaBackend>() -> Spec<LuaObject<B>> {
     Spec::new("_LuaTable", DOC)
         .call::<CallValue>()
@@ -75,8 +75,8 @@ impl<B: LuaBackend> SetAttribute<LuaObject<B>> for Attribute {
     }
 }
 
-/// A table may have a field `keys`: as an attribute one can set it, though not read it. What is no `str` is Python's
-/// business, too, which says so.
+/// Whether the name is one of Python's own. (A table may have a field `keys`, which can be set as an attribute, though not read.)
+/// A name that is no `str` is left to Python, which raises the error.
 fn is_dunder(py: Python<'_>, name: Alive<'_>) -> bool {
     let name = name.borrow(py);
     let Ok(name) = name.cast::<PyString>() else { return true };
@@ -104,8 +104,8 @@ impl<B: LuaBackend> Assign<LuaObject<B>> for Item {
     }
 }
 
-/// `table[key] = value` where the key is present, so that no metamethod is asked, and both go the
-/// short way; says whether it was done.
+/// Assigns `table[key] = value` where the key is present, so that no metamethod is called, and the fast path takes
+/// both; says whether it did.
 #[inline(always)]
 fn assign_quick<B: LuaBackend>(
     entry: &Entry<'_, B>,

@@ -178,7 +178,7 @@ impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
             if self.batch.values.is_empty() && self.plain_pairs(pairs, &position, seen.is_some())? {
                 return Ok(());
             }
-            // What is not plain, and runs Python code perhaps, goes the long way.
+            // Pairs that are not plain, and may run Python code, take the slow path.
             let Some((key, value, after)) = pairs.get(self.entry.py, position.get()) else {
                 return Ok(());
             };

@@ -85,7 +85,7 @@ impl<B: LuaBackend> Callback<B> for AsFunction {
     }
 }
 
-/// What `python.as_function` gives; its upvalue is the box of the object.
+/// The function that `python.as_function` returns; its upvalue is the box of the object.
 pub(crate) struct CallAsFunction;
 
 impl<B: LuaBackend> Callback<B> for CallAsFunction {
@@ -204,7 +204,7 @@ impl<B: LuaBackend> Function<B> for NextFunction {
     }
 }
 
-/// What the control variable of `python.enumerate` is next.
+/// The next value of the control variable of `python.enumerate`.
 fn next_number<B: LuaBackend>(state: State<B>) -> i64 {
     let last = state.to_integer(2).unwrap_or_else(|| state.to_number(2) as i64);
     last.wrapping_add(1)

@@ -1,4 +1,4 @@
-//! What Lua code can do with a Python object: the metamethods of boxes.
+//! The metamethods of boxes: the operations of Lua code on Python objects.
 #![forbid(unsafe_code)]
 
 use std::mem::MaybeUninit;

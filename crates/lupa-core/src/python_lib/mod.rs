@@ -1,4 +1,4 @@
-//! What Lua code finds: the table `python`, and how Python objects behave in Lua.
+//! Python as Lua code sees it: the table `python`, and the behaviour of Python objects in Lua.
 //!
 //! Uses all rooms below. Begin with [`setup`], which fills a new Lua. [`functions`] are those of the table, [`metamethods`]
 //! those of Python objects, for which [`sandbox`] has others.

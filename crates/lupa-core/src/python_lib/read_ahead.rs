@@ -37,7 +37,7 @@ impl Ahead {
         let wasted = self.given.get() < self.positions.borrow().len();
         let size = match (same, wasted) {
             (true, false) => (self.size.get() * 2).min(MOST),
-            // What happens in between makes reading ahead useless.
+            // Code that runs in between would make reading ahead useless.
             (true, true) => 1,
             (false, _) => 4,
         };
@@ -45,7 +45,7 @@ impl Ahead {
         let mut position = cursor.get().position.load(Ordering::Relaxed);
         let mut values = std::mem::take(&mut *self.values.borrow_mut());
         let mut positions = std::mem::take(&mut *self.positions.borrow_mut());
-        // What becomes a Lua object when all has been read.
+        // Objects that get boxes when all items have been read.
         let mut owners = Vec::new();
         let mut plain = |object: Bound<'py, PyAny>, mode| {
             let value = match prepare_plain(entry, Alive::of(&object), mode)? {

@@ -1,4 +1,4 @@
-//! What every new Lua gets: the standard libraries, the metatable of Python objects, the `python`
+//! Setting up a new Lua: the standard libraries, the metatable of Python objects, the `python`
 //! table, and the anchors that the runtime keeps.
 #![forbid(unsafe_code)]
 

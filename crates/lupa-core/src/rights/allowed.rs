@@ -17,11 +17,11 @@ use crate::base::vectors;
 /// keyword arguments. The modules of all Luas know each other's.
 const MARK: &std::ffi::CStr = c"__lupa_exposed__";
 
-/// What Lua code may do with an object.
+/// The rights of Lua code on an object.
 #[derive(Debug, Default)]
 pub(crate) struct Rights {
-    /// The attributes that can be read. What is read is an object with rights of its own; but a method of the
-    /// object's class under such a name can be called.
+    /// The attributes that can be read. An object that is read so has rights of its own; but a method of the object's class
+    /// under such a name can be called.
     pub(crate) attributes: HashSet<String>,
     /// The attributes that can be set.
     pub(crate) writable: HashSet<String>,
@@ -36,7 +36,7 @@ pub(crate) struct Rights {
 }
 
 impl Rights {
-    /// What the keyword arguments of `expose` mean for an object. For functions, none are `call=True`.
+    /// The rights that the keyword arguments of `expose` give on an object. For a function, no arguments mean `call=True`.
     pub(crate) fn parse(
         object: &Bound<'_, PyAny>,
         options: Option<&Bound<'_, PyDict>>,
@@ -81,7 +81,7 @@ impl Rights {
         Ok(rights)
     }
 
-    /// What [`exposed`] has said of a class or a function.
+    /// The rights that [`exposed`] has given to a class or a function.
     pub(crate) fn of_mark(object: &Bound<'_, PyAny>) -> PyResult<Option<Self>> {
         let py = object.py();
         // Not by an attribute of the object: a subclass would inherit the mark.

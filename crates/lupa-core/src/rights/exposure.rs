@@ -16,7 +16,7 @@ use crate::rights::allowed::Rights;
 
 use crate::base::fallible;
 
-/// How many exposures there may be before those of dead objects are looked for.
+/// At this number of exposures, those of dead objects are looked for the first time.
 const FIRST_SWEEP: usize = 64;
 
 /// An object or a class that was exposed.
@@ -54,7 +54,7 @@ impl Exposure {
     }
 }
 
-/// What a runtime with a sandbox remembers.
+/// The exposures of a runtime with a sandbox.
 pub(crate) struct Sandbox {
     /// From the address of an object to its [`Exposure`].
     objects: Py<PyDict>,
@@ -75,7 +75,7 @@ impl Sandbox {
         })
     }
 
-    /// What the collector has to know of, for the object that owns this.
+    /// The objects that the owner's `tp_traverse` has to visit.
     pub(crate) fn held(&self) -> [&Py<PyDict>; 3] {
         [&self.objects, &self.classes, &self.known]
     }
@@ -103,8 +103,8 @@ impl Sandbox {
         exposures.set_item(address(object)?, Exposure::new(object, Arc::new(rights)))
     }
 
-    /// What Lua code may do with an object: its own rights, or those of the first class of its real type
-    /// that has some.
+    /// The rights of Lua code on an object: its own, or those of the first class in the `__mro__` of its real type that has
+    /// some.
     pub(crate) fn rights(&self, object: &Bound<'_, PyAny>) -> PyResult<Option<Arc<Rights>>> {
         let py = object.py();
         if let Some(rights) = find(self.objects.bind(py), object)? {

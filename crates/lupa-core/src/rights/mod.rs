@@ -1,7 +1,8 @@
-//! Who may do what with Python objects: what a sandbox's host has exposed, and what stands in the way of a filter.
+//! The rights of Lua code on Python objects: the exposures of a sandbox's host, and functions that would get around a filter.
 //!
 //! Uses [`crate::base`] and [`crate::types`], and knows no Lua. Begin with [`exposure`] for sandboxes, and with
-//! [`restrict`] for `attribute_filter` and `attribute_handlers`. Who asks is [`crate::calls::permission`].
+//! [`restrict`] for `attribute_filter` and `attribute_handlers`. The questions come from
+//! [`crate::calls::permission`].
 
 pub(crate) mod allowed;
 pub(crate) mod exposure;

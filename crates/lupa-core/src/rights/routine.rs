@@ -1,5 +1,5 @@
-//! What is a function, and what is a method of an object: types are asked, which cannot lie, and of
-//! which there are no subclasses.
+//! Tells whether an object is a function, or a method of an object, by exact types: these cannot lie and have no
+//! subclasses.
 #![forbid(unsafe_code)]
 
 use pyo3::prelude::*;
@@ -67,12 +67,12 @@ pub(crate) fn is_method_of(
     Ok(false)
 }
 
-/// What a method is made of.
+/// The function of a method.
 fn function_of<'py>(method: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     method.attribute(c"__func__")
 }
 
-/// What a class has under a name, as it is there.
+/// The raw attribute of a class, without descriptors.
 fn class_attribute<'py>(
     class: &Bound<'py, PyType>,
     name: &Bound<'py, PyAny>,

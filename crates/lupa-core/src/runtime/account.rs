@@ -1,8 +1,8 @@
-//! Limits come first: what an operation of ours takes outside of Lua's own memory, and the work that it does in
-//! Rust, are asked for before.
+//! Limits come first: an operation asks for the memory that it takes outside of Lua, and for the work that it does in
+//! Rust, before it begins.
 //!
-//! [`Entry::make_room`] asks the memory account. [`Work`] is what a loop goes on with whose length a script can choose:
-//! it looks at the limits now and then. [`Weight`] is what a box counts for as long as it is there.
+//! [`Entry::make_room`] asks the memory account. A loop whose length a script can choose counts its turns by [`Work`],
+//! which checks the limits now and then. [`Weight`] is what a box adds to the account as long as the box exists.
 #![forbid(unsafe_code)]
 
 use std::sync::atomic::Ordering;
@@ -22,10 +22,10 @@ use crate::runtime::runtime::Runtime;
 use crate::runtime::weight::Weight;
 use crate::types::alive::Alive;
 
-/// What an object takes that was made for Lua, about, if no more is known of it.
+/// The estimated size of an object that was made for Lua, if no more is known of it; bytes.
 const OBJECT: usize = 256;
 
-/// How much makes a collection worth while, where there is no limit.
+/// Without a limit, a collection is started after so many bytes.
 const MUCH: usize = 32 << 20;
 
 /// How many steps a loop may take between two looks.
@@ -98,7 +98,7 @@ impl<'py, B: LuaBackend> Entry<'py, B> {
         Err(fallible::error::<LuaMemoryError>(text).into())
     }
 
-    /// What the box of an object will count for.
+    /// The weight that the box of an object will have.
     pub(crate) fn weight_of_new(&self, object: Alive<'_>) -> Weight {
         if object.is_held_once() {
             Weight::with_box(size_of_object(&object.borrow(self.py)))
@@ -108,7 +108,7 @@ impl<'py, B: LuaBackend> Entry<'py, B> {
     }
 }
 
-/// What an object takes, about, without what it refers to. Runs no code but Python's own.
+/// The estimated size of an object without the objects that it refers to; bytes. Runs only CPython's own code.
 pub(crate) fn size_of_object(object: &Bound<'_, PyAny>) -> usize {
     /// Of Python's collector and allocator.
     const BESIDES: usize = 32;
@@ -165,7 +165,7 @@ impl<'e, 'py, B: LuaBackend> Work<'e, 'py, B> {
         }
     }
 
-    /// What was made takes so many bytes more, as long as this goes on.
+    /// Adds bytes that the operation has allocated, for as long as it lasts.
     ///
     /// # Errors
     /// `LuaMemoryError`.

@@ -22,7 +22,7 @@ pub(crate) enum Value {
     Bool(bool),
     Integer(i64),
     Float(f64),
-    /// What is a Lua object: in the table of [`Ahead`], at this position.
+    /// A Lua object: in the table of [`Ahead`], at this position.
     Stored(i64),
 }
 
@@ -119,7 +119,7 @@ impl Ahead {
                 None => state.push_nil(),
             },
             Value::Stored(place) => {
-                // What a script can reach with `debug.getregistry` is not trusted.
+                // A script can reach this table by `debug.getregistry`, so its type is checked.
                 let found = self.table.get().map(|table| state.push_ref_type(table));
                 match found {
                     Some(value::TABLE) => {

@@ -1,4 +1,4 @@
-//! What a runtime keeps for its arrays, and what conversions ask [`crate::array`] for.
+//! The data that a runtime keeps for its arrays, and the functions of [`crate::array`] that conversions call.
 #![forbid(unsafe_code)]
 
 use std::cell::Cell;
@@ -13,7 +13,7 @@ use crate::runtime::entry::Entry;
 use crate::runtime::runtime::Runtime;
 use crate::types::alive::Alive;
 
-/// What an object becomes in Lua that is an array, or a number of NumPy's.
+/// The value in Lua of an object that is an array, or a number of NumPy's.
 pub(crate) enum Arriving<'py> {
     Array(Bound<'py, PyAny>),
     /// An `int`.
@@ -31,7 +31,7 @@ type ToPython<B> =
 
 /// How conversions, on which arrays build, reach them.
 pub(crate) struct ArrayHooks<B: LuaBackend> {
-    /// What an object becomes, if that is what it is, and the runtime's options ask for it.
+    /// Converts an object that is an array or such a number, if the runtime's options ask for it; `None` for others.
     pub(crate) prepare: Prepare<B>,
     /// Pushes a `_LuaArray`; see [`crate::convert::to_lua::push`] for what has to be done before.
     pub(crate) push: fn(&Runtime<B>, Raising<'_, B>, Alive<'_>),
@@ -39,7 +39,7 @@ pub(crate) struct ArrayHooks<B: LuaBackend> {
     pub(crate) to_python: ToPython<B>,
 }
 
-/// What a runtime keeps for its arrays; all is empty until the first one.
+/// The data that a runtime keeps for its arrays; all of it is empty until the first array.
 pub(crate) struct Arrays<B: LuaBackend> {
     pub(crate) hooks: ArrayHooks<B>,
     /// The metatable, and its address.
@@ -47,8 +47,8 @@ pub(crate) struct Arrays<B: LuaBackend> {
     pub(crate) address: Cell<usize>,
     /// The functions that need the ffi, where there is one.
     pub(crate) ffi: Cell<Option<Ref>>,
-    /// How many arrays outside of Lua use memory of Lua values. While there are any, Lua is not
-    /// closed by a finalizer: others of the same garbage may still read that memory.
+    /// The number of arrays outside of Lua that use memory of Lua values. While there are any, no finalizer closes Lua, since
+    /// other objects of the same garbage may still read that memory.
     pub(crate) pins: Arc<AtomicUsize>,
     /// Lua is being closed: its memory is no longer given away.
     pub(crate) closing: Cell<bool>,

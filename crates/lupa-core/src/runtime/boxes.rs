@@ -64,7 +64,7 @@ pub(crate) struct PyBox {
     stamp: u64,
     slot: u32,
     view: View,
-    /// What the object counts for in Lua's memory.
+    /// The weight of the object in Lua's memory account.
     weight: Weight,
 }
 
@@ -91,7 +91,7 @@ pub(crate) struct Boxes {
     stamps: Cell<u64>,
 }
 
-/// What is made of an object that gets a box.
+/// A new box for an object.
 #[derive(Clone, Copy)]
 pub(crate) struct NewBox<'a> {
     pub(crate) object: Alive<'a>,
@@ -207,10 +207,10 @@ impl Boxes {
         }
     }
 
-    /// What is in the box at `index`, if it is one, and not finalized: the address of the object, and the view.
+    /// The content of the box at `index`, if that value is a box that was not finalized: the address of the object, and the view.
     ///
-    /// Its metatable is not asked for: what a slot knows as its home is a box, and stays one with
-    /// whatever metatable a script may give it with `debug.setmetatable`.
+    /// The metatable is not checked: a userdata that a slot of the list refers to is a box, and stays one with
+    /// whatever metatable a script gives it by `debug.setmetatable`.
     #[inline(always)]
     pub(crate) fn find<B: LuaBackend>(&self, state: State<B>, index: i32) -> Option<(usize, View)> {
         let candidate = Self::candidate(state, index)?;

@@ -88,18 +88,18 @@ struct Key {
 #[derive(Default)]
 struct Kept {
     key: Cell<Key>,
-    /// What has the address of the key.
+    /// The object whose address is in the key.
     held: Cell<Option<Py<PyAny>>>,
     function: Cell<Option<Ref>>,
     missed: Cell<Key>,
 }
 
-/// Code that is run again and again, kept as the function that it was compiled to.
+/// Compiled functions of code that is run again and again.
 ///
-/// Code is known by the object that it is in, so that nothing is compared; it is kept at the second
-/// time in a row. A function of code in which other functions are made is not kept: these would share
-/// its `_ENV`, which a script may change for one of them. What a script does to the globals of the
-/// function itself (`_ENV = {}`, `setfenv(1, {})`) is seen before it is used again.
+/// Code is recognised by the object that holds it, so that no text is compared; it is kept when it is run the second
+/// time in a row. The function of code that creates other functions is not kept: these would share
+/// its `_ENV`, which a script may change for one of them. A change of the function's own globals by a script
+/// (`_ENV = {}`, `setfenv(1, {})`) is noticed before the function is used again.
 #[derive(Default)]
 pub(crate) struct Chunks(Places<Kept, PLACES>);
 

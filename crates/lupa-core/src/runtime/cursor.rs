@@ -1,10 +1,10 @@
 //! [`Cursor`]: Python's own lists, tuples, ranges and dicts as `python.iter` goes over them, and
-//! [`crate::runtime::ahead::Ahead`]: what was read of one beforehand.
+//! [`crate::runtime::ahead::Ahead`]: the items that were read of one beforehand.
 //!
 //! To step an iterator, Lua's thread has to attach to Python. These iterators run no Python code, so
 //! some items are read each time, and the next steps are made without attaching. As with tables
-//! ([`crate::objects::iterator`]), what was read counts only until anything else happens between Lua and
-//! Python: so a loop sees what its own body does. What other threads do meanwhile it may see later.
+//! ([`crate::objects::iterator`]), the items are valid only until anything else happens between Lua and
+//! Python: so a loop sees the changes that its body makes. It may see changes by other threads later.
 #![forbid(unsafe_code)]
 
 use std::sync::atomic::{AtomicIsize, Ordering};
@@ -18,7 +18,7 @@ use crate::types::alive::{Alive, Items, Pairs};
 use crate::types::compat;
 use crate::types::heap_type::Link;
 
-/// What a cursor goes over.
+/// The object that a cursor iterates over.
 enum Source {
     /// A list or tuple.
     Sequence(Link),

@@ -1,8 +1,8 @@
 //! [`Guard`] and [`Entry`]: the right to work on a runtime, for one operation or in a callback.
 //!
-//! Who enters while others are inside works on top of them, on the stack of the coroutine that has called out of Lua; if
-//! they are other greenlets, on a stack of its own ([`crate::runtime::greenlets`]). What there was before is put back in the end,
-//! in whatever order they leave.
+//! An entry while others are inside works on top of them, on the stack of the coroutine that has called out of Lua; an
+//! entry by another greenlet works on a stack of its own ([`crate::runtime::greenlets`]). Each puts back at its end the state that it
+//! has replaced, in whatever order the entries end.
 #![forbid(unsafe_code)]
 
 use std::ops::Deref;
@@ -145,9 +145,9 @@ pub(crate) struct Guard<'a, B: LuaBackend> {
     rest: usize,
 }
 
-/// What the end of an operation puts back.
+/// The state that the end of an operation puts back.
 pub(crate) struct Rest {
-    // What this thread worked on before.
+    // The instance that this thread worked on before.
     before: *const (),
     below: Option<Below>,
     // Where other greenlets are inside.
@@ -164,7 +164,7 @@ impl Default for Rest {
     }
 }
 
-/// What runs below an entry that no callback has led to: C code that Lua has called came to Python by itself
+/// The state below an entry that no callback has led to: C code that Lua has called has called Python by itself
 /// (`ctypes`, a function pointer in a binary module).
 struct Below {
     saved: *mut ffi::PyThreadState,
@@ -196,7 +196,7 @@ impl<B: LuaBackend> Guard<'_, B> {
         matches!(all.get(index), Some(Some(Rest { own: Some(_), .. })))
     }
 
-    /// What is to be done when an operation begins.
+    /// The pending work at the beginning of an operation.
     #[cold]
     fn begin_due(&mut self, nested: bool) -> Result<()> {
         let Entry { runtime, py, state } = self.entry;
@@ -234,7 +234,7 @@ impl<B: LuaBackend> Guard<'_, B> {
     /// [`Error::Memory`].
     pub(crate) fn limit(&mut self, timeout: Seconds) -> Result<()> {
         let runtime = self.entry.runtime;
-        // From now on, whoever enters looks whose limits hold.
+        // From now on each entry looks for the limits of its own context.
         if !self.note(|rest| std::mem::replace(&mut rest.timed, true))? {
             runtime.stops.scopes.fetch_add(1, Ordering::Relaxed);
             runtime.pending.set(pending::LIMITS);
@@ -255,7 +255,7 @@ impl<B: LuaBackend> Guard<'_, B> {
         Ok(())
     }
 
-    /// What is to be done when an operation ends.
+    /// The pending work at the end of an operation.
     #[cold]
     fn end_due(&mut self, limits: Option<Active>) {
         let Entry { runtime, py, state } = self.entry;

@@ -20,7 +20,7 @@ use crate::base::fallible;
 pub(crate) struct Greenlet(usize);
 
 impl Greenlet {
-    /// Who has entered when there were no greenlets: so the first one of his thread.
+    /// The number of an entry that was made before greenlets were imported: it belongs to the thread's first greenlet.
     pub(crate) const FIRST: Greenlet = Greenlet(0);
 }
 

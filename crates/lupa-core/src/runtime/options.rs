@@ -1,4 +1,4 @@
-//! What a `LuaRuntime` was created with, and what follows of that for an object on its way.
+//! The options that a `LuaRuntime` was created with, and what they do to an object on its way to Python.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::rights::exposure::Sandbox;
 use crate::rights::restrict::{Restrictions, Rules, Verdict};
 use crate::runtime::encoding::Encoding;
 
-/// What a `LuaRuntime` was created with.
+/// The options of a `LuaRuntime`.
 pub(crate) struct Options {
     pub(crate) encoding: Encoding,
     pub(crate) source_encoding: Encoding,
@@ -18,7 +18,7 @@ pub(crate) struct Options {
     pub(crate) attribute_setter: Option<Py<PyAny>>,
     /// With a filter or handlers: what else they apply to.
     pub(crate) restrictions: Option<Arc<Restrictions>>,
-    /// What Python objects are exposed, where others are opaque.
+    /// In a sandbox: the Python objects that are exposed. All others are opaque.
     pub(crate) sandbox: Option<Sandbox>,
     pub(crate) unpack_returned_tuples: bool,
     /// NumPy's arrays arrive in Lua as arrays.

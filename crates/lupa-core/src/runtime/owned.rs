@@ -15,7 +15,7 @@ use crate::runtime::waiting;
 use crate::types::heap_type::This;
 use crate::types::heap_type::{Garbage, Visit};
 
-/// What of an object belongs to the thread that has the lock of a runtime; with a GIL, to the one that is attached.
+/// Data of an object that only the thread with the lock of a runtime may use; with a GIL, the attached thread.
 pub(crate) struct Locked<T> {
     /// The address of the runtime.
     of: usize,
@@ -134,7 +134,7 @@ impl<B: LuaBackend> Runtime<B> {
         if self.instance.is_open() {
             self.be_watched();
             self.closing.set(true);
-            // SAFETY: whoever closes has the lock alone, and no state, but for those that finalizers get meanwhile.
+            // SAFETY: the closing thread is the only one with the lock, and holds no `State`. Finalizers get their own meanwhile.
             unsafe { self.instance.close() };
             self.closing.set(false);
         }
@@ -144,7 +144,7 @@ impl<B: LuaBackend> Runtime<B> {
     }
 }
 
-/// What this thread worked on before may go on; with greenlets it may also have ended.
+/// Returns to the instance that this thread worked on before; with greenlets it may have been closed meanwhile.
 pub(crate) fn go_back(before: *const ()) {
     if greenlets::are_there() && !waiting::is_inside(before.addr()) {
         return;

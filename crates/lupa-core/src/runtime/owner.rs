@@ -19,7 +19,7 @@ use crate::types::slots::Spec;
 /// The type of such objects.
 pub(crate) static TYPE: Place = Place::new();
 
-/// What the Python object that owns a [`Runtime`] has.
+/// The content of the Python object that owns a [`Runtime`].
 pub(crate) struct RuntimeObject<B: LuaBackend> {
     runtime: OwnedRuntime<B>,
     /// Whether the finalizer has run.

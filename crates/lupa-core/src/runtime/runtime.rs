@@ -49,7 +49,7 @@ pub(crate) struct Anchors {
 /// One Lua and everything that Python needs to use it.
 pub(crate) struct Runtime<B: LuaBackend> {
     pub(crate) instance: Box<Instance<B>>,
-    /// What others look at while Lua runs, the monitor above all.
+    /// The part that other threads may look at while Lua runs, the monitor above all.
     pub(crate) vitals: Arc<Vitals>,
     pub(crate) pending: Pending,
     pub(crate) stops: Stops,
@@ -64,15 +64,15 @@ pub(crate) struct Runtime<B: LuaBackend> {
     pub(crate) anchors: Anchors,
     /// A number that no other runtime has.
     pub(crate) id: usize,
-    /// What this Lua calls itself.
+    /// The name and version of this Lua.
     pub(crate) implementation: OnceCell<String>,
     /// Memory that the runtime used before any user code, in bytes.
     pub(crate) base_memory: Cell<usize>,
-    /// How many blocks there are in which the collector does not run.
+    /// The number of `nogc` blocks, in which the collector does not run.
     pub(crate) without_gc: Cell<u32>,
-    /// Who is inside, as long as one greenlet is.
+    /// The greenlet that is inside, as long as there is only one.
     pub(crate) inside: Cell<Greenlet>,
-    // What operations that have begun put back in the end.
+    // The state that the operations in progress put back at their ends.
     pub(crate) rests: RefCell<Vec<Option<Rest>>>,
     /// Lua is being closed.
     pub(crate) closing: Cell<bool>,
@@ -114,7 +114,7 @@ impl<B: LuaBackend> Runtime<B> {
         }
     }
 
-    /// Notes that this is there.
+    /// Puts this runtime into the list of all runtimes.
     ///
     /// # Errors
     /// [`Error::Memory`].
@@ -132,7 +132,7 @@ impl<B: LuaBackend> Runtime<B> {
         self.vitals.lock.depth() == 1
     }
 
-    /// The monitor shall know of the deadline; and what is over already need not wait for it.
+    /// Tells the monitor of the deadline. A deadline that is over takes effect at once.
     pub(crate) fn expect_deadline(&self) {
         let deadline = self.stops.alarm.deadline();
         if deadline == NEVER {
@@ -219,7 +219,7 @@ impl<B: LuaBackend> Runtime<B> {
         self.vitals.gil.detach_again(before, self.may_keep_gil());
     }
 
-    /// Whether whoever wants Python's lock meanwhile gets it.
+    /// Whether other threads get the GIL meanwhile.
     #[inline(always)]
     fn may_keep_gil(&self) -> bool {
         !self.instance.watch().waits_unannounced()
@@ -237,7 +237,7 @@ impl<B: LuaBackend> Runtime<B> {
         self.vitals.gil.attach_in_callback(self.instance.watch().waits_unannounced())
     }
 
-    /// Others shall be able to run now, whatever [`Runtime::detach`] thought of it.
+    /// Releases the GIL if [`Runtime::detach`] has kept it.
     pub(crate) fn let_go(&self) {
         self.vitals.gil.let_go();
     }
@@ -252,7 +252,7 @@ impl<B: LuaBackend> Runtime<B> {
 
     #[cold]
     fn drop_all_dead(&self, py: Python<'_>) {
-        // What is dropped may have finalizers leave more.
+        // Dropping objects may make finalizers leave more.
         self.pending.clear(pending::DEAD);
         self.boxes.drop_dead(py);
     }
@@ -288,7 +288,7 @@ impl<B: LuaBackend> Runtime<B> {
                 state.pop(1);
             }
             self.drop_dead(py);
-            // What was dropped may have run any code, but for this function.
+            // Dropping may have run any code, except this function.
             if self.arrays.are_pinned() {
                 return Err(Error::Pinned);
             }
@@ -297,8 +297,8 @@ impl<B: LuaBackend> Runtime<B> {
         Ok(())
     }
 
-    /// Closes Lua for a slot of the owner: whoever could hold the lock has a reference to that, so
-    /// the lock is free, or ours.
+    /// Closes Lua for a slot of the owner: a thread that holds the lock has a reference to the owner, so the lock is
+    /// free, or this thread's.
     pub(crate) fn close_guarded(&self, py: Python<'_>) {
         let closed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             if !self.vitals.lock.try_acquire() {

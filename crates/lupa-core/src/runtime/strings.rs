@@ -2,7 +2,7 @@
 //!
 //! To make a Lua string may raise, so it takes a protected call; to make a `str` takes an
 //! allocation and a look at the bytes. Names of fields and attributes, and constants, come again and
-//! again: for these a runtime keeps the `str` and a reference to the Lua string. What comes once is
+//! again: for these a runtime keeps the `str` and a reference to the Lua string. A string that comes once is
 //! not kept: a place is given away at the second try in a row.
 #![forbid(unsafe_code)]
 
@@ -98,7 +98,7 @@ impl Strings {
         object: Alive<'_>,
         few: isize,
     ) -> Option<Ref> {
-        // What nobody else holds will not come again.
+        // A `str` that nobody else holds will not come again.
         if !matches!(entry.options.encoding, Encoding::Utf8) || object.references() <= few {
             return None;
         }

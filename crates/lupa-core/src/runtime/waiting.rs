@@ -80,7 +80,7 @@ impl Registry {
     }
 }
 
-/// On the list for as long as this is there.
+/// A place on the list, which is given up when this is dropped.
 struct Listed {
     thread: usize,
 }
@@ -157,7 +157,7 @@ fn over(py: Python<'_>, text: String) -> Error {
 fn after_fork() {
     let me = this_thread();
     let mut registry = registry();
-    // Whoever waited is not there.
+    // The threads that waited do not exist in the child.
     registry.waiters.clear();
     for vitals in registry.runtimes.iter().filter_map(Weak::upgrade) {
         vitals.lock.survive(me);

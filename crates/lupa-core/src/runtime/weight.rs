@@ -1,10 +1,10 @@
-//! [`Weight`]: what a box counts for in Lua's memory as long as it is there.
+//! [`Weight`]: the bytes that a box adds to Lua's memory account as long as the box exists.
 #![forbid(unsafe_code)]
 
-/// What a box takes outside of Lua: its places in the lists of boxes, of free and of dead ones.
+/// The memory that a box takes outside of Lua: its places in the lists of boxes, of free and of dead ones.
 const BOX: usize = 64;
 
-/// What a box counts for in Lua's memory.
+/// The bytes that a box adds to Lua's memory account.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub(crate) struct Weight(u16);
 

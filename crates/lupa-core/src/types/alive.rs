@@ -29,8 +29,8 @@ use pyo3::{Borrowed, ffi};
 
 use crate::types::compat;
 
-/// A Python object that lives at least as long as `'a`, and a thread that is attached to Python for that time: whoever
-/// has made this was.
+/// A Python object that lives at least as long as `'a`. The thread that made this value was attached to Python, and stays so for
+/// that time.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(transparent)]
 pub(crate) struct Alive<'a>(NonNull<ffi::PyObject>, PhantomData<(&'a ffi::PyObject, Python<'a>)>);
@@ -77,7 +77,7 @@ impl<'a> Alive<'a> {
         self.0.as_ptr()
     }
 
-    /// What tells it apart from other objects, as long as it lives.
+    /// The object's identity while it lives: its address.
     #[inline(always)]
     pub(crate) fn address(self) -> usize {
         self.0.as_ptr() as usize
@@ -93,7 +93,7 @@ impl<'a> Alive<'a> {
     /// Whether nobody else has a reference to it than one who holds it for that time.
     #[inline(always)]
     pub(crate) fn is_held_once(self) -> bool {
-        // SAFETY: alive; attached, as whoever holds an object is.
+        // SAFETY: the object is alive, and the thread is attached, as the type says.
         unsafe { ffi::Py_REFCNT(self.as_ptr()) == 1 }
     }
 
@@ -110,7 +110,7 @@ impl<'a> Alive<'a> {
         self.borrow(self.py()).to_owned()
     }
 
-    /// How many references there are to it. Only ever decides on speed.
+    /// The number of references to the object. Callers use it for speed only.
     #[inline(always)]
     pub(crate) fn references(self) -> isize {
         // SAFETY: alive.
@@ -143,7 +143,7 @@ impl<'a> Alive<'a> {
         }
     }
 
-    /// What a `bytes` object has; `None` for other objects.
+    /// The content of a `bytes` object; `None` for other objects.
     #[inline(always)]
     pub(crate) fn bytes(self) -> Option<&'a [u8]> {
         let object = self.as_ptr();
@@ -227,8 +227,8 @@ impl<'a> Items<'a> {
     }
 }
 
-/// What is in a dict. A position is 0, or behind a pair that was given; with any other number there is some pair, or
-/// none, as Python says of itself.
+/// The pairs of a dict. A position is 0, or the one after a pair that was returned. With any other number, `PyDict_Next`
+/// returns some pair or none.
 #[derive(Clone, Copy)]
 pub(crate) struct Pairs<'a>(&'a Bound<'a, PyDict>);
 
@@ -302,7 +302,7 @@ impl<'a> Pairs<'a> {
     }
 }
 
-/// What is held during a protected call, outside of it, where a Lua error does not lose it.
+/// Objects that are held during a protected call by its caller, so that a Lua error does not leak them.
 pub(crate) struct Held<'py>(RefCell<Vec<Bound<'py, PyAny>>>);
 
 impl<'py> Held<'py> {
@@ -345,7 +345,7 @@ impl<'py> Held<'py> {
             let mut objects = self.0.borrow_mut();
             let last = if objects.len() > before { objects.pop() } else { None };
             let done = objects.len() <= before;
-            // What is dropped may run any code.
+            // Dropping objects may run any code.
             drop((objects, last));
             if done {
                 return;

@@ -1,4 +1,4 @@
-//! What differs between Pythons.
+//! Differences between versions and builds of Python.
 
 use std::ffi::c_int;
 
@@ -163,7 +163,7 @@ pub(crate) fn ascii_string<'py>(
     }
 }
 
-/// The tuple that [`pair`] gave the first time, for the same thread or whoever takes its place.
+/// The tuple that [`pair`] returned the first time, for the thread that has the lock.
 #[derive(Default)]
 pub(crate) struct LastPair(Keep<PyTuple>);
 
@@ -298,7 +298,7 @@ pub(crate) fn type_has_items(object: &Bound<'_, PyAny>) -> bool {
     }
 }
 
-// What pyo3 does not declare can be linked where the linker asks no library for it: not on Windows.
+// A function that pyo3 does not declare can be linked where the linker asks for no import library: not on Windows.
 #[cfg(not(any(Py_3_13, Py_LIMITED_API, PyPy, GraalPy, windows)))]
 unsafe extern "C" {
     // The later PyObject_GetOptionalAttr.
@@ -337,7 +337,7 @@ pub(crate) fn optional_attribute<'py>(
     }
 }
 
-/// What one goes over in a dict.
+/// The part of a dict that an iteration gives.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DictPart {
     Keys,
@@ -448,7 +448,7 @@ pub(crate) fn fresh_method(object: Alive<'_>) -> Option<(usize, usize)> {
     method_identity(object)
 }
 
-/// What two equal methods have in common: the function and the instance, as addresses.
+/// The identity of a bound method: the addresses of its function and of its instance. Equal methods have the same.
 #[inline(always)]
 pub(crate) fn method_identity(object: Alive<'_>) -> Option<(usize, usize)> {
     if let Some((function, instance)) = bound_method(object) {
@@ -472,7 +472,7 @@ pub(crate) fn method_identity(object: Alive<'_>) -> Option<(usize, usize)> {
     }
 }
 
-/// What all methods with the same code have in common, as an address; `None` for other objects.
+/// The address of a method's code, which all methods of that code share; `None` for other objects.
 pub(crate) fn method_code(object: &Bound<'_, PyAny>) -> Option<usize> {
     method_identity(Alive::of(object)).map(|(code, _)| code)
 }

@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 /// How deep objects of ours may be dropped within each other.
 const MOST_DROPS: usize = 4;
 
-/// What one thread is about to drop.
+/// The objects that one thread is about to drop.
 struct Drops {
     depth: Cell<usize>,
     later: Cell<Vec<Py<PyAny>>>,
@@ -51,7 +51,7 @@ impl Drops {
     fn next<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         let mut later = self.later.take();
         let next = later.pop();
-        // What is dropped may come back here only after this.
+        // A dropped object may come back here only after this line.
         self.later.set(later);
         next.map(|next| next.into_bound(py))
     }

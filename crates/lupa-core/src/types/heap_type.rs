@@ -1,11 +1,11 @@
 //! The Python types that are made from specs, and the memory of their objects.
 //!
 //! `#[pyclass]` can neither be generic over the backend nor be called through vectorcall (PEP 590),
-//! which saves a tuple for each call. What Python calls is in [`crate::types::slots`]; what that does is
-//! written beside the struct that the objects of a type have as their [`Content`].
+//! which saves a tuple for each call. The functions that Python calls are in
+//! [`crate::types::slots`]; the operations behind them are written beside the struct that is the [`Content`] of a type.
 //!
-//! A [`Type`] makes such objects and knows them, which gives [`This`]; [`Hold`] keeps one. Both lead to the content, that
-//! threads share. What they must not share is [`crate::runtime::owned::Locked`].
+//! A [`Type`] makes such objects and recognises them, which gives [`This`]; [`Hold`] keeps one. Both lead to the content, which
+//! threads share. Data that threads must not share is in [`crate::runtime::owned::Locked`].
 
 use std::any::TypeId;
 use std::cell::Cell;
@@ -51,10 +51,10 @@ impl<A: Content, M: Content> Content for With<A, M> {
     }
 }
 
-/// What is, or begins as, an `A`.
+/// A content that is, or begins with, an `A`.
 ///
 /// # Safety
-/// So does a [`Memory`] of it, where `FITS` can be evaluated.
+/// The [`Memory`] of such a content begins with that of an `A`, where `FITS` can be evaluated.
 pub(crate) unsafe trait Begins<A>: Content {
     const FITS: () = ();
 }
@@ -70,7 +70,7 @@ unsafe impl<A: Content, M: Content> Begins<A> for With<A, M> {
 #[repr(C)]
 pub(crate) struct Memory<T> {
     head: ffi::PyObject,
-    /// What a call of it is, if it can be called.
+    /// The vectorcall function, if objects of the type can be called.
     pub(crate) vectorcall: Option<ffi::vectorcallfunc>,
     content: T,
 }
@@ -106,7 +106,7 @@ impl<'a, T> This<'a, T> {
         This(unsafe { NonNull::new_unchecked(object.cast()) }, PhantomData)
     }
 
-    /// What is in it.
+    /// The content of the object.
     #[inline(always)]
     pub(crate) fn content(self) -> &'a T {
         // SAFETY: alive, with such a content, of which there are only shared references.
@@ -359,9 +359,9 @@ pub(crate) unsafe fn drop_object(object: *mut ffi::PyObject) {
     }
 }
 
-/// A reference to an object that may hold another one of its kind: see [`drops`]. It is given back at once
-/// when this is dropped, attached, as whoever frees an object of Python is. `Py` would put it off: it does not know of
-/// threads that are attached other than through PyO3.
+/// A reference to an object that may hold another one of its kind: see [`drops`]. Dropping it releases the reference at once,
+/// since a thread that frees a Python object is attached. `Py` would postpone that: it does not know of threads that are
+/// attached by other means than PyO3.
 pub(crate) struct Link<T = PyAny>(ManuallyDrop<Py<T>>);
 
 impl<T> Link<T> {
@@ -403,7 +403,7 @@ pub(crate) type Keep<T = PyAny> = Cell<Option<Link<T>>>;
 /// Whether the collector wants to see more.
 pub(crate) type Visited = ControlFlow<c_int>;
 
-/// What an object is shown with to Python's collector, while it looks for garbage; see [`Content::visit`].
+/// The visitor of Python's collector while it looks for garbage; see [`Content::visit`].
 pub(crate) struct Visit {
     pub(super) visit: ffi::visitproc,
     pub(super) argument: *mut c_void,

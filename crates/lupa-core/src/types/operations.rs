@@ -1,5 +1,5 @@
-//! What the slots and methods of a type do: a trait for each kind of them, which [`crate::types::slots`] makes a function of that
-//! Python can call. `this` and the arguments are alive for the time of the call, which is `'py`.
+//! Traits for the slots and methods of a type, one for each kind; [`crate::types::slots`] makes functions of them that Python
+//! can call. `this` and the arguments are alive for the time of the call, which is `'py`.
 #![forbid(unsafe_code)]
 
 use pyo3::prelude::*;
@@ -10,7 +10,7 @@ use crate::types::alive::Alive;
 use crate::types::heap_type::This;
 use crate::types::heap_type::{Garbage, Visit, Visited};
 
-/// What an object has besides what all objects have. Threads share it, so it is `Sync`.
+/// The content of an object, behind the header that all objects have. Threads share it, so it is `Sync`.
 pub(crate) trait Content: Send + Sync + 'static {
     /// Shows Python's collector each object that this holds. No Python code is run here, and nothing is changed.
     fn visit(&self, visit: &Visit) -> Visited;
@@ -24,7 +24,7 @@ pub(crate) trait Content: Send + Sync + 'static {
     }
 }
 
-/// What Python's collector calls to break a cycle: `tp_clear`.
+/// Breaking a cycle for Python's collector: `tp_clear`.
 pub(crate) trait Clear: Content {
     fn clear(&self, garbage: &Garbage<'_>);
 }
@@ -120,7 +120,7 @@ pub(crate) trait SetAttribute<T> {
     ) -> Result<Option<()>>;
 }
 
-/// What a getter gives.
+/// The function behind a getter.
 pub(crate) type Read<T> = for<'py> fn(Python<'py>, This<'py, T>) -> PyResult<Bound<'py, PyAny>>;
 
 /// An exception that is on its way while a destructor runs Python code.

@@ -1,4 +1,4 @@
-//! What Python calls: the functions in the slots of our types, each generic over what it does ([`crate::types::operations`]).
+//! The functions in the slots of our types, which Python calls; each is generic over its operation ([`crate::types::operations`]).
 //!
 //! Python calls a slot attached, with an object of the type that has the slot, or of one derived from it, and with
 //! arguments that the caller holds until it returns. A [`Spec`] puts functions only into slots of their own signature, and
@@ -85,8 +85,8 @@ macro_rules! functions {
             $object: Object,
             $($argument: Object),*
         ) -> $result {
-            // SAFETY: called by Python (see above), `variadic` with a tuple. What Python itself does with any object sets an
-            // exception where it fails.
+            // SAFETY: called by Python (see above), `variadic` with a tuple. Python's own functions set an
+            // exception where they fail.
             unsafe { run($object, $failed, |$py, $this: This<'_, T>| $work) }
         })*
     };
@@ -317,7 +317,7 @@ impl<T: Content> Method<T> {
     }
 }
 
-/// What a type is made from, whose objects have such a content.
+/// The description from which a type is made whose objects have such a content.
 pub(crate) struct Spec<T> {
     name: &'static str,
     slots: Vec<ffi::PyType_Slot>,

@@ -1,4 +1,4 @@
-//! What Lua code in a sandbox has of its own.
+//! The standard libraries of a sandbox, and the functions in them that are safe.
 #![forbid(unsafe_code)]
 
 use lua_api::{Function, LuaBackend, MULTRET, OK, Raising, Selection};

@@ -1,9 +1,9 @@
 //! `LuaRuntime(sandbox=True)`: safe libraries only, and Python objects that are opaque unless the host
 //! exposes them.
 //!
-//! What Lua code has of its own is cut down once, when the runtime is made ([`libraries`]). What it can
-//! do with Python objects is decided by [`wall`], whose metamethods take the place of the usual ones, so
-//! that a runtime without a sandbox does not pay for it. Who was exposed to do what is in [`crate::rights`].
+//! Unsafe functions of Lua are left out once, when the runtime is made ([`libraries`]). Operations on
+//! Python objects go through [`wall`], whose metamethods take the place of the usual ones, so
+//! that a runtime without a sandbox does not pay for it. The rights that a host has given are in [`crate::rights`].
 
 use crate::runtime::stop::deadline::Seconds;
 

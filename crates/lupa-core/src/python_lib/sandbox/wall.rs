@@ -41,14 +41,14 @@ pub(crate) fn metamethods<B: LuaBackend>(raising: Raising<'_, B>) {
 /// How many characters of a name an error shows.
 const MOST_OF_A_NAME: usize = 80;
 
-/// What `obj[key]` is about.
+/// The target of `obj[key]`: an item or an attribute.
 enum Target {
     Attribute,
     Item,
 }
 
 impl Target {
-    /// What may be read or, with `writing`, set; the view decides where both are possible.
+    /// The target that may be read or, with `writing`, set; the view decides where both an item and an attribute may.
     fn allowed<B: LuaBackend>(
         entry: &Entry<'_, B>,
         rights: Option<&Rights>,

@@ -14,7 +14,7 @@ use crate::rights::restrict::judge::Restrictions;
 use crate::rights::restrict::kind::Verdict;
 use crate::rights::restrict::restricted::Restricted;
 
-/// What a runtime restricts, and how.
+/// The restrictions of a runtime, with its filter or handlers.
 pub(crate) struct Rules {
     pub(crate) restrictions: Arc<Restrictions>,
     pub(crate) filter: Option<Py<PyAny>>,
@@ -33,7 +33,7 @@ impl Rules {
         }
     }
 
-    /// What stands for a function.
+    /// Wraps a function.
     pub(crate) fn wrap<'py>(
         self,
         function: &Bound<'py, PyAny>,
@@ -69,7 +69,7 @@ impl Rules {
         Ok((args, Some(kwargs)))
     }
 
-    /// What stands for a class or a function that Lua code gets to look at.
+    /// The object that Lua code gets in the place of a class or a function.
     pub(crate) fn shown<'py>(
         &self,
         object: &Bound<'py, PyAny>,
@@ -207,7 +207,7 @@ pub(crate) fn is_attribute_error(py: Python<'_>, error: &PyErr) -> bool {
     error.is_instance_of::<PyAttributeError>(py)
 }
 
-/// What was found; `None` for an `AttributeError`.
+/// The attribute that was found; `None` for an `AttributeError`.
 pub(crate) fn found<T>(py: Python<'_>, result: PyResult<T>) -> PyResult<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),

@@ -92,7 +92,7 @@ const EXCEPTIONS: &str = "ArithmeticError AssertionError AttributeError BaseExce
          UnicodeWarning UserWarning ValueError Warning WindowsError ZeroDivisionError \
          _IncompleteInputError";
 
-/// What the table says of a builtin: `None` if it does not know it, `Some(None)` if it is allowed.
+/// The verdict of the table on a builtin: `None` if the table lacks it, `Some(None)` if it is allowed.
 pub(crate) fn look_up(name: &str) -> Option<Option<Verdict>> {
     let row = ROWS.iter().find(|row| row.names().any(|known| known == name))?;
     Some(row.kind.map(|kind| Verdict::new(kind, row.why)))

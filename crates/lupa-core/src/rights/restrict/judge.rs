@@ -15,7 +15,7 @@ use crate::rights::restrict::library;
 use crate::rights::restrict::restricted::Restricted;
 use crate::types::compat::method_code as code;
 
-/// What the type of a callable says about what a call of it calls.
+/// The shape of a callable, by its type: which other callables a call of it calls.
 #[derive(Clone, Copy)]
 enum Shape {
     /// A function in Python: known by its module.
@@ -185,7 +185,7 @@ impl Restrictions {
         Ok(())
     }
 
-    /// What takes the place of a callable; `None` if it stays. `wrap` makes a [`Restricted`].
+    /// The replacement of a callable; `None` if Lua code gets the callable itself. `wrap` makes a [`Restricted`].
     pub(crate) fn replace<'py>(
         &self,
         object: &Bound<'py, PyAny>,
@@ -276,7 +276,7 @@ impl Restrictions {
         class.mro().iter().skip(1).find_map(|base| self.shapes.get(&address(&base)).copied())
     }
 
-    /// What is said of the module that a function or a class is of.
+    /// The verdict on the module of a function or a class.
     fn on_module(&self, object: &Bound<'_, PyAny>) -> Option<Verdict> {
         if !self.strict {
             return None;
@@ -334,7 +334,7 @@ impl Restrictions {
     }
 }
 
-/// What is found about a callable without a shape.
+/// The kinds of callables without a shape.
 enum Other {
     Free,
     Is(Verdict),
@@ -362,7 +362,7 @@ const NOT_IN_A_SANDBOX: [&str; 15] = [
 fn verdict_on_builtin(name: &str, value: &Bound<'_, PyAny>) -> Option<Verdict> {
     match builtins::look_up(name) {
         Some(verdict) => verdict,
-        // What the host has added is its own affair.
+        // The host answers for builtins that it has added.
         None => (text(value.attribute("__module__")).as_deref() == Some("builtins"))
             .then_some(builtins::UNKNOWN),
     }

@@ -1,7 +1,7 @@
-//! What becomes of a function that Lua code calls where its access to attributes is restricted.
+//! The kinds of restricted functions, by what a call of one does.
 #![forbid(unsafe_code)]
 
-/// What a restricted function does when it is called.
+/// The behaviour of a restricted function when Lua code calls it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Get,

@@ -1,4 +1,4 @@
-//! What the table of restricted functions has of Python's standard library.
+//! Functions of Python's standard library that are restricted.
 #![forbid(unsafe_code)]
 
 use crate::rights::restrict::kind::{Kind, Verdict};
@@ -9,7 +9,7 @@ const MAKES_CLASSES: Verdict = Verdict::refused("makes classes");
 const MAKES_FUNCTIONS: Verdict = Verdict::refused("makes functions of any code");
 const READS: Verdict = Verdict::refused("reads attributes of any object");
 
-/// Functions and classes that are known by identity. What a Python does not have is left out.
+/// Functions and classes that are known by identity. Those that a Python does not have are left out.
 pub(crate) const OBJECTS: &[(&str, &str, Verdict)] = &[
     ("operator", "attrgetter", READS),
     ("operator", "call", CALLS),
@@ -66,7 +66,7 @@ const MODULES: &[(&str, &[&str], Verdict)] = &[
 const IMPORTS: Verdict = Verdict::refused("imports modules, or reads their files");
 const RUNS: Verdict = Verdict::refused("runs code");
 
-/// What is said of a function or a class of a module.
+/// The verdict on a function or a class of a module.
 pub(crate) fn of_module(module: &str, name: impl FnOnce() -> Option<String>) -> Option<Verdict> {
     let (_, names, verdict) = MODULES.iter().find(|(known, ..)| *known == module)?;
     let meant = names.is_empty() || name().is_some_and(|name| names.contains(&name.as_str()));
@@ -84,7 +84,7 @@ const ACCESS: [&str; 7] = [
     "__delete__",
 ];
 
-/// What is said of a slot of a class in C, as `object.__getattribute__`.
+/// The verdict on a slot of a class in C, such as `object.__getattribute__`.
 pub(crate) fn of_slot(name: &str) -> Option<Verdict> {
     ACCESS.contains(&name).then_some(READS)
 }

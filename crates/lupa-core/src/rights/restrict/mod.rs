@@ -1,11 +1,11 @@
-//! What keeps Lua code from walking around `attribute_filter` and `attribute_handlers`.
+//! Restrictions that keep Lua code from getting around `attribute_filter` and `attribute_handlers`.
 //!
 //! Some of Python's own functions reach attributes, run code, or make classes, whose methods then are
 //! whatever a dict holds. Where access is restricted, Lua code never gets hold of these: whenever one is
 //! called from Lua, or goes from Lua to Python (also inside of a table, or to be called by another
 //! function), a [`Restricted`] takes its place, which asks the filter or the handlers, or refuses.
 //!
-//! What a callable calls is looked for inside of it (`judge.rs`): in a bound method, a `partial`, a
+//! `judge.rs` looks inside of a callable for the functions that it calls: in a bound method, a `partial`, a
 //! `__call__`. Functions that call others from a container, as `map`, judge each of them.
 #![forbid(unsafe_code)]
 

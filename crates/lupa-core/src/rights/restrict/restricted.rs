@@ -133,7 +133,7 @@ impl Restricted {
         Restricted { verdict, function, rules }
     }
 
-    /// What an object stands for, or the object itself.
+    /// The function behind a restricted one, or the object itself.
     pub(crate) fn bare<'py>(object: &Bound<'py, PyAny>) -> Bound<'py, PyAny> {
         match object.cast_exact::<Restricted>() {
             Ok(restricted) => restricted.get().function.bind(object.py()).clone(),
@@ -141,7 +141,7 @@ impl Restricted {
         }
     }
 
-    /// What reads and writes attributes, by the filter or the handlers.
+    /// Reads or writes an attribute by the filter or the handlers.
     fn access<'py>(&self, args: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyAny>> {
         let py = args.py();
         let (function, rules) = (self.function.bind(py), &self.rules);

@@ -63,7 +63,7 @@ impl Alarm {
         self.interrupted.store(true, Ordering::Relaxed);
     }
 
-    /// What an interruption was meant for has ended.
+    /// Ends an interruption: the operation that it was meant for has ended.
     pub(crate) fn end_interruption(&self) {
         self.interrupted.store(false, Ordering::Relaxed);
     }

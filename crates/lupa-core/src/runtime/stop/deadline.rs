@@ -25,7 +25,7 @@ impl Seconds {
     }
 }
 
-/// What `lua.limits(...)` was given.
+/// The arguments of `lua.limits(...)`.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Requested {
     pub(crate) seconds: Option<Seconds>,
@@ -46,7 +46,7 @@ impl Deadline {
         self.at <= now()
     }
 
-    /// What is said when it is over.
+    /// The text of the exception.
     pub(crate) fn text(&self) -> String {
         format!("time limit of {} s is over", self.seconds)
     }

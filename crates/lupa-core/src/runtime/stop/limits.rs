@@ -1,8 +1,8 @@
 //! [`Limits`]: how long Lua may run and how much it may do.
 //!
-//! What holds is that of whoever has entered ([`Active`]): the time limit of the runtime, which each entry from outside
-//! has for itself, that of a call, and the scopes that he is in ([`crate::runtime::stop::scope`]). A callback takes leave of it, and
-//! takes it up again when it ends: others may have entered meanwhile, and be inside still.
+//! The limits of the current entry hold ([`Active`]): the time limit of the runtime, which each entry from outside
+//! has for itself, that of a call, and the scopes of the entry's context ([`crate::runtime::stop::scope`]). A callback suspends them and
+//! resumes them when it ends: others may have entered meanwhile, and still be inside.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
@@ -22,7 +22,7 @@ const LARGEST_COUNT: i32 = i32::MAX;
 /// Instructions between two looks at the time, where it takes a count to look.
 const POLL: i64 = 1000;
 
-/// What is over.
+/// The limit that is over.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Over {
     Time(Deadline),
@@ -77,7 +77,7 @@ impl Limits {
         self.active.scopes().filter_map(|scope| scope.memory).min().unwrap_or(0)
     }
 
-    /// How many instructions may run until somebody must look; `None` if they are not limited.
+    /// The number of instructions until the next check; `None` if they are not limited.
     pub(crate) fn next_count(&mut self) -> Option<i32> {
         let left = self.active.scopes().filter_map(Scope::instructions_left);
         let poll = (self.polls && self.active.any()).then_some(POLL);
@@ -108,7 +108,7 @@ impl Limits {
         self.counted_from = 0;
     }
 
-    /// What is over, if anything is.
+    /// The limit that is over, if there is one.
     pub(crate) fn over(&self) -> Option<Over> {
         if let Some(limit) = self.active.scopes().find_map(Scope::spent) {
             return Some(Over::Instructions(limit));

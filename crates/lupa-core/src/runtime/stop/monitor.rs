@@ -34,7 +34,7 @@ const PATIENCE: u64 = 1_000_000_000;
 /// It needs next to nothing, but the C library takes what is local to threads from this, too.
 const STACK_SIZE: usize = 512 << 10;
 
-/// What the monitor sees of a runtime, which has a share of it. All of this is for any thread.
+/// The part of a runtime that the monitor shares. Any thread may use all of it.
 pub(crate) struct Vitals {
     pub(crate) lock: Lock,
     pub(crate) gil: Gil,
@@ -176,7 +176,7 @@ fn run() {
     }
     NEXT.store(NEVER, Ordering::Relaxed);
     if !list.ending {
-        // Whoever comes next starts another one; this one is as good as gone.
+        // This thread ends. The next runtime that is watched starts another one.
         list.thread = None;
     }
 }

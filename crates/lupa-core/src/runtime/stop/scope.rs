@@ -1,4 +1,4 @@
-//! What `with lua.limits(...)` begins: [`Scope`], and who is inside of it.
+//! [`Scope`]: the block of a `with lua.limits(...)`, and the contexts that are inside of it.
 //!
 //! A scope is in the context of the block ([`contextvars`](https://docs.python.org/3/library/contextvars.html)): of the
 //! thread, asyncio task or greenlet that has begun it, and of tasks that were started inside, which share it. When the
@@ -51,7 +51,7 @@ impl Scope {
         self.ended.store(true, Ordering::Relaxed);
     }
 
-    /// How many instructions are left, if they are limited.
+    /// The number of instructions that are left, if they are limited.
     pub(crate) fn instructions_left(&self) -> Option<i64> {
         self.instructions.as_ref().map(|(_, left)| left.load(Ordering::Relaxed))
     }
@@ -71,7 +71,7 @@ impl Scope {
     }
 }
 
-/// What the context has: all scopes that one is in. An object of Python, for the context variable.
+/// All scopes of a context, as a Python object, for the context variable.
 #[pyclass(name = "_LuaScopes", module = "lupa", frozen)]
 pub(crate) struct Scopes(Vec<Arc<Scope>>);
 
@@ -110,7 +110,7 @@ fn value<'py>(
     Ok((!found.is_none()).then_some(found))
 }
 
-/// What the context of the caller has.
+/// The scopes of the caller's context.
 pub(crate) fn here(py: Python<'_>) -> PyResult<Option<Bound<'_, Scopes>>> {
     Ok(value(py, &VARIABLE)?.and_then(|found| found.cast_into().ok()))
 }

@@ -30,15 +30,15 @@ use crate::runtime::stop::limits::Active;
 use crate::runtime::stop::limits::{Limits, Over};
 use crate::runtime::stop::pending;
 
-/// What a runtime is to be stopped for.
+/// The reasons to stop a runtime.
 #[derive(Default)]
 pub(crate) struct Stops {
-    /// What the monitor looks at.
+    /// The part that the monitor looks at.
     pub(crate) alarm: Arc<Alarm>,
-    // What Lua is being stopped with. Only the lock's owner uses these.
+    // The exception of a stop. Only the lock's owner uses these.
     exception: RefCell<Option<PyErr>>,
     pub(crate) limits: RefCell<Limits>,
-    // Those of whoever has called out of Lua, until it goes on.
+    // The limits of entries that have called out of Lua, until these go on.
     suspended: RefCell<Vec<Option<Active>>>,
     /// How many scopes for this runtime have begun, in all contexts; and how many calls that have a time limit.
     pub(crate) scopes: AtomicUsize,
@@ -94,7 +94,7 @@ impl<B: LuaBackend> Entry<'_, B> {
         Ok(())
     }
 
-    /// The exception that Lua is being stopped with, if it is; whoever takes it has left Lua.
+    /// Takes the exception of a stop, if there is one. The caller has left Lua.
     #[cold]
     pub(crate) fn take_stop(&self) -> Option<PyErr> {
         let exception = self.stops.exception.take()?;
@@ -119,7 +119,7 @@ impl<B: LuaBackend> Entry<'_, B> {
         if self.pending.has(pending::LIMITS) {
             self.stops.limits.borrow().charge(steps);
         }
-        // Whoever wants to interrupt this needs Python's lock for it.
+        // A thread that wants to interrupt this one needs the GIL for it.
         parked(|| py.detach(|| ()));
         if self.has_to_stop() {
             return Err(self.stop(state).into());
@@ -143,14 +143,14 @@ impl<B: LuaBackend> Entry<'_, B> {
         heard.inspect_err(|exception| begin_stop(self, state, exception.clone_ref(self.py)))
     }
 
-    /// What Lua is stopped with, from now on or already.
+    /// Begins a stop, unless one has begun; returns its exception.
     pub(crate) fn stop(&self, state: State<B>) -> PyErr {
         let py = self.py;
         let again = self.stops.exception.borrow().as_ref().map(|e| e.clone_ref(py));
         if let Some(exception) = again {
             return exception;
         }
-        // Who has decided that there is one goes by that, also when an interruption has just ended.
+        // The caller has seen a reason. An interruption that has ended since then still counts.
         let (class, text) = self.reason().unwrap_or_else(interruption);
         // In a C function, the place is where it was called.
         let at = |level| Some(place(state, level)).filter(|place| !place.is_empty());
@@ -165,7 +165,7 @@ impl<B: LuaBackend> Entry<'_, B> {
 /// Begins a stop: from now on everything in Lua raises this exception, until Python's call of Lua ends.
 pub(crate) fn begin_stop<B: LuaBackend>(entry: &Entry<'_, B>, state: State<B>, exception: PyErr) {
     state.call_hook_always();
-    // What was there before may run any code when it goes.
+    // Dropping the exception from before may run any code.
     drop(entry.stops.exception.replace(Some(exception)));
     entry.pending.set(pending::STOP);
 }

@@ -158,7 +158,7 @@ def test_limits_can_be_entered_again(lupa, lua):
     for _ in range(2):
         with limits, limits, pytest.raises(lupa.LuaInstructionLimitError):
             lua.execute("while true do end")
-    with pytest.raises(RuntimeError, match="have not begun"):
+    with pytest.raises(RuntimeError, match="has not been entered"):
         limits.__exit__(None, None, None)
 
 

@@ -285,7 +285,7 @@ def test_arguments_of_expose(box):
         box.expose(account, attributes=["owner", "__class__"])
     with pytest.raises(ValueError, match="__dict__ is Python's own"):
         box.expose(account, writable=["__dict__"])
-    with pytest.raises(TypeError, match="'atributes' is no option"):
+    with pytest.raises(TypeError, match="'atributes' is not an option"):
         box.expose(account, atributes=["owner"])
 
 

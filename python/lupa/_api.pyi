@@ -74,7 +74,7 @@ class LuaMemoryError(LuaError, MemoryError):
     """Lua has no memory left, or has reached the limit set for it."""
 
 class LuaSandboxError(LuaError, PermissionError):
-    """Lua code in a sandbox has tried what the host has not allowed."""
+    """Lua code in a sandbox tried something that the host has not allowed."""
 
 class LuaTimeoutError(LuaError, TimeoutError):
     """Lua code ran for longer than it may: see ``timeout`` and ``LuaRuntime.limits()``."""

@@ -1,18 +1,18 @@
-//! [`Watch`]: how what a Lua runs is stopped from outside.
+//! [`Watch`]: stopping the code that a Lua runs from outside.
 //!
 //! A count hook is the only thing that ends a loop in Lua. `lua_sethook` is made for signal handlers
 //! of the thread that runs Lua, not for other threads, so a bundled Lua gets a few functions more
-//! (`lua-build/c`), and this is what they rest on:
+//! (`lua-build/c`), which rely on this:
 //!
-//! - **The lock.** Whoever writes a hook holds it. So does Lua while it frees a coroutine, and LuaJIT
+//! - **The lock.** A thread that writes a hook holds it. So does Lua while it frees a coroutine, and LuaJIT
 //!   while it rewrites its table of instructions.
 //! - **The coroutine that runs** is noted at each resume, by plain stores. Another thread reads it with
-//!   the lock held, so what it reads has not been freed. It may be outdated: then the hook is set on
-//!   a coroutine that no longer runs. So whoever wants Lua to stop asks again and again, until it has.
-//! - **What is written** are the fields of a count hook, the mask last, in a coroutine (in LuaJIT: in
+//!   the lock held, so the coroutine has not been freed. It may be outdated: then the hook is set on
+//!   a coroutine that no longer runs. So a thread that wants Lua to stop asks again and again, until Lua has stopped.
+//! - **The fields of a count hook** are written, the mask last, in a coroutine (in LuaJIT: in
 //!   the global state). Frames, which come and go, are never touched.
-//! - **The hook itself runs in the thread that runs Lua**, and decides there; it puts back what hook
-//!   there was before, or raises an error. A hook that a script sets meanwhile is kept for later.
+//! - **The hook itself runs in the thread that runs Lua**, and decides there; it puts the hook from
+//!   before back, or raises an error. A hook that a script sets meanwhile is kept for later.
 //!
 //! With an installed Lua ([`Hooks::outside`] is `None`) hooks are set by the thread that runs Lua only.
 
@@ -169,7 +169,7 @@ impl Watch {
         result
     }
 
-    /// What hooks of this coroutine are kept by: LuaJIT has one hook for all.
+    /// The key by which hooks of this coroutine are kept: LuaJIT has one hook for all coroutines.
     pub(crate) fn key(&self, state: *mut lua_State) -> *mut lua_State {
         let of_each = self.hooks.outside.as_ref().is_none_or(|outside| outside.hand_on.is_some());
         if of_each { state } else { null_mut() }
@@ -195,7 +195,7 @@ impl Watch {
     /// Keeps the hook of a coroutine, unless it is ours.
     ///
     /// # Safety
-    /// The state is there.
+    /// The state exists.
     unsafe fn keep(&self, guarded: &mut Guarded, state: *mut lua_State) {
         // SAFETY: as the caller promises; reads fields.
         let kept = unsafe {
@@ -248,7 +248,7 @@ impl Watch {
     }
 }
 
-/// What the thread that runs Lua does with hooks: on a coroutine, which is there, and this thread's. Who has `Guarded`
+/// Operations on hooks of the thread that runs Lua, on a coroutine that exists and is this thread's. The holder of `Guarded`
 /// holds the lock.
 impl<B: LuaBackend> State<'_, B> {
     pub(crate) fn has_our_hook(self) -> bool {

@@ -17,7 +17,7 @@ pub struct Fix {
     pub file: &'static str,
     /// The text as it is; it must be there once.
     pub place: &'static str,
-    /// What comes before it.
+    /// The text that is put before it.
     pub before: &'static str,
 }
 
@@ -75,7 +75,7 @@ impl Version {
     }
 }
 
-/// What a look at the hook needs in the other Luas, and what comes after it.
+/// The includes that a check of the hook needs in the other Luas, and the text after them.
 macro_rules! looking {
     ($text:literal) => {
         concat!("#include \"lstate.h\"\n#include \"stop.h\"\n", $text)
@@ -169,8 +169,8 @@ pub(crate) const REPETITIONS_OF_51: &[Fix] = &[Fix {
     before: "  if (l == 0) n = 0;\n",
 }];
 
-/// A number may be a long text, and a function may take many of them. What asks may be in the middle of
-/// something (a file, the level of a stack), so nothing may run there.
+/// A number may be a long text, and a function may take many of them. The function that asks for a number may be in the middle of an operation
+/// (on a file, on the level of a stack), so no code may run there.
 pub(crate) const ARGUMENTS: &[Fix] = &[Fix {
     file: "lauxlib.c",
     place: "LUALIB_API lua_Number luaL_checknumber (",

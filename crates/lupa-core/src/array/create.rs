@@ -52,7 +52,11 @@ pub(super) fn lens<B: LuaBackend>(
 ) -> Result<Vec<isize>, Failure> {
     let least = if open { -1 } else { 0 };
     let wrong = |index| {
-        Failure::argument(index, function, "a shape is made of whole numbers, not negative".into())
+        Failure::argument(
+            index,
+            function,
+            "a shape consists of integers that are not negative".into(),
+        )
     };
     let too_large = || fallible::error::<PyValueError>("an array cannot be that large");
     let valid = |number: Option<i64>, index| {
@@ -206,8 +210,7 @@ impl<B: LuaBackend> Callback<B> for Array {
         let options = &entry.options;
         if options.attribute_getter.is_some() || options.attribute_setter.is_some() {
             // These do all access to Python objects, items included.
-            let message =
-                "python.array is not there with attribute_handlers; the host has as_array";
+            let message = "python.array is not available with attribute_handlers; the host can pass as_array(obj)";
             return Err(fallible::error::<PyTypeError>(message).into());
         }
         let array = numpy::array(&source)?;

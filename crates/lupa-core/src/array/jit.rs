@@ -146,7 +146,7 @@ pub(super) fn no_pointer<B: LuaBackend>(layout: &Layout) -> PyErr {
         "it has gaps, or is not in C order (python.cdata(a) gives pointer and strides)"
     } else {
         return fallible::error::<PyRuntimeError>(
-            "the ffi was not there when the first array came",
+            "the ffi was not open when the first array was made",
         );
     };
     fallible::error::<PyValueError>(format!(
@@ -163,7 +163,7 @@ struct Describe;
 impl<B: LuaBackend> Callback<B> for Describe {
     fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
         let Some(array) = Array::at(entry.runtime(), entry.py, state, 1) else {
-            let message = "an array is needed here, and one that was not released";
+            let message = "an array is expected here, and one that was not released";
             return Err(fallible::error::<PyTypeError>(message).into());
         };
         let layout = array.layout();

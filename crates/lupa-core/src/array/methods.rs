@@ -22,7 +22,7 @@ pub(super) fn this<'py, B: LuaBackend>(
     state: State<B>,
 ) -> Result<Array<'py>, Failure> {
     Array::at(entry.runtime(), entry.py, state, 1).ok_or_else(|| {
-        fallible::error::<PyTypeError>("an array is needed here, and one that was not released")
+        fallible::error::<PyTypeError>("an array is expected here, and one that was not released")
             .into()
     })
 }

@@ -82,12 +82,14 @@ fn range<B: LuaBackend>(
     let optional = |index: i32| match state.type_of(index) {
         value::NIL | value::NONE => Ok(None),
         _ => super::access::integer(state, index).map(Some).ok_or_else(|| {
-            Failure::from(fallible::error::<PyTypeError>("a slice is described by integers"))
+            Failure::from(fallible::error::<PyTypeError>(
+                "the arguments of a slice must be integers",
+            ))
         }),
     };
     let step = optional(index + 2)?.unwrap_or(1);
     if step == 0 {
-        return Err(fallible::error::<PyValueError>("the step of a slice is not 0").into());
+        return Err(fallible::error::<PyValueError>("the step of a slice cannot be 0").into());
     }
     let len = len as i64;
     let (from, to) = if step > 0 { (0, len - 1) } else { (len - 1, 0) };

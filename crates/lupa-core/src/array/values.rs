@@ -170,9 +170,10 @@ pub(super) fn position<B: LuaBackend>(
             value::NONE => "nothing",
             _ => state.type_name(index),
         };
-        return Err(
-            fallible::error::<PyTypeError>(format!("an index is an integer, not {found}")).into()
-        );
+        return Err(fallible::error::<PyTypeError>(format!(
+            "an index must be an integer, not {found}"
+        ))
+        .into());
     };
     let position = number.wrapping_sub(base);
     if (0..len as i64).contains(&position) {

@@ -158,7 +158,7 @@ pub(crate) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         let bases = fallible::tuple(py, [error.clone().into_any(), permission.into_any()])?;
         let sandbox = make(
             "LuaSandboxError",
-            c"Lua code in a sandbox has tried what the host has not allowed.",
+            c"Lua code in a sandbox tried something that the host has not allowed.",
             bases.as_any(),
         )?;
         let bases = fallible::tuple(

@@ -78,9 +78,9 @@ impl LuaLimits {
 
     #[pyo3(signature = (*_exc))]
     fn __exit__(&self, py: Python<'_>, _exc: &Bound<'_, PyTuple>) -> PyResult<()> {
-        let scope = self
-            .take(here(py)?.as_ref())
-            .ok_or_else(|| fallible::error::<PyRuntimeError>("these limits have not begun"))?;
+        let scope = self.take(here(py)?.as_ref()).ok_or_else(|| {
+            fallible::error::<PyRuntimeError>("the block of these limits has not been entered")
+        })?;
         // Whatever happens below: from now on it holds for nobody.
         scope.end();
         change(py, |_| ())?;

@@ -69,7 +69,7 @@ impl Rights {
                 "text" => &mut rights.text,
                 "construct" => &mut rights.construct,
                 name => {
-                    let message = format!("'{name}' is no option of what can be exposed");
+                    let message = format!("'{name}' is not an option of expose()");
                     return Err(fallible::error::<PyTypeError>(message));
                 }
             };

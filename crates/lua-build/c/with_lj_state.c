@@ -38,32 +38,8 @@ lua_State *lupa_reenter(lua_State *known)
   return known;
 }
 
-#ifndef LUAJIT_USE_SYSMALLOC
-
-/*
-** LuaJIT's own memory is given back as a whole at the end, so blocks need not be freed before; but for those that
-** are mapped by themselves: lj_alloc.c marks them in the two words before the block.
-*/
-static void *lupa_free_mapped(void *allocator, void *block, size_t size, size_t wanted)
-{
-  size_t *head = (size_t *)block - 2;
-  if (wanted == 0 && (block == NULL || (head[1] & 1) != 0 || (head[0] & 1) == 0))
-    return NULL;
-  return lj_alloc_f(allocator, block, size, wanted);
-}
-
-#endif
-
 void lupa_gc_freeall(global_State *g)
 {
   lupa_closing();
-#ifndef LUAJIT_USE_SYSMALLOC
-  if (g->allocf == lj_alloc_f) {
-    g->allocf = lupa_free_mapped;
-    lj_gc_freeall(g);
-    g->allocf = lj_alloc_f;
-    return;
-  }
-#endif
   lj_gc_freeall(g);
 }

@@ -163,3 +163,30 @@ def test_ranges_that_overflow(isolated, lupa, numbers):
             assert "too many results" in str(error) or "bad argument" in str(error), error
         assert lua.eval("1 + 1") == 2
     """)
+
+
+@pytest.mark.parametrize("use", ["python.zeros(4)[1]", "tonumber(require('ffi').new('int[1]', 0)[0])"])
+@pytest.mark.beyond
+def test_the_ffi_is_opened_without_memory(lupa, hostile, is_luajit, use):
+    """However far it comes; and with memory it is opened then."""
+    if "ffi" in use and not is_luajit:
+        pytest.skip("this Lua has no ffi")
+    hostile(f"""
+        import gc
+        for turn in range(320):
+            lua = lupa.LuaRuntime(max_memory=0)
+            lua.set_max_memory(lua.get_memory_used() + turn // 2 * 250 + 1)
+            try:
+                lua.eval("{use}")
+            except (lupa.LuaError, MemoryError):
+                pass
+            lua.set_max_memory(0)
+            lua.gccollect()
+            junk = lua.eval("(function() local t = {{}} for i = 1, 200 do t[i] = {{i}} end return t end)()")
+            if turn % 2:
+                # Lua 5.1 notes that an attempt to load a module has failed.
+                lua.execute("if package and type(package.loaded.ffi) ~= 'table' then package.loaded.ffi = nil end")
+                assert lua.eval("{use}") == 0
+            del lua, junk
+            gc.collect()
+    """)

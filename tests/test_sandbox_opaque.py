@@ -1,5 +1,7 @@
 """Whatever Lua code in a sandbox tries with an opaque object, nothing of the object runs."""
 
+import contextlib
+
 import pytest
 
 pytestmark = pytest.mark.beyond
@@ -8,6 +10,7 @@ NOTED = """call getitem setitem delitem delattr len iter next contains bool eq n
     floordiv mod pow neg and or xor invert lshift rshift int float complex index str repr format bytes enter exit
     reversed missing instancecheck get set dir sizeof reduce_ex buffer"""
 
+NOTED_OF_CLASSES = "call repr str len iter contains eq instancecheck subclasscheck dir bool"
 
 # What was done with traps, by the names of their methods.
 USED: list = []
@@ -28,7 +31,7 @@ class Alert(type):
         USED.append(f"class's {name}")
         return type.__getattribute__(cls, name)
 
-    for _name in ("call", "repr", "str", "len", "iter", "contains", "eq", "instancecheck", "subclasscheck", "dir", "bool"):
+    for _name in NOTED_OF_CLASSES.split():
         locals()[f"__{_name}__"] = note(f"class's {_name}")
     __hash__ = type.__hash__
 
@@ -248,10 +251,8 @@ ATTEMPTS = """
 @pytest.mark.parametrize("kind", [Trap, Attributes], ids=["methods", "attributes"])
 def test_an_opaque_object_does_nothing(lupa, box, kind, code):
     opaque = trap(kind)
-    try:
+    with contextlib.suppress(lupa.LuaError, TypeError, ValueError, OverflowError, IndexError):
         box.execute(f"local o = ...\n{code}", opaque)
-    except (lupa.LuaError, TypeError, ValueError, OverflowError, IndexError):
-        pass
     assert USED == []
     assert object.__getattribute__(opaque, "__dict__") == {"attribute": 1}
 
@@ -259,10 +260,8 @@ def test_an_opaque_object_does_nothing(lupa, box, kind, code):
 def test_an_opaque_class_does_nothing(lupa, box):
     for code in [line.strip() for line in ATTEMPTS.strip().splitlines()]:
         USED.clear()
-        try:
+        with contextlib.suppress(lupa.LuaError, TypeError, ValueError, OverflowError, IndexError):
             box.execute(f"local o = ...\n{code}", Trap)
-        except (lupa.LuaError, TypeError, ValueError, OverflowError, IndexError):
-            pass
         assert USED == [], code
 
 
@@ -307,5 +306,11 @@ def test_nothing_of_an_object_runs_on_its_way(lupa, box, way):
     }
     box.globals().o = opaque
     box.globals().t = box.table_from([opaque])
-    box.execute(f"local function get() {codes[way]} end  local x = get()  echo(x, {{x}})  tostring(x)  pcall(echo, get())")
+    box.execute(f"""
+        local function get() {codes[way]} end
+        local x = get()
+        echo(x, {{x}})
+        tostring(x)
+        pcall(echo, get())
+    """)
     assert USED == []

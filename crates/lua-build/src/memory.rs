@@ -97,3 +97,22 @@ pub(crate) const RESUMPTION_OF_20: &[Fix] = &[
                  if (0)\n",
     },
 ];
+
+/// In LuaJIT, an ffi that could not be opened for want of memory leaves tables to the collector that its state still
+/// refers to. The process crashed when that Lua was closed. So the new state is taken back.
+pub(crate) const OPENING_FFI: &[Fix] = &[Fix {
+    file: "src/lib_ffi.c",
+    place: "LUALIB_API int luaopen_ffi(lua_State *L)",
+    before: "LUALIB_API int lupa_open_ffi(lua_State *L);\n\n\
+             LUALIB_API int luaopen_ffi(lua_State *L)\n{\n  \
+             global_State *g = G(L);\n  \
+             CTState *before = ctype_ctsG(g);\n  \
+             lua_pushcfunction(L, lupa_open_ffi);\n  \
+             if (lua_pcall(L, 0, 1, 0) != 0) {\n    \
+             if (ctype_ctsG(g) != before) {\n      \
+             lj_ctype_freestate(g);\n      \
+             setmref(g->ctype_state, before);\n    }\n    \
+             lua_error(L);\n  }\n  \
+             return 1;\n}\n\n\
+             #define luaopen_ffi lupa_open_ffi\n",
+}];

@@ -190,3 +190,30 @@ def test_the_ffi_is_opened_without_memory(lupa, hostile, is_luajit, use):
             del lua, junk
             gc.collect()
     """)
+
+
+@pytest.mark.parametrize(
+    "loop",
+    [
+        "for i = 1, 20000 do end",
+        "local function f(i) return i end for i = 1, 20000 do f(i) end",
+        "local t = {} for i = 1, 20000 do t.x = i end",
+        "for i = 1, 2000 do for j = 1, 20 do local x = i .. j end end",
+    ],
+)
+@pytest.mark.beyond
+def test_compiled_loops_without_memory(hostile, loop):
+    """LuaJIT goes on trying to compile a loop for which it has no memory."""
+    hostile(f"""
+        for allowed in range(60):
+            lua = lupa.LuaRuntime(max_memory=0)
+            run = lua.eval("function() {loop} end")
+            lua._fail_allocations_after(allowed)
+            try:
+                run()
+            except (lupa.LuaError, MemoryError):
+                pass
+            lua._fail_allocations_after(None)
+            run()
+            assert lua.eval("(function() local s = 0 for i = 1, 1000 do s = s + i end return s end)()") == 500500
+    """)

@@ -116,3 +116,19 @@ pub(crate) const OPENING_FFI: &[Fix] = &[Fix {
              return 1;\n}\n\n\
              #define luaopen_ffi lupa_open_ffi\n",
 }];
+
+/// In LuaJIT, a trace that could not begin for want of memory was blamed on the instruction at which the one before had
+/// begun, or on none: the tenth attempt or so crashed the process, or switched another function's compilation off.
+pub(crate) const BEGINNING_TRACES: &[Fix] = &[
+    Fix {
+        file: "src/lj_trace.c",
+        place: "  /* Get a new trace number. */",
+        before: "  memset(&J->cur, 0, sizeof(GCtrace));\n\n",
+    },
+    Fix {
+        file: "src/lj_trace.c",
+        place: "  if (J->parent == 0 && !bc_isret(bc_op(J->cur.startins)))",
+        before: "  if (mref(J->cur.startpc, BCIns) == NULL)\n    \
+                 ;  /* Nothing has been recorded. */\n  else\n",
+    },
+];

@@ -6,9 +6,10 @@ use crate::venv::Venv;
 
 /// The tests that go through points: where an allocation fails, where a finalizer runs, where a hook raises, where the
 /// stack ends, and where greenlets switch.
-const SWEEPS: [&str; 5] = [
+const SWEEPS: [&str; 6] = [
     "test_finalizer_sweep.py",
     "test_memerr_sweep.py",
+    "test_programs_without_memory.py",
     "test_hooks.py",
     "test_c_stack.py",
     "test_greenlets.py",

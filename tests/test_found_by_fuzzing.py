@@ -217,3 +217,30 @@ def test_compiled_loops_without_memory(hostile, loop):
             run()
             assert lua.eval("(function() local s = 0 for i = 1, 1000 do s = s + i end return s end)()") == 500500
     """)
+
+
+@pytest.mark.parametrize("co", ["co", "coroutine.running() or co"])
+@pytest.mark.beyond
+def test_resuming_without_memory(hostile, co):
+    """A coroutine that is dead, or that runs, is an error, and its message may need memory."""
+    hostile(f"""
+        for allowed in range(12):
+            lua = lupa.LuaRuntime(max_memory=0)
+            resume = lua.eval('''coroutine.wrap(function()
+                local co = coroutine.create(function() end)
+                coroutine.resume(co)
+                coroutine.yield()
+                while true do
+                    coroutine.yield(coroutine.resume({co}))
+                end
+            end)''')
+            resume()
+            lua._fail_allocations_after(allowed)
+            for _ in range(3):
+                try:
+                    resume()
+                except (lupa.LuaError, MemoryError):
+                    break
+            lua._fail_allocations_after(None)
+            assert lua.eval("1 + 1") == 2
+    """)

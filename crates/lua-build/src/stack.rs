@@ -127,12 +127,14 @@ pub(crate) const ROOM_OF_LUAJIT: &[Fix] = &[
                  (lupa_full(L) ? lupa_pcall(L, base, n, ef) : lj_vm_pcall(L, base, n, ef))\n\n",
     },
     Fix { file: "src/lj_err.c", place: "  lj_trace_abort(g);", before: "  lupa_thrown(L);\n" },
-    // So that there is no need of memory for it.
+    // So that these messages need no memory. `coroutine.resume` makes the last two when its frame is overwritten already.
     Fix {
         file: "src/lj_state.c",
         place: "  fixstring(lj_err_str(L, LJ_ERR_ERRMEM));",
         before: "  fixstring(lj_err_str(L, LJ_ERR_STKOV));\n  \
-                 fixstring(lj_err_str(L, LJ_ERR_ERRERR));\n",
+                 fixstring(lj_err_str(L, LJ_ERR_ERRERR));\n  \
+                 fixstring(lj_err_str(L, LJ_ERR_CORUN));\n  \
+                 fixstring(lj_err_str(L, LJ_ERR_CODEAD));\n",
     },
     Fix {
         file: "src/lib_string.c",

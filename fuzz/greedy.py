@@ -24,7 +24,7 @@ from pathlib import Path
 
 MODULES = ("lua51", "lua52", "lua53", "lua54", "lua55", "luajit20", "luajit21")
 MEMORY = (4 << 20, 16 << 20, 64 << 20)
-TIME = (0.1, 0.3, 1.0)
+TIME = (0.05, 0.1, 0.3)
 # What counts for nothing: a process that has just begun, and a look at the clock.
 SLACK = (8 << 20, 0.15)
 # How many times its limit a script may be busy, or wait for the processor, until it is ended.

@@ -15,6 +15,11 @@ from typing import Any
 
 import greenlet
 
+try:
+    import trio
+except ImportError:
+    trio = None
+
 
 def switch():
     """Switches to whoever has started this greenlet."""
@@ -110,6 +115,8 @@ CODE: dict[str, tuple[str, Any]] = {
         lambda v: v,
     ),
     "endless": ("function(p) p() while true do end end", lambda v: "time"),
+    # Its time limit holds in what a callback calls, too.
+    "endless_inside": ("function(p) p() forever(p) end", lambda v: "time"),
     "finalizer": (
         "function(p) local function collect() p() end"
         " if newproxy then getmetatable(newproxy(true)).__gc = collect else setmetatable({}, {__gc = collect}) end"
@@ -118,7 +125,7 @@ CODE: dict[str, tuple[str, Any]] = {
     ),
 }
 
-WAYS = ["function", "function", "coroutine", "eval", "limits", "iterator"]
+WAYS = ["function", "function", "coroutine", "eval", "limits", "timed", "iterator"]
 
 
 def use(lua, name, value, how):
@@ -126,7 +133,7 @@ def use(lua, name, value, how):
     code, _model = CODE[name]
     function, argument = lua.eval(code), Switching(value)
     try:
-        if name == "endless":
+        if name.startswith("endless"):
             if how == "limits":
                 with lua.limits(seconds=0.01):
                     return function(argument)
@@ -141,11 +148,13 @@ def use(lua, name, value, how):
         if how == "limits":
             with lua.limits(seconds=600, instructions=10**8):
                 return function(argument)
+        if how == "timed":
+            return lua.eval(f"({code})(...)", argument, timeout=600)
         return function(argument)
     except Boom:
         return Boom
     except Exception as error:
-        if name == "endless" and type(error).__name__ == "LuaTimeoutError":
+        if name.startswith("endless") and type(error).__name__ == "LuaTimeoutError":
             return "time"
         raise
 
@@ -163,12 +172,13 @@ class Program:
             names = lua.globals()
             names.boom, names.to_table = boom, lua.table_from
             names.nested, names.other = sums[index].__call__, sums[index - 1].__call__
+            names.forever = lua.eval("function(p) p() while true do end end").__call__
         self.results, self.tasks = [], []
         for value in range(1, choose.randint(3, 7) * threads):
             name, how = choose.choice(list(CODE)), choose.choice(WAYS)
             if name == "hook" and how in ("coroutine", "iterator"):
                 how = "function"
-            if name == "endless" and lupa._INSTALLED_LUA:
+            if name.startswith("endless") and lupa._INSTALLED_LUA:
                 name = "call"
             self.tasks.append((choose.choice(self.runtimes), name, value, how))
 
@@ -252,7 +262,7 @@ def try_threads(lupa, choose):
     return program.wrong("deadlock", "time limit")
 
 
-async def spawn(program, task, choose):
+async def spawn(program, task, choose, sleep):
     """Runs a task in a greenlet, from an asynchronous one."""
     running = program.greenlets([task])[0]
     while True:
@@ -260,31 +270,48 @@ async def spawn(program, task, choose):
         if running.dead:
             return
         program.disturb()
-        await asyncio.sleep(0.001 if choose.random() < 0.1 else 0)
+        await sleep(0.001 if choose.random() < 0.1 else 0)
+
+
+async def one(program, task, choose, sleep):
+    """A task, of which some have limits of their own."""
+    if choose.random() < 0.3:
+        with task[0].limits(seconds=600, instructions=10**8):
+            await spawn(program, task, choose, sleep)
+    else:
+        await spawn(program, task, choose, sleep)
 
 
 def try_asyncio(lupa, choose):
-    """Tasks of asyncio, of which some have limits of their own."""
+    """Tasks of asyncio."""
     program = Program(lupa, choose)
 
-    async def one(task):
-        if choose.random() < 0.3:
-            with task[0].limits(seconds=600, instructions=10**8):
-                await spawn(program, task, choose)
-        else:
-            await spawn(program, task, choose)
-
     async def main():
-        await asyncio.gather(*(one(task) for task in program.tasks))
+        await asyncio.gather(*(one(program, task, choose, asyncio.sleep) for task in program.tasks))
 
     asyncio.run(main())
+    return program.wrong()
+
+
+def try_trio(lupa, choose):
+    """Tasks of trio."""
+    program = Program(lupa, choose)
+
+    async def main():
+        async with trio.open_nursery() as nursery:
+            for task in program.tasks:
+                nursery.start_soon(one, program, task, choose, trio.sleep)
+
+    trio.run(main)
     return program.wrong()
 
 
 def try_schedule(lupa, seed):
     """One schedule; what went wrong, as text."""
     choose = random.Random(seed)
-    way = choose.choice([try_greenlets, try_greenlets, try_greenlets, try_threads, try_asyncio])
+    way = choose.choice([try_greenlets, try_greenlets, try_greenlets, try_threads, try_asyncio, try_trio])
+    if way is try_trio and trio is None:
+        way = try_asyncio
     wrong = way(lupa, choose)
     return f"{way.__name__}: {wrong}" if wrong else ""
 

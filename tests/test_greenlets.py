@@ -190,6 +190,57 @@ def test_time_limits_are_each_ones_own(lupa, lua):
     assert lua.eval("1 + 1") == 2
 
 
+def test_a_time_limit_that_is_over_leaves_nothing_behind(lupa, lua):
+    """Who has entered while another's limit held does not put that back at the end."""
+    if lupa._INSTALLED_LUA:
+        pytest.skip("only what has a time limit can be stopped")
+    hub = greenlet.getcurrent()
+    busy = lua.eval("""function(switch)
+        switch() coroutine.yield(1)
+        for i = 1, 3e7 do local _ = tostring(i % 7) if i % 1e6 == 0 then coroutine.yield(i) end end
+    end""")
+
+    def work():
+        steps = busy.coroutine(hub.switch)
+        next(steps)
+        hub.switch()
+        return len([next(steps) for _ in range(3)])
+
+    inside = greenlet.greenlet(lambda: lua.eval("(...)()", hub.switch))
+    limited = greenlet.greenlet(lambda: lua.eval("(...)()", hub.switch, timeout=0.02))
+    works = greenlet.greenlet(work)
+    for task in (inside, limited, works, limited, works):
+        task.switch()
+    assert limited.dead
+    assert works.switch() == 3
+    inside.switch()
+
+
+def test_a_time_limit_holds_for_what_a_callback_calls(lupa, lua):
+    """Others are inside, so that it works on a stack of its own."""
+    if lupa._INSTALLED_LUA:
+        pytest.skip("only what has a time limit can be stopped")
+    hub = greenlet.getcurrent()
+    forever = lua.eval("function() while true do end end")
+
+    def call():
+        hub.switch()
+        forever()
+
+    def deeper():
+        lua.eval("(...)()", call)
+
+    tasks = [greenlet.greenlet(lambda f=f: lua.eval("(...)()", f, timeout=0.05)) for f in (call, deeper)]
+    inside = greenlet.greenlet(lambda: lua.eval("(...)()", hub.switch))
+    for task in [*tasks, inside]:
+        task.switch()
+    for task in tasks:
+        with pytest.raises(lupa.LuaTimeoutError, match=r"time limit of 0\.05 s"):
+            task.switch()
+    inside.switch()
+    assert lua.eval("1 + 1") == 2
+
+
 def test_limits_reach_who_runs_alone_again(isolated):
     isolated("""
         import greenlet

@@ -110,10 +110,10 @@ pub(crate) fn call_inner<B: LuaBackend, C: Callback<B>>(
 fn inner<B: LuaBackend, C: Callback<B>>(runtime: &Runtime<B>, state: State<B>) -> i32 {
     let before = runtime.attach_in_callback();
     runtime.change();
-    let limits = if runtime.pending.any() { runtime.suspend_limits(state) } else { 0 };
+    // SAFETY: attached just now, or all along.
+    let py = unsafe { Python::assume_attached() };
+    let limits = if runtime.pending.any() { runtime.suspend_limits(py, state) } else { 0 };
     let count = runtime.instance.with_current(state, || {
-        // SAFETY: attached just now, or all along.
-        let py = unsafe { Python::assume_attached() };
         let entry = runtime.reenter(py, state);
         let count = match catch_unwind(AssertUnwindSafe(|| C::run(&entry, state))) {
             Ok(Ok(count)) => count,

@@ -154,13 +154,15 @@ pub(crate) struct Rest {
     own: Option<OwnStack>,
     // The limits that held before.
     limits: Option<Active>,
+    // How many of the deadlines are of those around it.
+    around: usize,
     // It has a time limit of its own.
     timed: bool,
 }
 
 impl Default for Rest {
     fn default() -> Self {
-        Rest { before: null(), below: None, own: None, limits: None, timed: false }
+        Rest { before: null(), below: None, own: None, limits: None, around: 0, timed: false }
     }
 }
 
@@ -209,9 +211,21 @@ impl<B: LuaBackend> Guard<'_, B> {
         }
         if runtime.pending.has(pending::LIMITS) {
             let scopes = scope::of(py, runtime.id)?;
-            let inside = nested && !self.has_own_stack();
+            let around = if !nested {
+                None
+            } else if self.has_own_stack() {
+                // What holds now may be another greenlet's.
+                match greenlets::current(py)? {
+                    Some(current) => runtime.limits_around(&current)?,
+                    None => None,
+                }
+            } else {
+                Some(runtime.stops.limits.borrow().active.clone())
+            };
+            let inside = around.is_some();
+            let mut active = around.unwrap_or_default();
+            let deadlines = active.deadlines.len();
             let limits = runtime.stops.limits.borrow();
-            let mut active = if inside { limits.active.clone() } else { Active::default() };
             for scope in scopes {
                 if !active.scopes.iter().any(|other| Arc::ptr_eq(other, &scope)) {
                     active.scopes.push(scope);
@@ -222,7 +236,7 @@ impl<B: LuaBackend> Guard<'_, B> {
             }
             drop(limits);
             let before = runtime.change_limits(state, active);
-            self.note(|rest| rest.limits = Some(before))?;
+            self.note(|rest| (rest.limits, rest.around) = (Some(before), deadlines))?;
             runtime.expect_deadline();
         }
         Ok(())
@@ -239,14 +253,14 @@ impl<B: LuaBackend> Guard<'_, B> {
             runtime.stops.scopes.fetch_add(1, Ordering::Relaxed);
             runtime.pending.set(pending::LIMITS);
         }
-        let alone = runtime.is_outermost() || self.has_own_stack();
         {
             let mut limits = runtime.stops.limits.borrow_mut();
             let active = limits.active.clone();
+            let around = self.note(|rest| {
+                rest.limits.get_or_insert(active);
+                rest.around
+            })?;
             // In the place of the runtime's own.
-            let around = self.note(|rest| rest.limits.get_or_insert(active).deadlines.len())?;
-            let around = around.min(limits.active.deadlines.len());
-            let around = if alone { 0 } else { around };
             limits.active.deadlines.truncate(around);
             limits.active.deadlines.push(timeout.into());
         }
@@ -257,7 +271,7 @@ impl<B: LuaBackend> Guard<'_, B> {
 
     /// The pending work at the end of an operation.
     #[cold]
-    fn end_due(&mut self, limits: Option<Active>) {
+    fn end_due(&mut self, limits: Option<Active>, own: bool) {
         let Entry { runtime, py, state } = self.entry;
         if let Some(exception) = self.entry.take_stop() {
             // The operation has come to an end all the same, and its result stands.
@@ -268,7 +282,8 @@ impl<B: LuaBackend> Guard<'_, B> {
         }
         let outermost = runtime.is_outermost();
         if let Some(limits) = limits {
-            let limits = if outermost { Active::default() } else { limits };
+            // On a stack of its own, what held before is another greenlet's, which puts its limits back when it goes on.
+            let limits = if outermost || own { Active::default() } else { limits };
             runtime.change_limits(state, limits);
         }
         if outermost {
@@ -371,7 +386,7 @@ impl<B: LuaBackend> Guard<'_, B> {
         if rest.timed {
             self.entry.runtime.stops.scopes.fetch_sub(1, Ordering::Relaxed);
         }
-        self.end_due(rest.limits.take());
+        self.end_due(rest.limits.take(), rest.own.is_some());
         self.entry.runtime.instance.leave();
         if let Some(below) = rest.below {
             self.leave_again(below);

@@ -43,7 +43,7 @@ impl Active {
         self.scopes.iter().map(Arc::as_ref).filter(|scope| !scope.has_ended())
     }
 
-    fn any(&self) -> bool {
+    pub(crate) fn any(&self) -> bool {
         !self.deadlines.is_empty() || self.scopes().next().is_some()
     }
 

@@ -23,6 +23,7 @@ use crate::base::error::{Result, classes};
 use crate::base::fallible;
 use crate::base::guard::{parked, settled};
 use crate::runtime::entry::Entry;
+use crate::runtime::greenlets::{self, Greenlet};
 use crate::runtime::place::place;
 use crate::runtime::runtime::Runtime;
 use crate::runtime::stop::alarm::Alarm;
@@ -39,11 +40,20 @@ pub(crate) struct Stops {
     exception: RefCell<Option<PyErr>>,
     pub(crate) limits: RefCell<Limits>,
     // The limits of entries that have called out of Lua, until these go on.
-    suspended: RefCell<Vec<Option<Active>>>,
+    suspended: RefCell<Vec<Option<Suspended>>>,
     /// How many scopes for this runtime have begun, in all contexts; and how many calls that have a time limit.
     pub(crate) scopes: AtomicUsize,
     // Whether LuaJIT's compiler was on when instructions began to be counted.
     compiled: Cell<bool>,
+}
+
+/// The limits of one who has called out of Lua.
+struct Suspended {
+    active: Active,
+    // Who it is; `None` if that could not be asked for.
+    greenlet: Option<Greenlet>,
+    // Counts up; the largest of a greenlet's is of its innermost callback.
+    epoch: u64,
 }
 
 /// The class and the text of what Lua is stopped with.
@@ -228,7 +238,9 @@ impl<B: LuaBackend> Runtime<B> {
                 limits.account(state.instructions_left(false));
             }
             self.instance.memory().set_scoped_limit(limits.memory());
-            let any = limits.timeout.is_some() || self.stops.scopes.load(Ordering::Relaxed) > 0;
+            let any = limits.timeout.is_some()
+                || self.stops.scopes.load(Ordering::Relaxed) > 0
+                || limits.active.any();
             (limits.next_count(), limits.deadline(), any)
         };
         match count {
@@ -276,20 +288,49 @@ impl<B: LuaBackend> Runtime<B> {
     /// Gives a number for it; 0 is nothing.
     #[cold]
     #[inline(never)]
-    pub(crate) fn suspend_limits(&self, state: State<B>) -> usize {
+    pub(crate) fn suspend_limits(&self, py: Python<'_>, state: State<B>) -> usize {
         if !self.pending.has(pending::LIMITS) {
             return 0;
         }
         self.pause_count(state);
         let active = self.stops.limits.borrow().active.clone();
+        let greenlet = match greenlets::current(py) {
+            Ok(current) => Some(current.map_or(Greenlet::FIRST, |current| current.id())),
+            Err(_) => None,
+        };
         let mut suspended = self.stops.suspended.borrow_mut();
+        let epoch = suspended.iter().flatten().map(|one| one.epoch).max().unwrap_or(0) + 1;
         let free = suspended.iter().position(Option::is_none);
         let index = free.unwrap_or(suspended.len());
         if free.is_none() {
             suspended.push(None);
         }
-        suspended[index] = Some(active);
+        suspended[index] = Some(Suspended { active, greenlet, epoch });
         index + 1
+    }
+
+    /// The limits of the innermost callback that this greenlet is in; `None` where there is none that had limits.
+    ///
+    /// # Errors
+    /// What reading an attribute of the greenlet raises.
+    pub(crate) fn limits_around(
+        &self,
+        current: &greenlets::Current<'_>,
+    ) -> PyResult<Option<Active>> {
+        let mut found: Option<(u64, Active)> = None;
+        for index in 0.. {
+            // Asking a greenlet may run Python code, which may enter and leave.
+            let (greenlet, epoch, active) = match self.stops.suspended.borrow().get(index) {
+                Some(Some(one)) => (one.greenlet, one.epoch, one.active.clone()),
+                Some(None) => continue,
+                None => break,
+            };
+            let mine = greenlet.map_or(Ok(false), |greenlet| current.is(greenlet))?;
+            if mine && found.as_ref().is_none_or(|(newest, _)| *newest < epoch) {
+                found = Some((epoch, active));
+            }
+        }
+        Ok(found.map(|(_, active)| active))
     }
 
     /// Lua goes on.
@@ -301,7 +342,7 @@ impl<B: LuaBackend> Runtime<B> {
         if !self.pending.has(pending::LIMITS) && limits.is_none() || !self.instance.is_open() {
             return;
         }
-        self.stops.limits.borrow_mut().active = limits.unwrap_or_default();
+        self.stops.limits.borrow_mut().active = limits.map(|one| one.active).unwrap_or_default();
         if !self.is_stopping() {
             self.apply_limits(state);
         }

@@ -89,3 +89,39 @@ for code in {list(PROGRAMS.values())!r}:
         run()
         assert lua.eval("(function() local s = 0 for i = 1, 1000 do s = s + i end return s end)()") == 500500
 """)
+
+
+LIBRARY = (
+    "s:upper()",
+    "s:lower()",
+    "s:reverse()",
+    "s:sub(2)",
+    "s:rep(3)",
+    "string.char(66, 65, 66)",
+    "string.format('%s%s', s, s)",
+    "tostring(0.5 + #s)",
+    "os.date(s)",
+    "table.concat({s, s})",
+    "{s:byte(1, -1)}",
+    "setmetatable({}, {})",
+    "coroutine.wrap(print)",
+    "s .. s",
+    "function() return s end",
+    "select(2, s, s .. 'y')",
+    "unpack({s, s})",
+)
+
+
+def test_a_call_without_memory_after_a_caught_error(hostile):
+    """The error has set the top of the stack back, below the frame of the call."""
+    hostile(f"""{PRELUDE}
+for code in {LIBRARY!r}:
+    for place in range(24):
+        size, between = (1, 50, 3000)[place % 3], "1, " * (place // 3)
+        lua = lupa.LuaRuntime(max_memory=0)
+        lua.execute("unpack = unpack or table.unpack function keep(...) return ... end")
+        run = lua.eval("function(s, short) short() pcall(error) return keep(" + between + "(" + code + ")) end")
+        attempt(lambda: run("z" * size, lambda: lua._fail_allocations_after(0)))
+        lua._fail_allocations_after(None)
+        assert lua.eval("1 + 1") == 2
+""")

@@ -464,17 +464,6 @@ pub(crate) const SEARCHES_OF_20: &[Fix] = &[Fix {
 pub(crate) const DIGITS_OF_20: &[Fix] =
     &[Fix { file: "src/lib_bit.c", place: "  if (n > 8) n = 8;", before: "  if (n < 0) n = 8;\n" }];
 
-/// In LuaJIT 2.0, an allocation that fails inside of an instruction leaves the error message at an old
-/// stack top, and the process crashes. LuaJIT 2.1 sets the top first, so we do. C functions have theirs, and so have
-/// protected calls of C code in them, which go back to it. Compiled code keeps its base elsewhere.
-pub(crate) const ALLOCATIONS_OF_20: &[Fix] = &[Fix {
-    file: "src/lj_err.c",
-    place: "  setstrV(L, L->top++, lj_err_str(L, LJ_ERR_ERRMEM));",
-    before: "  if (obj2gco(L) == gcref(G(L)->jit_L)) L->base = mref(G(L)->jit_base, TValue);\n  \
-             if (curr_funcisL(L)) L->top = curr_topL(L);\n  \
-             else if (L->top < L->base) L->top = L->base;\n",
-}];
-
 /// In LuaJIT 2.0, looking for the message handler of an error in a finalizer takes one C frame for another, whose
 /// handler was never set. LuaJIT 2.1 goes on to the next one, as we do.
 pub(crate) const HANDLERS_OF_20: &[Fix] = &[Fix {

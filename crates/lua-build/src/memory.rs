@@ -50,6 +50,25 @@ pub(crate) const ROOM_OF_21: &[Fix] = &[
     reason!("src/lib_base.c", "    lj_err_caller(L, LJ_ERR_UNPACK);"),
 ];
 
+/// In LuaJIT 2.0, an allocation that fails inside of an instruction leaves the error message at an old
+/// stack top, and the process crashes. LuaJIT 2.1 sets the top first, so we do. C functions have theirs, and so have
+/// protected calls of C code in them, which go back to it. Compiled code keeps its base elsewhere.
+pub(crate) const ALLOCATIONS_OF_20: &[Fix] = &[Fix {
+    file: "src/lj_err.c",
+    place: "  setstrV(L, L->top++, lj_err_str(L, LJ_ERR_ERRMEM));",
+    before: "  if (obj2gco(L) == gcref(G(L)->jit_L)) L->base = mref(G(L)->jit_base, TValue);\n  \
+             if (curr_funcisL(L)) L->top = curr_topL(L);\n  \
+             else if (L->top < L->base) L->top = L->base;\n",
+}];
+
+/// In LuaJIT 2.1, library functions written in assembler do not set the top of the stack; an allocation that fails in
+/// one writes its message to an old top, which may be the frame that is unwound next.
+pub(crate) const ALLOCATIONS_OF_21: &[Fix] = &[Fix {
+    file: "src/lj_err.c",
+    place: "  setstrV(L, L->top++, lj_err_str(L, LJ_ERR_ERRMEM));",
+    before: "  if (!curr_funcisL(L) && L->top < L->base) L->top = L->base;\n",
+}];
+
 /// The buffers that strings are made in take memory past Lua's collector.
 macro_rules! buffers {
     ($place:literal) => {

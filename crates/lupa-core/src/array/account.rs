@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::base::fallible::Zeros;
+use crate::base::zeros::Zeros;
 
 /// Memory of our own, counted in the account of the runtime that it was made for. It outlives that runtime if it has to.
 pub(crate) struct Block {

@@ -427,42 +427,6 @@ pub(crate) fn has_buffer(object: &Bound<'_, PyAny>) -> bool {
     unsafe { ffi::PyObject_CheckBuffer(object.as_ptr()) != 0 }
 }
 
-/// A block of memory from the system, of zeros at first.
-pub(crate) struct Zeros {
-    start: *mut u8,
-    layout: Layout,
-}
-
-impl Zeros {
-    /// The alignment of a block, for vector instructions.
-    pub(crate) const ALIGNMENT: usize = 64;
-
-    /// A block of so many bytes; `None` if there is no memory for it.
-    pub(crate) fn new(bytes: usize) -> Option<Self> {
-        let layout = Layout::from_size_align(bytes.max(1), Self::ALIGNMENT).ok()?;
-        // SAFETY: the size is not 0.
-        let start = unsafe { std::alloc::alloc_zeroed(layout) };
-        (!start.is_null()).then_some(Zeros { start, layout })
-    }
-
-    /// Where it begins.
-    pub(crate) fn start(&self) -> *mut u8 {
-        self.start
-    }
-
-    /// How much it is.
-    pub(crate) fn size(&self) -> usize {
-        self.layout.size()
-    }
-}
-
-impl Drop for Zeros {
-    fn drop(&mut self) {
-        // SAFETY: allocated with this layout, and not freed before.
-        unsafe { std::alloc::dealloc(self.start, self.layout) };
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,3 +12,4 @@ pub(crate) mod guard;
 pub(crate) mod imported;
 pub(crate) mod lock;
 pub(crate) mod vectors;
+pub(crate) mod zeros;

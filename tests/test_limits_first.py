@@ -280,3 +280,18 @@ def test_the_host_makes_what_it_likes(lupa):
     box.globals().give = box.expose(lambda index: kept[int(index)])
     box.execute("t = {} for i = 0, 19 do t[i + 1] = give(i) end")
     assert box.get_memory_used() < 1 * MB
+
+
+def test_a_message_handler_does_not_end_a_stop(lupa):
+    """Errors in handlers go on until the stack is full, where the exception of the stop cannot be pushed."""
+    if lupa._INSTALLED_LUA:
+        pytest.skip("only what is limited from outside is stopped anywhere")
+    for count in range(150):
+        box = lupa.LuaRuntime(sandbox=True, timeout=0.002 + count * 1e-5)
+        with pytest.raises(lupa.LuaTimeoutError):
+            box.execute("""
+                local function F(...) return ... end
+                local S = {}
+                while true do if not xpcall(F, F, S) then went_on = true end end
+            """)
+        assert box.globals().went_on is None

@@ -60,7 +60,7 @@ impl<B: LuaBackend> Runtime<B> {
             return Err(Error::Closed);
         }
         self.instance.enter(thread);
-        let entry = Entry { runtime: self, py, state: self.instance.state() };
+        let entry = Entry { runtime: self, py, state: self.instance.state(), in_callback: false };
         let mut guard = Guard { entry, rest: 0 };
         let before = thread.instance();
         if nested || !before.is_null() || greenlets::may_be_there(py) {
@@ -91,7 +91,7 @@ impl<B: LuaBackend> Runtime<B> {
     #[inline(always)]
     pub(crate) fn reenter<'a>(&'a self, py: Python<'a>, state: State<'a, B>) -> Entry<'a, B> {
         debug_assert!(self.vitals.lock.is_owned());
-        Entry { runtime: self, py, state }
+        Entry { runtime: self, py, state, in_callback: true }
     }
 }
 
@@ -113,6 +113,8 @@ pub(crate) struct Entry<'a, B: LuaBackend> {
     runtime: &'a Runtime<B>,
     pub(crate) py: Python<'a>,
     state: State<'a, B>,
+    // Lua has called, and goes on when this ends.
+    in_callback: bool,
 }
 
 impl<B: LuaBackend> Deref for Entry<'_, B> {
@@ -129,6 +131,11 @@ impl<'a, B: LuaBackend> Entry<'a, B> {
     #[inline(always)]
     pub(crate) fn state(&self) -> State<'a, B> {
         self.state
+    }
+
+    /// Whether Lua has called, and goes on when this ends.
+    pub(crate) fn is_in_callback(&self) -> bool {
+        self.in_callback
     }
 
     /// The runtime, for longer than this is borrowed.
@@ -201,7 +208,7 @@ impl<B: LuaBackend> Guard<'_, B> {
     /// The pending work at the beginning of an operation.
     #[cold]
     fn begin_due(&mut self, nested: bool) -> Result<()> {
-        let Entry { runtime, py, state } = self.entry;
+        let Entry { runtime, py, state, .. } = self.entry;
         if runtime.pending.has(pending::REFERENCES) {
             runtime.release_pending();
         }
@@ -272,7 +279,7 @@ impl<B: LuaBackend> Guard<'_, B> {
     /// The pending work at the end of an operation.
     #[cold]
     fn end_due(&mut self, limits: Option<Active>, own: bool) {
-        let Entry { runtime, py, state } = self.entry;
+        let Entry { runtime, py, state, .. } = self.entry;
         if let Some(exception) = self.entry.take_stop() {
             // The operation has come to an end all the same, and its result stands.
             let known = crate::base::error::is_stop(py, &exception);
@@ -322,7 +329,7 @@ impl<B: LuaBackend> Guard<'_, B> {
 
     /// Whether this works on top of what is inside.
     fn find_stack(&mut self, nested: bool) -> Result<bool> {
-        let Entry { runtime, py, state } = self.entry;
+        let Entry { runtime, py, state, .. } = self.entry;
         let instance = &runtime.instance;
         if !instance.is_open() {
             return Ok(true);

@@ -104,9 +104,13 @@ impl<B: LuaBackend> Entry<'_, B> {
         Ok(())
     }
 
-    /// Takes the exception of a stop, if there is one. The caller has left Lua.
+    /// The exception of a stop, if there is one. The stop ends where the caller has left Lua; in a callback, what Lua
+    /// does next is stopped again.
     #[cold]
     pub(crate) fn take_stop(&self) -> Option<PyErr> {
+        if self.is_in_callback() {
+            return self.stops.exception.borrow().as_ref().map(|e| e.clone_ref(self.py));
+        }
         let exception = self.stops.exception.take()?;
         let watch = self.instance.watch();
         watch.call_no_more();

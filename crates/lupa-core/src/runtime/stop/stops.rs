@@ -109,7 +109,7 @@ impl<B: LuaBackend> Entry<'_, B> {
     #[cold]
     pub(crate) fn take_stop(&self) -> Option<PyErr> {
         if self.is_in_callback() {
-            return self.stops.exception.borrow().as_ref().map(|e| e.clone_ref(self.py));
+            return self.stopped_with();
         }
         let exception = self.stops.exception.take()?;
         let watch = self.instance.watch();
@@ -157,11 +157,15 @@ impl<B: LuaBackend> Entry<'_, B> {
         heard.inspect_err(|exception| begin_stop(self, state, exception.clone_ref(self.py)))
     }
 
+    /// The exception of the stop that has begun, if one has.
+    fn stopped_with(&self) -> Option<PyErr> {
+        self.stops.exception.borrow().as_ref().map(|exception| exception.clone_ref(self.py))
+    }
+
     /// Begins a stop, unless one has begun; returns its exception.
     pub(crate) fn stop(&self, state: State<B>) -> PyErr {
         let py = self.py;
-        let again = self.stops.exception.borrow().as_ref().map(|e| e.clone_ref(py));
-        if let Some(exception) = again {
+        if let Some(exception) = self.stopped_with() {
             return exception;
         }
         // The caller has seen a reason. An interruption that has ended since then still counts.
@@ -298,9 +302,11 @@ impl<B: LuaBackend> Runtime<B> {
         }
         self.pause_count(state);
         let active = self.stops.limits.borrow().active.clone();
-        let greenlet = match greenlets::current(py) {
-            Ok(current) => Some(current.map_or(Greenlet::FIRST, |current| current.id())),
-            Err(_) => None,
+        let greenlet = if greenlets::may_be_there(py) {
+            let current = greenlets::current(py).ok();
+            current.map(|current| current.map_or(Greenlet::FIRST, |current| current.id()))
+        } else {
+            Some(Greenlet::FIRST)
         };
         let mut suspended = self.stops.suspended.borrow_mut();
         let epoch = suspended.iter().flatten().map(|one| one.epoch).max().unwrap_or(0) + 1;

@@ -170,12 +170,15 @@ pid = os.fork()
 if pid == 0:
     status = 1
     try:
-        uses = [lambda: lua.eval("1"), lambda: lua.execute("x = 1"), lambda: len(table), lambda: repr(table),
+        uses = [lambda: lua.eval("1"), lambda: lua.execute("x = 1"), lambda: len(table), lambda: str(table),
                 lambda: table[1], lambda: function(1), lua.globals, lua.gccollect, lua.table, lua.close]
         for number, use in enumerate(uses):
             try: use()
             except lupa.LuaError as error: assert "forked" in str(error), error
             else: raise AssertionError(number)
+        # Debuggers ask for these anywhere.
+        assert repr(table).startswith("<Lua table at 0x") and table == table and hash(table) == hash(table)
+        assert "keys" in dir(table)
         lua.close()
         try: lua.eval("1")
         except lupa.LuaError as error: assert "closed" in str(error), error

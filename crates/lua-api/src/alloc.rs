@@ -184,12 +184,13 @@ impl Memory {
     }
 
     /// A number that is another one after Lua has wanted memory and got none.
-    pub(crate) fn refusals(&self) -> u64 {
+    pub fn refusals(&self) -> u64 {
         self.refusals.get()
     }
 
+    /// Notes that Lua has got no memory, or that memory outside was refused.
     #[cold]
-    fn note_refusal(&self) {
+    pub fn note_refusal(&self) {
         self.refusals.set(self.refusals.get().wrapping_add(1));
     }
 

@@ -35,13 +35,14 @@ use pyo3::prelude::*;
 use crate::base::attribute::Attributes as _;
 
 /// The names that `from lupa.lua54 import *` gives.
-const ALL: [&str; 25] = [
+const ALL: [&str; 27] = [
     "LUA_VERSION",
     "LUA_MAXINTEGER",
     "LUA_MININTEGER",
     "LuaRuntime",
     "LuaError",
     "LuaSyntaxError",
+    "LuaStopIterationError",
     "LuaMemoryError",
     "LuaSandboxError",
     "LuaTimeoutError",
@@ -59,6 +60,7 @@ const ALL: [&str; 25] = [
     "as_array",
     "exposed",
     "lua_type",
+    "to_python",
     "unpacks_lua_table",
     "unpacks_lua_table_method",
 ];
@@ -108,6 +110,7 @@ pub fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(convert::protocol::as_itemgetter, module)?)?;
     module.add_function(wrap_pyfunction!(array::as_array, module)?)?;
     module.add_function(wrap_pyfunction!(classes::lua_type::lua_type, module)?)?;
+    module.add_function(wrap_pyfunction!(classes::data::to_python, module)?)?;
     module.add_function(wrap_pyfunction!(rights::allowed::exposed, module)?)?;
     let decorators = base::fallible::import(py, c"lupa._decorators")?;
     for name in ["unpacks_lua_table", "unpacks_lua_table_method"] {

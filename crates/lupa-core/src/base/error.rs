@@ -2,11 +2,12 @@
 #![forbid(unsafe_code)]
 
 use pyo3::exceptions::{
-    PyException, PyMemoryError, PyPermissionError, PyRecursionError, PyTimeoutError, PyTypeError,
+    PyException, PyMemoryError, PyPermissionError, PyRecursionError, PyRuntimeError, PySyntaxError,
+    PyTimeoutError, PyTypeError,
 };
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyType;
+use pyo3::types::{PyBool, PyType};
 
 use crate::base::attribute::Attributes as _;
 use crate::base::fallible;
@@ -101,6 +102,7 @@ class!(LuaMemoryError, MemoryClass, memory);
 pub(crate) struct Classes {
     pub(crate) error: Py<PyType>,
     pub(crate) syntax: Py<PyType>,
+    pub(crate) stop_iteration: Py<PyType>,
     pub(crate) memory: Py<PyType>,
     pub(crate) sandbox: Py<PyType>,
     pub(crate) timeout: Py<PyType>,
@@ -144,7 +146,41 @@ pub(crate) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
             base.as_any(),
         )?;
         error.set_attribute(c"value", py.None().into_bound(py))?;
-        let syntax = make("LuaSyntaxError", c"Lua code that does not compile.", error.as_any())?;
+        let copying = fallible::import(py, c"lupa._errors")?;
+        for (name, function) in
+            [(c"__reduce__", c"reduce"), (c"__copy__", c"copied"), (c"__deepcopy__", c"copied")]
+        {
+            error.set_attribute(name, copying.attribute(function)?)?;
+        }
+        let bases = fallible::tuple(
+            py,
+            [error.clone().into_any(), py.get_type::<PySyntaxError>().into_any()],
+        )?;
+        let syntax = make(
+            "LuaSyntaxError",
+            c"Lua code that does not compile; a ``SyntaxError`` too.\n\n\
+              ``msg``, ``filename``, ``lineno``, ``text`` and ``offset`` say what is wrong where, as far as Lua tells;\n\
+              ``incomplete`` is true where more code might make it right.\n\n\
+              >>> try:\n\
+              ...     LuaRuntime().execute('x =')\n\
+              ... except LuaSyntaxError as error:\n\
+              ...     print(error.lineno, error.incomplete, error.text)\n\
+              1 True x =",
+            bases.as_any(),
+        )?;
+        syntax.set_attribute(c"incomplete", py.get_type::<PyBool>().call1((false,))?)?;
+        // That of SyntaxError adds the place.
+        syntax.set_attribute(c"__str__", py.get_type::<PyException>().attribute(c"__str__")?)?;
+        let bases = fallible::tuple(
+            py,
+            [error.clone().into_any(), py.get_type::<PyRuntimeError>().into_any()],
+        )?;
+        let stop_iteration = make(
+            "LuaStopIterationError",
+            c"Python code that a Lua coroutine has called raised ``StopIteration``, or ``StopAsyncIteration``; a ``RuntimeError``\n\
+              too, as with generators (PEP 479). The exception is its ``__cause__``.",
+            bases.as_any(),
+        )?;
         let bases = fallible::tuple(
             py,
             [error.clone().into_any(), py.get_type::<PyMemoryError>().into_any()],
@@ -185,6 +221,7 @@ pub(crate) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
             Classes {
                 error: error.unbind(),
                 syntax: syntax.unbind(),
+                stop_iteration: stop_iteration.unbind(),
                 memory: memory.unbind(),
                 sandbox: sandbox.unbind(),
                 timeout: timeout.unbind(),
@@ -196,6 +233,7 @@ pub(crate) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let classes = classes(py);
     module.add("LuaError", &classes.error)?;
     module.add("LuaSyntaxError", &classes.syntax)?;
+    module.add("LuaStopIterationError", &classes.stop_iteration)?;
     module.add("LuaMemoryError", &classes.memory)?;
     module.add("LuaSandboxError", &classes.sandbox)?;
     module.add("LuaTimeoutError", &classes.timeout)?;

@@ -93,6 +93,12 @@ pub(crate) fn list(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
     unsafe { made(py, ffi::PyList_New(0)) }
 }
 
+/// A list of the items of an iterable.
+pub(crate) fn list_of<'py>(items: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
+    // SAFETY: attached; a live object.
+    unsafe { made(items.py(), ffi::PySequence_List(items.as_ptr())) }
+}
+
 /// A tuple.
 pub(crate) fn tuple<'py, I>(py: Python<'py>, items: I) -> PyResult<Bound<'py, PyTuple>>
 where
@@ -255,32 +261,6 @@ pub(crate) fn set_attribute(
     if status < 0 { Err(PyErr::fetch(object.py())) } else { Ok(()) }
 }
 
-/// Does what may recurse, one level deeper as Python counts; `place` is the end of what its error says.
-///
-/// # Errors
-/// `RecursionError`, or what the work gives.
-pub(crate) fn one_deeper<R, E: From<PyErr>>(
-    py: Python<'_>,
-    place: &std::ffi::CStr,
-    work: impl FnOnce() -> Result<R, E>,
-) -> Result<R, E> {
-    struct Level<'py>(Python<'py>);
-
-    impl Drop for Level<'_> {
-        fn drop(&mut self) {
-            // SAFETY: attached; there is one for each level that was begun.
-            unsafe { ffi::Py_LeaveRecursiveCall() };
-        }
-    }
-
-    // SAFETY: attached; zero-terminated.
-    if unsafe { ffi::Py_EnterRecursiveCall(place.as_ptr()) } != 0 {
-        return Err(PyErr::fetch(py).into());
-    }
-    let _level = Level(py);
-    work()
-}
-
 /// The next item of an iterator; `None` at its end.
 ///
 /// # Errors
@@ -408,6 +388,13 @@ unsafe impl GlobalAlloc for Reserve {
 
 #[global_allocator]
 static RESERVE: Reserve = Reserve::new();
+
+/// `slice(end)`.
+pub(crate) fn slice(py: Python<'_>, end: usize) -> PyResult<Bound<'_, PyAny>> {
+    let end = integer(py, size(end))?;
+    // SAFETY: attached; a live object, and null for what is left out.
+    unsafe { made(py, ffi::PySlice_New(null_mut(), end.as_ptr(), null_mut())) }
+}
 
 /// The dict of all modules that have been imported.
 pub(crate) fn modules(py: Python<'_>) -> Bound<'_, PyAny> {

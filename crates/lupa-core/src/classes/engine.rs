@@ -9,6 +9,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use crate::base::error::Result;
+use crate::objects::unfold::Unfolding;
+use crate::objects::wishes::Wishes;
 use crate::rights::exposure::Sandbox;
 use crate::runtime::chunks::GivenCode;
 use crate::runtime::options::Options;
@@ -80,7 +82,21 @@ pub(crate) trait Engine: Send + Sync {
         state: &Bound<'py, PyAny>,
         sources: &[Bound<'py, PyAny>],
         recursive: bool,
+        unfolding: Option<&Unfolding<'py>>,
     ) -> Result<Bound<'py, PyAny>>;
+    /// An object as Lua data; what becomes no table is given as it is.
+    fn to_lua<'py>(
+        &self,
+        state: &Bound<'py, PyAny>,
+        object: &Bound<'py, PyAny>,
+        unfolding: &Unfolding<'py>,
+    ) -> Result<Bound<'py, PyAny>>;
+    /// A table as Python data; `None` for what is no wrapper of this module.
+    fn to_python<'py>(
+        &self,
+        value: &Bound<'py, PyAny>,
+        wishes: &Wishes<'py>,
+    ) -> Result<Option<Bound<'py, PyAny>>>;
     fn gc(&self, state: &Bound<'_, PyAny>, command: Gc) -> Result<()>;
     /// Stops the collector, at the beginning of a block.
     fn stop_gc(&self, state: &Bound<'_, PyAny>) -> Result<()>;

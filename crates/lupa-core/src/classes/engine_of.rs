@@ -10,14 +10,19 @@ use crate::calls::hook::StopHook;
 use crate::classes::engine::{self, Creation, Engine, MemoryUse};
 use crate::convert::from_lua::from_lua;
 use crate::convert::lua_error::{Origin, from_stack, raised};
+use crate::convert::syntax_error::describe;
 use crate::convert::wrapper::{LuaObject, WRAPPERS};
 use crate::objects::table_from;
+use crate::objects::to_python;
+use crate::objects::unfold::Unfolding;
+use crate::objects::wishes::Wishes;
 use crate::python_lib::functions;
 use crate::python_lib::os_exit;
 use crate::python_lib::sandbox;
 use crate::python_lib::setup;
 use crate::rights::exposure::Sandbox;
-use crate::runtime::chunks::{Chunks, GivenCode};
+use crate::runtime::chunks::{Chunk, Chunks, GivenCode};
+use crate::runtime::entry::Entry;
 use crate::runtime::options::Options;
 use crate::runtime::owner::RuntimeObject;
 use crate::runtime::runtime::Runtime;
@@ -55,6 +60,32 @@ struct EngineOf<B>(PhantomData<fn() -> B>);
 fn handle<'a, B: LuaBackend>(state: &'a Bound<'_, PyAny>) -> &'a Runtime<B> {
     let owner = RuntimeObject::of(Alive::of(state)).expect("the owner of a runtime");
     owner.content().runtime()
+}
+
+/// The exception for code that does not compile, from the message on top of the stack.
+#[cold]
+fn not_compiled<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    failure: Raised,
+    origin: Origin,
+    chunk: &Chunk<'_>,
+    source: &GivenCode<'_, '_>,
+) -> Error {
+    let state = entry.state();
+    let mut text = Vec::new();
+    state.with_bytes(-1, |bytes| {
+        let bytes = bytes.unwrap_or_default();
+        // Without memory for it, the message is all there is.
+        if text.try_reserve_exact(bytes.len()).is_ok() {
+            text.extend_from_slice(bytes);
+        }
+    });
+    let error = from_stack(entry, state, failure, origin);
+    let encoding = &entry.options.source_encoding;
+    match describe(entry.py, &error, &text, chunk, encoding, source.is_expression) {
+        Ok(()) => error.into(),
+        Err(failed) => failed.into(),
+    }
 }
 
 /// An object that outlives the runtime's use.
@@ -113,9 +144,9 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
             stack.begin_load();
             let status = stack.load(&chunk.code, &chunk.name, chunk.mode.as_deref());
             if status != OK {
-                let error = from_stack(&entry, stack, Raised(status), Origin::Load);
+                let error = not_compiled(&entry, Raised(status), Origin::Load, &chunk, source);
                 stack.set_top(base);
-                return Err(error.into());
+                return Err(error);
             }
             Chunks::learn(&entry, stack, source, &chunk);
         }
@@ -153,7 +184,7 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
         let stack = entry.state();
         let status = stack.load(&chunk.code, &chunk.name, chunk.mode.as_deref());
         if status != OK {
-            return Err(from_stack(&entry, stack, Raised(status), Origin::Compile).into());
+            return Err(not_compiled(&entry, Raised(status), Origin::Compile, &chunk, source));
         }
         let function = from_lua(entry.runtime(), entry.py, stack, -1);
         stack.pop(1);
@@ -200,10 +231,37 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
         state: &Bound<'py, PyAny>,
         sources: &[Bound<'py, PyAny>],
         recursive: bool,
+        unfolding: Option<&Unfolding<'py>>,
     ) -> Result<Bound<'py, PyAny>> {
         let runtime = handle::<B>(state);
         let entry = runtime.enter(state.py())?;
-        table_from::table_from(&entry, sources, recursive).map(|table| keep(state, table))
+        let table = table_from::table_from(&entry, sources, recursive, unfolding)?;
+        Ok(keep(state, table))
+    }
+
+    fn to_lua<'py>(
+        &self,
+        state: &Bound<'py, PyAny>,
+        object: &Bound<'py, PyAny>,
+        unfolding: &Unfolding<'py>,
+    ) -> Result<Bound<'py, PyAny>> {
+        let runtime = handle::<B>(state);
+        let entry = runtime.enter(state.py())?;
+        table_from::to_lua(&entry, object, unfolding).map(|made| keep(state, made))
+    }
+
+    fn to_python<'py>(
+        &self,
+        value: &Bound<'py, PyAny>,
+        wishes: &Wishes<'py>,
+    ) -> Result<Option<Bound<'py, PyAny>>> {
+        let Some(wrapper) = Alive::of(value).wrapper::<B>() else { return Ok(None) };
+        if !Alive::of(value).is_table() {
+            return wishes.other(value.clone(), || Ok("value".to_owned())).map(Some);
+        }
+        let entry = wrapper.runtime().enter(value.py())?;
+        let made = to_python::to_python(&entry, wrapper.reference(), wishes)?;
+        Ok(Some(keep(value, made)))
     }
 
     fn gc(&self, state: &Bound<'_, PyAny>, command: Gc) -> Result<()> {

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use lua_api::Gc;
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString, PyTuple, PyType};
 
@@ -14,51 +14,12 @@ use crate::classes::engine::{self};
 use crate::classes::lua_limits::LuaLimits;
 use crate::classes::nogc::LuaNoGc;
 use crate::classes::parameters::{Bytes, Flag, Limit, Omittable, Truth, callable};
+use crate::objects::unfold::Unfolding;
 use crate::rights::allowed::Rights;
 use crate::runtime::chunks::GivenCode;
 use crate::runtime::stop::deadline::Seconds;
 
-/// A Lua runtime: one Lua state with its own globals.
-///
-/// Options:
-///
-/// * ``encoding``: the encoding of strings between Python and Lua. With ``None``, Lua strings come
-///   to Python as ``bytes``, and only ``bytes`` become Lua strings. (default: UTF-8)
-/// * ``source_encoding``: the encoding of Lua code. (default: ``encoding``, or UTF-8)
-/// * ``attribute_filter``: ``func(obj, attr_name, is_setting)`` is called for each attribute of a
-///   Python object that Lua code reads or sets. It returns the name to use, or raises
-///   ``AttributeError`` to deny access. The name need not be a string. Items are not filtered.
-///   ``getattr()`` and its like obey the filter too when Lua code calls them, and ``eval()``,
-///   ``open()`` and others that reach further refuse; see ``register_eval``, ``register_builtins``.
-/// * ``attribute_handlers``: a pair ``(getter, setter)``, ``getter(obj, attr_name)`` and
-///   ``setter(obj, attr_name, value)``, that does all access to Python objects; either can be None.
-/// * ``register_eval``: give Lua code Python's ``eval()`` as ``python.eval``. (default: True; with a filter
-///   or handlers it refuses to run unless this is passed)
-/// * ``register_builtins``: give Lua code Python's builtins as ``python.builtins``.
-///   (default: True; with a filter or handlers those that run code refuse unless this is passed)
-/// * ``unpack_returned_tuples``: a tuple that a Python function returns becomes several Lua values.
-///   (default: False)
-/// * ``overflow_handler``: ``func(number)`` gives something else for an integer that Lua has no
-///   room for. Without it, or if it raises, there is an ``OverflowError``.
-/// * ``max_memory``: the memory in bytes that Lua may use beyond what it starts with; 0 only counts.
-///   With ``None`` memory is neither limited nor counted. (default: None)
-/// * ``string_hash_seed``: the seed of Lua's string hash, for Lua 5.5; ignored before.
-/// * ``convert_arrays``: NumPy's arrays arrive in Lua as arrays that share their memory, and its
-///   scalars as numbers and booleans. ``as_array()`` does this for one object. (default: False)
-/// * ``array_base``: the index of the first element of an array in Lua, 1 or 0. (default: 1)
-/// * ``libs``: the names of the standard libraries that Lua code shall have, such as
-///   ``['base', 'string', 'table']``; ``None`` is all of them. (default: None)
-/// * ``sandbox``: make the runtime safe for code that nobody has read: only what is safe of the standard
-///   libraries, no ``python.eval`` and no ``python.builtins``, Python objects that are opaque unless they
-///   are exposed (see ``expose()``), no precompiled code, and limits of 64 MiB and 5 seconds, unless
-///   ``max_memory`` and ``timeout`` say otherwise. (default: False)
-///
-/// >>> lua = LuaRuntime()
-/// >>> lua.eval('1 + 1')
-/// 2
-/// >>> add_one = lua.eval('function(f, n) return f(n) + 1 end')
-/// >>> add_one(abs, -41)
-/// 42
+#[doc = include_str!("lua_runtime.txt")]
 #[pyclass(name = "LuaRuntime", module = "lupa", subclass, frozen, weakref)]
 pub(crate) struct LuaRuntime {
     state: Py<PyAny>,
@@ -234,7 +195,7 @@ impl LuaRuntime {
             }
         };
         let sources = [items.as_any().clone(), fields.into_any()];
-        Ok(engine::get().table_from(state, &sources, false)?)
+        Ok(engine::get().table_from(state, &sources, false, None)?)
     }
 
     /// A new table from mappings and iterables, or copies of Lua tables.
@@ -249,16 +210,57 @@ impl LuaRuntime {
     /// [1, 2, 4, 3]
     /// >>> lua.table_from({'a': [1, {'b': 2}]}, recursive=True).a[2].b
     /// 2
-    #[pyo3(signature = (*args, recursive=Truth(false)), text_signature = "($self, /, *args, recursive=False)")]
+    /// With ``convert=True`` too, more objects become tables: see ``to_lua()``.
+    ///
+    #[pyo3(signature = (*args, recursive=Truth(false), convert=Truth(false)),
+        text_signature = "($self, /, *args, recursive=False, convert=False)")]
     fn table_from<'py>(
         &self,
         py: Python<'py>,
         args: &Bound<'py, PyTuple>,
         recursive: Truth,
+        convert: Truth,
     ) -> PyResult<Bound<'py, PyAny>> {
         let mut sources = vectors::with_room(args.len())?;
         sources.extend(args.iter());
-        Ok(engine::get().table_from(self.state.bind(py), &sources, recursive.0)?)
+        let unfolding = convert.0.then(Unfolding::default);
+        let (state, recursive) = (self.state.bind(py), recursive.0 || convert.0);
+        Ok(engine::get().table_from(state, &sources, recursive, unfolding.as_ref())?)
+    }
+
+    /// A Python object as Lua data: containers, and what is in them, become tables.
+    ///
+    /// Taken are mappings, sequences, dataclasses, named tuples (as their fields), attrs and pydantic models, enums (as their
+    /// values), NumPy's numbers and arrays (as arrays with ``convert_arrays``, else as tables), and tables of other runtimes.
+    /// One object becomes one table, also where it contains itself. An empty sequence is marked as one, with
+    /// ``python.array_mt``. What becomes no table is given back as it is.
+    ///
+    /// * ``none``: what None inside becomes: ``'nil'``, so that it is not in the table; or ``'none'`` for ``python.none``.
+    /// * ``default``: called with every other object, such as a set; gives what to convert in its place.
+    ///
+    /// >>> lua = LuaRuntime()
+    /// >>> config = lua.to_lua({'name': 'wolf', 'sizes': [1, 2], 'tags': {'grey'}}, default=sorted)
+    /// >>> lua.eval('function(c) return c.name, #c.sizes, c.tags[1] end')(config)
+    /// ('wolf', 2, 'grey')
+    #[pyo3(signature = (obj, *, none="nil", default=None))]
+    fn to_lua<'py>(
+        &self,
+        obj: &Bound<'py, PyAny>,
+        none: &str,
+        default: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let unfolding = Unfolding {
+            none: match none {
+                "nil" => false,
+                "none" => true,
+                _ => {
+                    let text = format!("none must be 'nil' or 'none', not '{none}'");
+                    return Err(fallible::error::<PyValueError>(text));
+                }
+            },
+            default: callable(default, "default must be callable")?,
+        };
+        Ok(engine::get().to_lua(self.state.bind(obj.py()), obj, &unfolding)?)
     }
 
     /// A context manager that stops Lua's garbage collector.

@@ -4,6 +4,7 @@
 //! object, [`engine`].
 
 pub(crate) mod creation;
+pub(crate) mod data;
 pub(crate) mod engine;
 pub(crate) mod engine_of;
 pub(crate) mod fast_rlock;

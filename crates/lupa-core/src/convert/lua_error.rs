@@ -5,15 +5,18 @@ use std::sync::LazyLock;
 
 use lua_api::{ERRMEM, ERRSYNTAX, Gc, LuaBackend, Raised, State, Thread, value};
 use memchr::memmem::Finder;
+use pyo3::exceptions::{PyBaseException, PyStopAsyncIteration, PyStopIteration};
 use pyo3::prelude::*;
 
 use crate::base::attribute::Attributes as _;
-use crate::base::error::{Error, classes, too_deep};
+use crate::base::error::{Error, Result, classes, too_deep};
 use crate::base::fallible;
 use crate::base::vectors;
 use crate::convert::from_lua::from_lua;
+use crate::convert::text::{self, Said};
 use crate::runtime::encoding::Encoding;
 use crate::runtime::entry::Entry;
+use crate::types::alive::Alive;
 
 /// The operation that raised an error. It decides on the exception's class and on the words before the message.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -22,6 +25,8 @@ pub(crate) enum Origin {
     Call,
     /// Resuming a coroutine: there is no traceback.
     Resume,
+    /// A `__tostring`, for Python's `str`.
+    Text,
     /// Loading code, by `eval` and `execute`.
     Load,
     /// Loading code, by `compile`.
@@ -67,20 +72,29 @@ pub(crate) fn from_stack<B: LuaBackend>(
         })
     });
     let value = value.unwrap_or_else(|_| py.None().into_bound(py));
-    if value.is_instance_of::<pyo3::exceptions::PyBaseException>() {
+    if value.is_instance_of::<PyBaseException>() {
         state.pop(1);
-        return PyErr::from_value(value);
+        let exception = PyErr::from_value(value);
+        return if origin == Origin::Resume { no_end(py, exception) } else { exception };
     }
-    let is_memory =
-        state.with_bytes(-1, |bytes| bytes.is_some_and(|text| NO_MEMORY.find(text).is_some()));
+    // Lua's message for want of memory is a string, which scripts catch, and raise again with other words around it.
+    let is_memory = entry.has_lacked_memory()
+        && state.with_bytes(-1, |bytes| bytes.is_some_and(|text| NO_MEMORY.find(text).is_some()));
     let classes = classes(py);
     let (class, before) = match origin {
         _ if is_memory => (&classes.memory, ""),
         Origin::Load => (&classes.syntax, "error loading code: "),
         Origin::Compile => (&classes.syntax, ""),
-        Origin::Call | Origin::Resume => (&classes.error, ""),
+        Origin::Call | Origin::Resume | Origin::Text => (&classes.error, ""),
     };
-    let message = message(entry, state, before, &traceback);
+    let message = match text_of_object(entry, state, &value, origin) {
+        Err(stop) => {
+            state.pop(1);
+            return stop.into();
+        }
+        Ok(Some(text)) => Ok(text),
+        Ok(None) => message(entry, state, before, &traceback),
+    };
     state.pop(1);
     if is_memory {
         recover_memory(state);
@@ -91,6 +105,62 @@ pub(crate) fn from_stack<B: LuaBackend>(
         Ok(error)
     });
     made.map_or_else(|failed| failed, PyErr::from_value)
+}
+
+/// What a coroutine raises instead of `StopIteration`, which would end the loop over it (PEP 479).
+fn no_end(py: Python<'_>, exception: PyErr) -> PyErr {
+    let ends = exception.is_instance_of::<PyStopIteration>(py)
+        || exception.is_instance_of::<PyStopAsyncIteration>(py);
+    if !ends {
+        return exception;
+    }
+    let name = if exception.is_instance_of::<PyStopIteration>(py) {
+        "coroutine raised StopIteration"
+    } else {
+        "coroutine raised StopAsyncIteration"
+    };
+    let error = fallible::error_of(classes(py).stop_iteration.bind(py).clone(), name);
+    error.set_cause(py, Some(exception));
+    error
+}
+
+/// The text of an error value that is neither string nor number: by its `__tostring`, or as `lua` describes it, with the first
+/// entries of a table. `None` for strings, numbers and nil.
+fn text_of_object<'py, B: LuaBackend>(
+    entry: &Entry<'py, B>,
+    state: State<B>,
+    value: &Bound<'py, PyAny>,
+    origin: Origin,
+) -> Result<Option<Bound<'py, PyAny>>> {
+    let kind = state.type_of(-1);
+    if matches!(kind, value::STRING | value::NUMBER | value::NIL) {
+        return Ok(None);
+    }
+    let mut inside = String::new();
+    if let Some(object) = Alive::of(value).wrapper::<B>() {
+        // An error in `__tostring` is not the one to report.
+        let said = if origin == Origin::Text {
+            Ok(Said::Nothing)
+        } else {
+            text::tostring(entry, object.reference())
+        };
+        match said {
+            Ok(Said::Text(text)) => return Ok(Some(text.into_any())),
+            Ok(Said::Raised(_)) => state.pop(1),
+            Ok(Said::Nothing | Said::NoText) => {}
+            Err(stop) => return Err(stop),
+        }
+        entry.check_stop()?;
+        if Alive::of(value).is_table()
+            && let Ok(entries) = text::first_entries(entry, object.reference())
+        {
+            inside = text::of_entries::<B>(entry.py, &entries, true)?;
+        }
+    }
+    let kind = state.type_name(-1);
+    let between = if inside.is_empty() { "" } else { ": " };
+    let text = format!("(error object is a {kind} value{between}{inside})");
+    Ok(Some(fallible::string(entry.py, &text)?.into_any()))
 }
 
 /// Finds what Lua says when it has no memory.

@@ -14,6 +14,8 @@ pub(crate) mod plain;
 pub(crate) mod prepared;
 pub(crate) mod protocol;
 pub(crate) mod quick;
+pub(crate) mod syntax_error;
+pub(crate) mod text;
 pub(crate) mod to_lua;
 pub(crate) mod walk;
 pub(crate) mod weight;

@@ -33,8 +33,16 @@ pub(crate) fn most_held(recursive: bool) -> usize {
 pub(crate) struct Plain<'a, 'py, B: LuaBackend> {
     pub(crate) entry: &'a Entry<'py, B>,
     pub(crate) held: &'a Held<'py>,
+    pub(crate) kinds: Kinds,
+}
+
+/// Which containers inside are plain.
+#[derive(Clone, Copy)]
+pub(crate) struct Kinds {
     /// Whether lists, tuples and dicts inside become tables; else they are not plain.
     pub(crate) recursive: bool,
+    /// Also those without items.
+    pub(crate) empty: bool,
 }
 
 impl<B: LuaBackend> Clone for Plain<'_, '_, B> {
@@ -133,7 +141,7 @@ impl<'py, B: LuaBackend> Plain<'_, 'py, B> {
     fn push(self, raising: Raising<'_, B>, object: Alive<'_>) -> bool {
         self.push_short(raising, object, Mode::Value)
             || self.push_string(raising, object)
-            || self.recursive && self.push_table(raising, object)
+            || self.kinds.recursive && self.push_table(raising, object)
     }
 
     /// Pushes an object by the fast path, also a string that comes often.
@@ -178,6 +186,9 @@ impl<'py, B: LuaBackend> Plain<'_, 'py, B> {
             || object.references() != 2
             || !Thread::this().has_room()
         {
+            return false;
+        }
+        if !self.kinds.empty && items.is_some_and(|items| items.len() == 0) {
             return false;
         }
         let top = raising.top();

@@ -21,6 +21,9 @@ use crate::runtime::runtime::Runtime;
 /// The most entries that are read at a time: more do not stay in the nearest cache until they are used.
 pub(crate) const MOST: usize = 32;
 
+/// The place on the stack of the first entry that is no number.
+pub(crate) const FIRST_READ: i32 = 3;
+
 /// The part of an entry that the caller wants.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -95,6 +98,24 @@ impl At {
         self.index + i32::from(self.item.read() == Read::Pushed)
     }
 
+    /// The integer that it is.
+    #[inline(always)]
+    pub(crate) fn whole(self) -> Option<i64> {
+        match self.item.read() {
+            Read::Integer(number) => Some(number),
+            Read::Float(number) if (number as i64) as f64 == number => Some(number as i64),
+            _ => None,
+        }
+    }
+
+    /// Its address, if it is a table.
+    #[inline(always)]
+    pub(crate) fn table_address<B: LuaBackend>(self, state: State<B>) -> Option<usize> {
+        let is_table =
+            self.item.read() == Read::Pushed && state.type_of(self.index) == value::TABLE;
+        is_table.then(|| state.to_pointer(self.index).addr())
+    }
+
     /// The object for it. It is one that was wanted.
     ///
     /// # Errors
@@ -129,8 +150,26 @@ impl Walk {
         wanted: Wanted,
         room: &'a mut [TableEntry],
     ) -> Result<Batch<'a>> {
+        let push = |raising: Raising<'_, B>| raising.push_ref(table);
+        self.read_from(entry, push, |_| (), given, wanted, room)
+    }
+
+    /// The same of the table that `push` pushes; `read` is called, in the same protected call, when what was read that is no
+    /// number is on the stack, from [`FIRST_READ`] on.
+    ///
+    /// # Errors
+    /// As for [`Walk::read`].
+    pub(crate) fn read_from<'a, B: LuaBackend>(
+        &mut self,
+        entry: &Entry<'_, B>,
+        push: impl for<'f> Fn(Raising<'f, B>) + Copy,
+        read: impl for<'f> Fn(Raising<'f, B>) + Copy,
+        given: usize,
+        wanted: Wanted,
+        room: &'a mut [TableEntry],
+    ) -> Result<Batch<'a>> {
         /// Of the table, and of the table of kept keys.
-        const FIXED: i32 = 2;
+        const FIXED: i32 = FIRST_READ - 1;
         let state = entry.state();
         let base = state.top();
         let last = given.checked_sub(1).and_then(|last| self.noted.get(last).copied());
@@ -146,8 +185,8 @@ impl Walk {
         let most = room.len().min(MOST);
         let entries = &mut room[..most];
         let (place_at, outcome_at) = (&mut place, &mut outcome);
-        let read = state.protect_above(|raising| {
-            raising.push_ref(table);
+        let outcome_of = state.protect_above(|raising| {
+            push(raising);
             match kept {
                 Some(kept) => raising.push_ref(kept),
                 None => raising.push_nil(),
@@ -161,9 +200,10 @@ impl Walk {
             if outcome_at.lost {
                 outcome_at.count = read_by_keys(raising, last, given, entries);
             }
+            read(raising);
             raising.top() - 1
         });
-        if let Err(failure) = read {
+        if let Err(failure) = outcome_of {
             let error = raised(entry, state, failure);
             state.set_top(base);
             return Err(error);
@@ -185,6 +225,13 @@ impl Walk {
             }
         }
         Ok(Batch { entries, taken: 0, at: base + FIXED + 1 })
+    }
+
+    /// Begins again, with another table.
+    pub(crate) fn restart(&mut self) {
+        self.noted.clear();
+        self.place = Place::default();
+        self.lost = false;
     }
 
     /// Gives back what the walk holds in Lua. Never waits.

@@ -5,8 +5,9 @@
 #![forbid(unsafe_code)]
 
 use std::ffi::c_int;
+use std::fmt;
 
-use lua_api::{LuaBackend, Ref, State};
+use lua_api::{LuaBackend, Ref, State, value};
 use pyo3::prelude::*;
 
 use crate::base::error::{Error, Result};
@@ -43,6 +44,50 @@ impl WrapperKind {
 pub(crate) struct LuaObject<B: LuaBackend> {
     owner: Hold<RuntimeObject<B>>,
     reference: Ref,
+    identity: Identity,
+}
+
+/// Which value of its runtime a wrapper stands for, noted when the wrapper is made: so it can be asked for at any time, also
+/// after the runtime's end, and without its lock. The wrapper keeps the value, so no other one gets this address.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Identity {
+    kind: c_int,
+    address: usize,
+}
+
+impl Identity {
+    fn of<B: LuaBackend>(state: State<'_, B>, index: c_int) -> Self {
+        let kind = state.type_of(index);
+        let address = match kind {
+            value::USERDATA | value::LIGHTUSERDATA => state.to_userdata(index).addr(),
+            _ => state.to_pointer(index).addr(),
+        };
+        Identity { kind, address }
+    }
+
+    /// A number for a hash: addresses differ in their higher bits.
+    pub(crate) fn hash(self) -> isize {
+        self.address.rotate_right(4) as isize
+    }
+}
+
+/// `<Lua table at 0x...>`
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self.kind {
+            value::LIGHTUSERDATA | value::USERDATA => "userdata",
+            value::TABLE => "table",
+            value::FUNCTION => "function",
+            value::THREAD => "thread",
+            _ => "cdata",
+        };
+        let has_address = !matches!(name, "cdata") && self.address != 0;
+        if has_address {
+            write!(f, "<Lua {name} at {:#x}>", self.address)
+        } else {
+            write!(f, "<Lua {name}>")
+        }
+    }
 }
 
 impl<B: LuaBackend> LuaObject<B> {
@@ -57,13 +102,14 @@ impl<B: LuaBackend> LuaObject<B> {
         state: State<'_, B>,
         index: c_int,
     ) -> Result<Self> {
+        let identity = Identity::of(state, index);
         state.push_value(index);
         let Ok(reference) = runtime.instance.take_ref(state) else {
             state.pop(1);
             return Err(Error::Memory);
         };
         let owner = Hold::new(py, This::owner_of(runtime, state));
-        Ok(LuaObject { owner, reference })
+        Ok(LuaObject { owner, reference, identity })
     }
 
     /// The runtime that it belongs to.
@@ -76,6 +122,16 @@ impl<B: LuaBackend> LuaObject<B> {
     #[inline(always)]
     pub(crate) fn reference(&self) -> Ref {
         self.reference
+    }
+
+    /// Which of its values this is.
+    pub(crate) fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    /// Whether both stand for one value of one runtime.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        std::ptr::eq(self.runtime(), other.runtime()) && self.identity == other.identity
     }
 }
 
@@ -101,7 +157,12 @@ pub(crate) fn wrap<'py, B: LuaBackend>(
     Ok(kind.of_backend().create(py, LuaObject::new(runtime, py, state, index)?)?)
 }
 
-impl Alive<'_> {
+impl<'a> Alive<'a> {
+    /// The content of a wrapper; `None` for other objects.
+    pub(crate) fn wrapper<B: LuaBackend>(self) -> Option<This<'a, LuaObject<B>>> {
+        WRAPPERS.find(self)
+    }
+
     /// Whether it is the wrapper of a Lua value.
     #[inline]
     pub(crate) fn is_wrapper(self) -> bool {

@@ -6,6 +6,7 @@ use pyo3::exceptions::PyAttributeError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
+use crate::base::attribute::Attributes as _;
 use crate::base::error::Result;
 use crate::base::fallible;
 use crate::convert::coroutine::Coroutine;
@@ -15,6 +16,7 @@ use crate::objects::arguments;
 use crate::objects::coroutine::{self};
 use crate::objects::function;
 use crate::objects::iterator::TableIterator;
+use crate::objects::names;
 use crate::objects::object::{self};
 use crate::types::alive::Alive;
 use crate::types::heap_type::This;
@@ -28,8 +30,16 @@ pub(crate) fn object<B: LuaBackend>() -> [Method<LuaObject<B>>; 1] {
     )]
 }
 
-pub(crate) fn table<B: LuaBackend>() -> [Method<LuaObject<B>>; 4] {
+pub(crate) fn table<B: LuaBackend>() -> [Method<LuaObject<B>>; 6] {
     [
+        Method::without::<Dir>(
+            c"__dir__",
+            c"__dir__($self, /)\n--\n\nThe attributes: those of the type, and the fields whose keys are names.",
+        ),
+        Method::without::<Completions>(
+            c"_ipython_key_completions_",
+            c"_ipython_key_completions_($self, /)\n--\n\nThe keys that IPython completes after ``table['``.",
+        ),
         Method::without::<Keys>(
             c"keys",
             c"keys($self, /)\n--\n\nAn iterator over the keys of the table, as ``iter(table)`` is.",
@@ -108,6 +118,32 @@ impl<B: LuaBackend> Unary<LuaObject<B>> for Values {
 impl<B: LuaBackend> Unary<LuaObject<B>> for Items {
     fn run<'py>(py: Python<'py>, this: This<'py, LuaObject<B>>) -> Result<Bound<'py, PyAny>> {
         TableIterator::create(py, this, Wanted::Both)
+    }
+}
+
+struct Dir;
+
+impl<B: LuaBackend> Unary<LuaObject<B>> for Dir {
+    fn run<'py>(py: Python<'py>, this: This<'py, LuaObject<B>>) -> Result<Bound<'py, PyAny>> {
+        let object = this.object().borrow(py);
+        let names = py.get_type::<PyAny>().method1(c"__dir__", (object,))?;
+        let names = fallible::list_of(&names)?;
+        for name in names::of(py, this.content(), true)? {
+            names.append(name)?;
+        }
+        Ok(names.into_any())
+    }
+}
+
+struct Completions;
+
+impl<B: LuaBackend> Unary<LuaObject<B>> for Completions {
+    fn run<'py>(py: Python<'py>, this: This<'py, LuaObject<B>>) -> Result<Bound<'py, PyAny>> {
+        let keys = fallible::list(py)?;
+        for key in names::of(py, this.content(), false)? {
+            keys.append(key)?;
+        }
+        Ok(keys.into_any())
     }
 }
 

@@ -4,7 +4,7 @@
 //! is the coroutine that runs at that time.
 #![forbid(unsafe_code)]
 
-use std::ffi::{CStr, c_int};
+use std::ffi::CStr;
 
 use lua_api::{LuaBackend, Ref, value};
 use pyo3::exceptions::{PyAttributeError, PyTypeError};
@@ -21,10 +21,11 @@ use crate::convert::quick;
 use crate::convert::to_lua::{prepare, push_plain};
 use crate::convert::wrapper::{LuaObject, WrapperKind};
 use crate::objects::length;
+use crate::objects::text::{Repr, Str};
 use crate::runtime::entry::Entry;
 use crate::types::alive::Alive;
 use crate::types::heap_type::This;
-use crate::types::operations::{Binary, Call, GetAttribute, Length, Truth, Unary};
+use crate::types::operations::{Binary, Call, GetAttribute, Identity, Length, Truth, Unary};
 use crate::types::slots::Spec;
 
 pub(crate) const DOC: &CStr = c"A Lua object that Python has by reference.\n\n\
@@ -44,6 +45,7 @@ pub(crate) fn spec<B: LuaBackend>() -> Spec<LuaObject<B>> {
         .methods(crate::objects::methods::object())
         .repr::<Repr>()
         .str::<Str>()
+        .identity::<ByValue>()
         .attribute::<Attribute>()
         .iter::<RefuseIter>()
         .item::<Item>()
@@ -113,6 +115,19 @@ impl<B: LuaBackend> Truth<LuaObject<B>> for IsTrue {
     }
 }
 
+/// Two wrappers are equal if they stand for one Lua value, as in `rawequal`. Nothing runs for that.
+struct ByValue;
+
+impl<B: LuaBackend> Identity<LuaObject<B>> for ByValue {
+    fn equals(this: This<'_, LuaObject<B>>, other: Alive<'_>) -> Option<bool> {
+        Some(this.is(other.wrapper::<B>()?.content()))
+    }
+
+    fn hash(this: This<'_, LuaObject<B>>) -> isize {
+        this.identity().hash()
+    }
+}
+
 struct RefuseIter;
 
 impl<B: LuaBackend> Unary<LuaObject<B>> for RefuseIter {
@@ -130,102 +145,6 @@ impl<B: LuaBackend> Length<LuaObject<B>> for Len {
     }
 }
 
-struct Repr;
-
-impl<B: LuaBackend> Unary<LuaObject<B>> for Repr {
-    fn run<'py>(py: Python<'py>, this: This<'py, LuaObject<B>>) -> Result<Bound<'py, PyAny>> {
-        let this = this.content();
-        let entry = this.runtime().enter(py)?;
-        Ok(fallible::string(py, &plain_repr(&entry, this.reference()))?.into_any())
-    }
-}
-
-/// `<Lua table at 0x...>`.
-pub(crate) fn plain_repr<B: LuaBackend>(entry: &Entry<'_, B>, reference: Ref) -> String {
-    let state = entry.state();
-    state.push_ref(reference);
-    let name = state.type_name(-1);
-    let address = match state.type_of(-1) {
-        value::USERDATA | value::LIGHTUSERDATA => state.to_userdata(-1).cast_const(),
-        value::TABLE | value::FUNCTION | value::THREAD => state.to_pointer(-1),
-        _ => std::ptr::null(),
-    };
-    state.pop(1);
-    if address.is_null() { format!("<Lua {name}>") } else { format!("<Lua {name} at {address:p}>") }
-}
-
-struct Str;
-
-impl<B: LuaBackend> Unary<LuaObject<B>> for Str {
-    fn run<'py>(py: Python<'py>, this: This<'py, LuaObject<B>>) -> Result<Bound<'py, PyAny>> {
-        let this = this.content();
-        let entry = this.runtime().enter(py)?;
-        Ok(to_string(&entry, this.reference())?.into_any())
-    }
-}
-
-/// The result of `__tostring`, or the plain representation without it.
-fn to_string<'py, B: LuaBackend>(
-    entry: &Entry<'py, B>,
-    reference: Ref,
-) -> Result<Bound<'py, PyString>> {
-    let plain = || Ok(fallible::string(entry.py, &plain_repr(entry, reference))?);
-    let state = entry.state();
-    state.push_ref(reference);
-    let has_metatable = state.push_metatable(-1);
-    state.pop(1 + c_int::from(has_metatable));
-    if !has_metatable {
-        return plain();
-    }
-    let runtime = entry.runtime();
-    let base = state.top();
-    let outcome = state.protect_values(|raising| {
-        raising.push_ref(reference);
-        raising.push_metatable(-1);
-        raising.push_bytes(b"__tostring");
-        raising.raw_get(-2);
-        if raising.type_of(-1) == value::NIL {
-            return 0;
-        }
-        raising.push_ref(reference);
-        runtime.detach();
-        raising.call(1, 1);
-        runtime.attach();
-        if raising.type_of(-1) == value::NUMBER {
-            raising.convert_to_string(-1);
-        }
-        1
-    });
-    entry.attach();
-    if let (Ok(_), Err(stop)) = (outcome, entry.check_stop()) {
-        state.set_top(base);
-        return Err(stop);
-    }
-    let text = match outcome {
-        Ok(0) => plain(),
-        Ok(_) => {
-            let encoding = match &entry.options.encoding {
-                crate::runtime::encoding::Encoding::Bytes => {
-                    &crate::runtime::encoding::Encoding::Utf8
-                }
-                encoding => encoding,
-            };
-            let text = state
-                .with_bytes(-1, |bytes| bytes.map(|bytes| encoding.decode_lossy(entry.py, bytes)));
-            match text {
-                Some(text) => text.map_err(Error::from),
-                None => Err(type_error("__tostring returned non-string object")),
-            }
-        }
-        Err(raised) => {
-            let origin = crate::convert::lua_error::Origin::Resume;
-            Err(crate::convert::lua_error::from_stack(entry, state, raised, origin).into())
-        }
-    };
-    state.set_top(base);
-    text
-}
-
 struct Attribute;
 
 impl<B: LuaBackend> GetAttribute<LuaObject<B>> for Attribute {
@@ -239,6 +158,9 @@ impl<B: LuaBackend> GetAttribute<LuaObject<B>> for Attribute {
             return Ok(None);
         }
         let name = name.borrow(py).to_owned();
+        if is_probe(&name) && this.object().is_table() && !has_field(py, this.content(), &name)? {
+            return Ok(None);
+        }
         get_attribute(py, this.content(), &name).map(Some)
     }
 }
@@ -263,6 +185,40 @@ pub(crate) fn is_own_name<B: LuaBackend>(
     } else {
         is(WrapperKind::Coroutine) && name == "send"
     }
+}
+
+/// Names that tools ask any object for, to show or complete it. A table that has no such field itself has no such attribute,
+/// where other names are `None`: the tools would call that.
+fn is_probe(name: &Bound<'_, PyAny>) -> bool {
+    let Ok(name) = name.cast::<PyString>() else { return false };
+    let Ok(name) = name.to_str() else { return false };
+    name.starts_with('_')
+        && (name.ends_with('_')
+            && ["_repr_", "_ipython_", "_mime_"].iter().any(|start| name.starts_with(start))
+            || name == "_ipython_canary_method_should_not_exist_"
+            || name == "_typ" // of pandas
+            || name == "_fields" // of named tuples
+            || name == "_asdict")
+}
+
+/// Whether a table has a field of this name, without its metamethods.
+fn has_field<'py, B: LuaBackend>(
+    py: Python<'py>,
+    this: &'py LuaObject<B>,
+    name: &Bound<'py, PyAny>,
+) -> Result<bool> {
+    let entry = this.runtime().enter(py)?;
+    let key = attribute_key(&entry, name)?;
+    let (state, key) = (entry.state(), key.value());
+    let reference = this.reference();
+    let found = state.protect(|raising| {
+        raising.push_ref(reference);
+        raising.expect_table(-1);
+        crate::convert::to_lua::push(entry.runtime(), raising, key);
+        raising.raw_get(-2);
+        raising.type_of(-1) != value::NIL
+    });
+    found.map_err(|failure| crate::convert::lua_error::raised(&entry, state, failure))
 }
 
 /// Attribute access that goes to Lua: the name is a string there, whatever the encoding.

@@ -6,35 +6,27 @@
 #![forbid(unsafe_code)]
 
 use std::cell::Cell;
-use std::collections::HashMap;
 
-use lua_api::{LuaBackend, Ref, Thread};
+use lua_api::{LuaBackend, Ref};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
+use pyo3::types::{PyDict, PyList, PyTuple};
 
-use crate::base::error::too_deep;
 use crate::base::error::{Error, Result};
 use crate::base::fallible;
-use crate::base::imported::Imported;
+use crate::base::vectors;
 use crate::convert::lua_error::raised;
 use crate::convert::plain::{Plain, hint, most_held};
 use crate::convert::prepared::{Mode, Prepared, Ready};
 use crate::convert::to_lua::{prepare, push};
 use crate::convert::wrapper::{self, WrapperKind};
+use crate::objects::nested::{Abc, Nested, Seen, is_a, nested, plain_kinds};
+use crate::objects::unfold::{Unfolding, unfold};
 use crate::runtime::entry::Entry;
 use crate::types::alive::{Alive, Held, Items, Pairs};
 
 /// How many items go into a table in one protected call.
 const CHUNK: usize = 128;
-
-/// The tables made so far in one recursive conversion, by the identity of their objects, which are
-/// kept so that an identity is not used again.
-#[derive(Default)]
-struct Seen<'py> {
-    tables: HashMap<usize, Ref>,
-    _objects: Vec<Bound<'py, PyAny>>,
-}
 
 /// A table from mappings and iterables, as `LuaRuntime.table_from` documents.
 ///
@@ -44,17 +36,24 @@ pub(crate) fn table_from<'py, B: LuaBackend>(
     entry: &Entry<'py, B>,
     sources: &[Bound<'py, PyAny>],
     recursive: bool,
+    unfolding: Option<&Unfolding<'py>>,
 ) -> Result<Bound<'py, PyAny>> {
-    let mut seen = Seen::default();
+    let mut seen = Seen::new(unfolding);
+    let unfolded;
+    let sources = match unfolding {
+        None => sources,
+        Some(unfolding) => {
+            let mut all = vectors::with_room(sources.len())?;
+            for source in sources {
+                all.push(unfold(entry, source, unfolding)?);
+            }
+            unfolded = all;
+            &unfolded
+        }
+    };
     let table = new_table(entry, sources)?;
     let result = fill(entry, table, sources, recursive.then_some(&mut seen));
-    let result = result.and_then(|()| {
-        let state = entry.state();
-        state.push_ref(table);
-        let wrapped = wrapper::wrap(entry.runtime(), entry.py, state, -1, WrapperKind::Table);
-        state.pop(1);
-        wrapped
-    });
+    let result = result.and_then(|()| wrapped(entry, table));
     entry.instance.release(table);
     for reference in seen.tables.into_values().filter(|reference| *reference != table) {
         entry.instance.release(reference);
@@ -62,7 +61,41 @@ pub(crate) fn table_from<'py, B: LuaBackend>(
     result
 }
 
-fn new_table<B: LuaBackend>(entry: &Entry<'_, B>, sources: &[Bound<'_, PyAny>]) -> Result<Ref> {
+/// An object as Lua data, as `LuaRuntime.to_lua` documents; what becomes no table is given as it is.
+///
+/// # Errors
+/// As for [`table_from`].
+pub(crate) fn to_lua<'py, B: LuaBackend>(
+    entry: &Entry<'py, B>,
+    object: &Bound<'py, PyAny>,
+    unfolding: &Unfolding<'py>,
+) -> Result<Bound<'py, PyAny>> {
+    let mut seen = Seen::new(Some(unfolding));
+    let result = match nested(entry, object, &mut seen) {
+        Ok(Nested::Table(table)) => seen.fill_all(entry).and_then(|()| wrapped(entry, table)),
+        Ok(Nested::Object(object)) => Ok(object),
+        Ok(Nested::Same) => Ok(object.clone()),
+        Err(error) => Err(error),
+    };
+    for reference in seen.tables.into_values() {
+        entry.instance.release(reference);
+    }
+    result
+}
+
+fn wrapped<'py, B: LuaBackend>(entry: &Entry<'py, B>, table: Ref) -> Result<Bound<'py, PyAny>> {
+    let state = entry.state();
+    state.push_ref(table);
+    let wrapped = wrapper::wrap(entry.runtime(), entry.py, state, -1, WrapperKind::Table);
+    state.pop(1);
+    wrapped
+}
+
+/// A new table with room for what is in the sources.
+pub(crate) fn new_table<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    sources: &[Bound<'_, PyAny>],
+) -> Result<Ref> {
     let (mut array, mut hash) = (0_usize, 0_usize);
     for source in sources {
         if let Ok(list) = source.cast::<PyList>() {
@@ -93,7 +126,7 @@ fn fill<'py, B: LuaBackend>(
     entry: &Entry<'py, B>,
     table: Ref,
     sources: &[Bound<'py, PyAny>],
-    mut seen: Option<&mut Seen<'py>>,
+    mut seen: Option<&mut Seen<'_, 'py>>,
 ) -> Result<()> {
     if let Some(seen) = seen.as_deref_mut() {
         for source in sources {
@@ -101,11 +134,12 @@ fn fill<'py, B: LuaBackend>(
             seen._objects.push(source.clone());
         }
     }
-    let mut filler = Filler { entry, table, next: 1, batch: Batch::default() };
+    let mut filler = Filler::new(entry, table);
     for source in sources {
         filler.add(source, seen.as_deref_mut())?;
     }
-    filler.flush()
+    filler.flush()?;
+    seen.map_or(Ok(()), |seen| seen.fill_all(entry))
 }
 
 #[derive(Default)]
@@ -115,15 +149,30 @@ struct Batch<'py> {
     boxes: usize,
 }
 
-struct Filler<'a, 'py, B: LuaBackend> {
+/// Fills a table.
+pub(crate) struct Filler<'a, 'py, B: LuaBackend> {
     entry: &'a Entry<'py, B>,
     table: Ref,
     next: i64,
     batch: Batch<'py>,
 }
 
-impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
-    fn add(&mut self, source: &Bound<'py, PyAny>, mut seen: Option<&mut Seen<'py>>) -> Result<()> {
+impl<'a, 'py, B: LuaBackend> Filler<'a, 'py, B> {
+    pub(crate) fn new(entry: &'a Entry<'py, B>, table: Ref) -> Self {
+        Filler { entry, table, next: 1, batch: Batch::default() }
+    }
+
+    /// Whether no item of a sequence has been added.
+    pub(crate) fn is_at_start(&self) -> bool {
+        self.next == 1
+    }
+
+    /// Adds what is in a source.
+    pub(crate) fn add(
+        &mut self,
+        source: &Bound<'py, PyAny>,
+        mut seen: Option<&mut Seen<'_, 'py>>,
+    ) -> Result<()> {
         if let Ok(dict) = source.cast::<PyDict>() {
             return self.dict(dict, seen);
         }
@@ -167,7 +216,11 @@ impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
     }
 
     /// Adds what is in a dict.
-    fn dict(&mut self, dict: &Bound<'py, PyDict>, mut seen: Option<&mut Seen<'py>>) -> Result<()> {
+    fn dict(
+        &mut self,
+        dict: &Bound<'py, PyDict>,
+        mut seen: Option<&mut Seen<'_, 'py>>,
+    ) -> Result<()> {
         // Where other threads run meanwhile, a copy is what one can go over.
         #[cfg(Py_GIL_DISABLED)]
         let dict = &dict.copy()?;
@@ -175,7 +228,8 @@ impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
         let length = pairs.len();
         let position = Cell::new(0);
         loop {
-            if self.batch.values.is_empty() && self.plain_pairs(pairs, &position, seen.is_some())? {
+            let seen_by = seen.as_deref();
+            if self.batch.values.is_empty() && self.plain_pairs(pairs, &position, seen_by)? {
                 return Ok(());
             }
             // Pairs that are not plain, and may run Python code, take the slow path.
@@ -196,10 +250,11 @@ impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
         &mut self,
         source: Pairs<'_>,
         position: &Cell<isize>,
-        recursive: bool,
+        seen: Option<&Seen<'_, 'py>>,
     ) -> Result<bool> {
-        let held = Held::new(self.entry.py, most_held(recursive)).ok_or(Error::Memory)?;
-        let plain = Plain { entry: self.entry, held: &held, recursive };
+        let Some(kinds) = plain_kinds(seen) else { return Ok(false) };
+        let held = Held::new(self.entry.py, most_held(kinds.recursive)).ok_or(Error::Memory)?;
+        let plain = Plain { entry: self.entry, held: &held, kinds };
         let state = self.entry.state();
         let table = self.table;
         let put = state.protect(|raising| {
@@ -214,7 +269,7 @@ impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
     fn sequence(
         &mut self,
         source: &Bound<'py, PyAny>,
-        mut seen: Option<&mut Seen<'py>>,
+        mut seen: Option<&mut Seen<'_, 'py>>,
     ) -> Result<()> {
         // As in `dict`.
         #[cfg(Py_GIL_DISABLED)]
@@ -226,7 +281,7 @@ impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
         let mut index = 0;
         loop {
             if self.batch.values.is_empty() {
-                index += self.plain_items(source, index, seen.is_some())?;
+                index += self.plain_items(source, index, seen.as_deref())?;
             }
             // The length is looked at each time: a conversion may change the list.
             let Some(item) = source.get(self.entry.py, index) else { return Ok(()) };
@@ -236,9 +291,15 @@ impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
     }
 
     /// Adds what is plain in a list or tuple from `start` on; gives how many.
-    fn plain_items(&mut self, source: Items<'_>, start: usize, recursive: bool) -> Result<usize> {
-        let held = Held::new(self.entry.py, most_held(recursive)).ok_or(Error::Memory)?;
-        let plain = Plain { entry: self.entry, held: &held, recursive };
+    fn plain_items(
+        &mut self,
+        source: Items<'_>,
+        start: usize,
+        seen: Option<&Seen<'_, 'py>>,
+    ) -> Result<usize> {
+        let Some(kinds) = plain_kinds(seen) else { return Ok(0) };
+        let held = Held::new(self.entry.py, most_held(kinds.recursive)).ok_or(Error::Memory)?;
+        let plain = Plain { entry: self.entry, held: &held, kinds };
         let state = self.entry.state();
         let (table, first) = (self.table, self.next);
         let put = state.protect(|raising| {
@@ -255,7 +316,7 @@ impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
         }
     }
 
-    fn item(&mut self, item: &Bound<'py, PyAny>, seen: Option<&mut Seen<'py>>) -> Result<()> {
+    fn item(&mut self, item: &Bound<'py, PyAny>, seen: Option<&mut Seen<'_, 'py>>) -> Result<()> {
         self.put(Ready::Plain(Prepared::Nil));
         self.value(item, Mode::Value, seen)?;
         self.flush_full()
@@ -265,7 +326,7 @@ impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
         &mut self,
         key: &Bound<'py, PyAny>,
         value: &Bound<'py, PyAny>,
-        mut seen: Option<&mut Seen<'py>>,
+        mut seen: Option<&mut Seen<'_, 'py>>,
     ) -> Result<()> {
         self.value(key, Mode::NotNil, seen.as_deref_mut())?;
         self.value(value, Mode::Value, seen)?;
@@ -276,13 +337,27 @@ impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
         &mut self,
         object: &Bound<'py, PyAny>,
         mode: Mode,
-        seen: Option<&mut Seen<'py>>,
+        seen: Option<&mut Seen<'_, 'py>>,
     ) -> Result<()> {
-        if let Some(seen) = seen
-            && let Some(table) = nested(self.entry, object, seen)?
-        {
-            self.put(Ready::Plain(Prepared::Reference(table)));
-            return Ok(());
+        if let Some(seen) = seen {
+            let none = seen.unfolding.is_some_and(|unfolding| unfolding.none);
+            match nested(self.entry, object, seen)? {
+                Nested::Table(table) => {
+                    self.put(Ready::Plain(Prepared::Reference(table)));
+                    return Ok(());
+                }
+                Nested::Object(object) => {
+                    let mode = if none { Mode::NotNil } else { mode };
+                    let ready = prepare(self.entry, &object, mode)?.hold(&object);
+                    self.put(ready);
+                    return Ok(());
+                }
+                Nested::Same if none && object.is_none() => {
+                    self.put(Ready::Plain(Prepared::PyNone));
+                    return Ok(());
+                }
+                Nested::Same => {}
+            }
         }
         let ready = prepare(self.entry, object, mode)?.hold(object);
         self.put(ready);
@@ -299,7 +374,7 @@ impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
     }
 
     /// Puts the batch into the table.
-    fn flush(&mut self) -> Result<()> {
+    pub(crate) fn flush(&mut self) -> Result<()> {
         if self.batch.values.is_empty() {
             return Ok(());
         }
@@ -359,63 +434,4 @@ impl<'py, B: LuaBackend> Filler<'_, 'py, B> {
         });
         copied.map_err(|failure| raised(self.entry, state, failure))
     }
-}
-
-/// The table for an object of a recursive conversion, made if need be; `None` for objects that do
-/// not become tables.
-fn nested<'py, B: LuaBackend>(
-    entry: &Entry<'py, B>,
-    object: &Bound<'py, PyAny>,
-    seen: &mut Seen<'py>,
-) -> Result<Option<Ref>> {
-    if !becomes_table(object)? {
-        return Ok(None);
-    }
-    if let Some(table) = seen.tables.get(&(object.as_ptr() as usize)) {
-        return Ok(Some(*table));
-    }
-    let source = std::slice::from_ref(object);
-    let table = new_table(entry, source)?;
-    // Noted at once, so that it is given back whatever happens, and found again in a cycle.
-    seen.tables.insert(object.as_ptr() as usize, table);
-    seen._objects.push(object.clone());
-    if !Thread::this().has_room() {
-        return Err(too_deep().into());
-    }
-    fallible::one_deeper(entry.py, c" while converting nested data to Lua tables", || {
-        let mut filler = Filler { entry, table, next: 1, batch: Batch::default() };
-        filler.add(object, Some(seen)).and_then(|()| filler.flush())
-    })?;
-    Ok(Some(table))
-}
-
-/// Lists, dicts and whatever counts as a sequence or a mapping; strings do not.
-fn becomes_table(object: &Bound<'_, PyAny>) -> PyResult<bool> {
-    let plain = object.is_instance_of::<PyInt>()
-        || object.is_instance_of::<PyFloat>()
-        || object.is_none()
-        || Alive::of(object).is_wrapper();
-    if plain || object.is_instance_of::<PyString>() || object.is_instance_of::<PyBytes>() {
-        return Ok(false);
-    }
-    Ok(object.is_instance_of::<PyList>()
-        || object.is_instance_of::<PyDict>()
-        || is_a(object, Abc::Sequence)?
-        || is_a(object, Abc::Mapping)?)
-}
-
-#[derive(Clone, Copy)]
-enum Abc {
-    Mapping,
-    Sequence,
-}
-
-fn is_a(object: &Bound<'_, PyAny>, abc: Abc) -> PyResult<bool> {
-    static MAPPING: Imported = Imported::new(c"collections.abc", c"Mapping");
-    static SEQUENCE: Imported = Imported::new(c"collections.abc", c"Sequence");
-    let class = match abc {
-        Abc::Mapping => &MAPPING,
-        Abc::Sequence => &SEQUENCE,
-    };
-    object.is_instance(&class.get(object.py())?)
 }

@@ -57,11 +57,16 @@ pub(crate) fn fill<B: LuaBackend>(
     let none = Alive::of(&none);
     let eval = eval.map(Alive::of);
     let builtins = builtins.map(Alive::of);
-    keep(entry, &[&anchors.none], |raising| {
+    keep(entry, &[&anchors.none, &anchors.array_mt], |raising| {
         push_box(runtime, raising, none, View::ATTRIBUTES);
+        raising.new_table(0, 1);
+        raising.push_bytes(b"array");
+        raising.set_field(-2, c"__jsontype");
         library(raising, sandboxed);
-        raising.push_value(-2);
+        raising.push_value(-3);
         raising.set_field(-2, c"none");
+        raising.push_value(-2);
+        raising.set_field(-2, c"array_mt");
         for (name, object) in [(c"eval", eval), (c"builtins", builtins)] {
             if let Some(object) = object {
                 push_box(runtime, raising, object, View::ATTRIBUTES);

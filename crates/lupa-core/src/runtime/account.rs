@@ -89,6 +89,7 @@ impl<'py, B: LuaBackend> Entry<'py, B> {
         if memory.has_room(bytes) {
             return Ok(());
         }
+        memory.note_refusal();
         let text = format!(
             "not enough memory: {bytes} bytes more are asked for, and {} of {} are in use{}",
             memory.used(),

@@ -55,6 +55,25 @@ impl<B: LuaBackend> Runtime<B> {
                 false
             }
         };
+        self.begin(py, thread, nested)
+    }
+
+    /// The same without waiting: `None` if another thread is inside.
+    pub(crate) fn enter_at_once<'a>(&'a self, py: Python<'a>) -> Result<Option<Guard<'a, B>>> {
+        let thread = Thread::this();
+        if !thread.has_room() {
+            return Err(too_deep().into());
+        }
+        match self.vitals.lock.enter_as(thread.id()) {
+            Entered::First => self.begin(py, thread, false).map(Some),
+            Entered::Again => self.begin(py, thread, true).map(Some),
+            Entered::No => Ok(None),
+        }
+    }
+
+    /// Begins an operation of a thread that has just taken the lock.
+    #[inline(always)]
+    fn begin<'a>(&'a self, py: Python<'a>, thread: Thread, nested: bool) -> Result<Guard<'a, B>> {
         if !self.instance.is_open() {
             self.vitals.lock.release();
             return Err(Error::Closed);

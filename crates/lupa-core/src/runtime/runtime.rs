@@ -38,6 +38,8 @@ pub(crate) struct Anchors {
     pub(crate) boxes: [Cell<Option<Ref>>; 3],
     /// `python.none`.
     pub(crate) none: Cell<Option<Ref>>,
+    /// `python.array_mt`: the metatable that marks lists.
+    pub(crate) array_mt: Cell<Option<Ref>>,
     /// The iterator function of `python.iter`.
     pub(crate) iterator: Cell<Option<Ref>>,
     /// The handler for integers that do not fit; the value may be `nil`.
@@ -68,6 +70,8 @@ pub(crate) struct Runtime<B: LuaBackend> {
     pub(crate) implementation: OnceCell<String>,
     /// Memory that the runtime used before any user code, in bytes.
     pub(crate) base_memory: Cell<usize>,
+    // How often Lua had been refused memory when that was asked last.
+    refusals: Cell<u64>,
     /// The number of `nogc` blocks, in which the collector does not run.
     pub(crate) without_gc: Cell<u32>,
     /// The greenlet that is inside, as long as there is only one.
@@ -106,6 +110,7 @@ impl<B: LuaBackend> Runtime<B> {
             id: next_id(),
             implementation: OnceCell::new(),
             base_memory: Cell::new(0),
+            refusals: Cell::new(0),
             without_gc: Cell::new(0),
             inside: Cell::default(),
             rests: RefCell::default(),
@@ -125,6 +130,12 @@ impl<B: LuaBackend> Runtime<B> {
     /// Whether another thread is inside.
     pub(crate) fn is_in_use_elsewhere(&self) -> bool {
         self.vitals.lock.is_held() && !self.vitals.lock.is_owned()
+    }
+
+    /// Whether Lua has been refused memory since this was asked last.
+    pub(crate) fn has_lacked_memory(&self) -> bool {
+        let now = self.instance.memory().refusals();
+        self.refusals.replace(now) != now
     }
 
     /// Whether what runs was not called by Lua code of this runtime.

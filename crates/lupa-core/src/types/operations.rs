@@ -91,6 +91,15 @@ pub(crate) trait Truth<T> {
     fn run<'py>(py: Python<'py>, this: This<'py, T>) -> Result<bool>;
 }
 
+/// `this == other` and `hash(this)`. Ordering is left to Python, which refuses it.
+pub(crate) trait Identity<T> {
+    /// Whether both stand for the same; `None` leaves it to the other object.
+    fn equals(this: This<'_, T>, other: Alive<'_>) -> Option<bool>;
+
+    /// The same number for all that are equal.
+    fn hash(this: This<'_, T>) -> isize;
+}
+
 /// `this[key] = value`; no value is to delete.
 pub(crate) trait Assign<T> {
     fn run<'py>(

@@ -1,8 +1,8 @@
 //! The functions in the slots of our types, which Python calls; each is generic over its operation ([`crate::types::operations`]).
 //!
-//! Python calls a slot attached, with an object of the type that has the slot, or of one derived from it, and with
-//! arguments that the caller holds until it returns. A [`Spec`] puts functions only into slots of their own signature, and
-//! of a type whose objects have the content that they are for; so this, and no more, is what each function here builds on.
+//! Python calls a slot attached, with an object of the type that has the slot or of a derived one, and with arguments that the
+//! caller holds until it returns. A [`Spec`] puts functions only into slots of their own signature, of a type whose objects
+//! have the content that they are for: each function here builds on this, and no more.
 
 use std::ffi::{CStr, CString, c_int, c_uint, c_void};
 use std::marker::PhantomData;
@@ -20,8 +20,8 @@ use crate::types::compat;
 use crate::types::heap_type::{Begins, Memory, This, Type};
 use crate::types::heap_type::{Garbage, Visit};
 use crate::types::operations::{
-    Assign, Binary, Call, Clear, Content, Finalize, GetAttribute, Length, Read, SavedError,
-    SetAttribute, Step, Truth, Unary, Variadic,
+    Assign, Binary, Call, Clear, Content, Finalize, GetAttribute, Identity, Length, Read,
+    SavedError, SetAttribute, Step, Truth, Unary, Variadic,
 };
 
 type Object = *mut ffi::PyObject;
@@ -108,6 +108,8 @@ functions! {
     |object, py, this| F::run(py, this)
     fn truth<Truth>() -> c_int, or -1;
     |object, py, this| F::run(py, this).map(c_int::from)
+    fn hash<Identity>() -> ffi::Py_hash_t, or -1;
+    |object, _py, this| Ok(match F::hash(this) { -1 => -2, hash => hash })
     fn assign<Assign>(key, value) -> c_int, or -1;
     |object, py, this| F::run(py, this, Alive::from_ptr(key), optional(value)).map(|()| 0)
     fn get_attribute<GetAttribute>(name) -> Object, or null_mut();
@@ -135,6 +137,25 @@ unsafe extern "C" fn call<T: Content, F: Call<T>>(
             let keywords = if names.is_null() { 0 } else { ffi::PyTuple_Size(names) as usize };
             let arguments = Alive::slice(arguments, count);
             F::run(py, this, arguments, keywords).map(Bound::into_ptr)
+        })
+    }
+}
+
+unsafe extern "C" fn compare<T: Content, F: Identity<T>>(
+    object: Object,
+    other: Object,
+    operation: c_int,
+) -> Object {
+    // SAFETY: called by Python. Its singletons live for ever.
+    unsafe {
+        run(object, null_mut(), |_, this: This<'_, T>| {
+            let asks = matches!(operation, ffi::Py_EQ | ffi::Py_NE);
+            let equal = if asks { F::equals(this, Alive::from_ptr(other)) } else { None };
+            Ok(ffi::Py_NewRef(match equal {
+                None => ffi::Py_NotImplemented(),
+                Some(equal) if equal == (operation == ffi::Py_EQ) => ffi::Py_True(),
+                Some(_) => ffi::Py_False(),
+            }))
         })
     }
 }
@@ -359,6 +380,12 @@ impl<T: Content> Spec<T> {
         truth: Truth => Py_nb_bool = truth;
         attribute: GetAttribute => Py_tp_getattro = get_attribute;
         set_attribute: SetAttribute => Py_tp_setattro = set_attribute;
+    }
+
+    /// Objects are equal, and have one hash, by what they stand for.
+    pub(crate) fn identity<F: Identity<T>>(self) -> Self {
+        self.slot(ffi::Py_tp_richcompare, compare::<T, F> as *mut c_void)
+            .slot(ffi::Py_tp_hash, hash::<T, F> as *mut c_void)
     }
 
     /// An iterator is its own.

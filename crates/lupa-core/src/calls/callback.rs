@@ -222,27 +222,51 @@ impl<'s, 'py> Received<'s, 'py> {
 
     /// Calls with these arguments.
     ///
-    /// Of a bound method that Lua calls as `obj:method(...)`, the instance is there already: the
-    /// method's function is called with the arguments as they are.
+    /// Of a bound method whose instance is the first argument, the function is called with the arguments as they are;
+    /// `again` is asked, after an error, whether the method is to be called with them instead.
     ///
     /// # Errors
     /// What is raised.
     #[inline(always)]
-    pub(crate) fn call(self, callable: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        let mut target = Alive::of(callable);
+    pub(crate) fn call(
+        self,
+        callable: &Bound<'py, PyAny>,
+        again: impl FnOnce(&PyErr) -> bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
         if let Some(first) = self.as_slice().first()
-            && let Some((function, instance)) = compat::bound_method(target)
+            && let Some((function, instance)) = compat::bound_method(Alive::of(callable))
             && instance == Alive::of(first)
         {
-            target = function;
+            return match self.call_from(0, function) {
+                Err(error) if again(&error) => self.call_from(0, Alive::of(callable)),
+                result => result,
+            };
         }
-        let flags = self.count | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET;
-        let places = self.places.as_mut_ptr();
+        self.call_from(0, Alive::of(callable))
+    }
+
+    /// Calls with all arguments but the first.
+    ///
+    /// # Errors
+    /// What is raised.
+    pub(crate) fn call_without_first(
+        self,
+        callable: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.call_from(1, Alive::of(callable))
+    }
+
+    /// Calls with the arguments from a number on, of which there are as many.
+    #[inline(always)]
+    fn call_from(&self, first: usize, target: Alive<'_>) -> PyResult<Bound<'py, PyAny>> {
+        let first = first.min(self.count);
+        let flags = (self.count - first) | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET;
+        let places = self.places.as_ptr();
         // SAFETY: attached; live objects, for a method keeps its function; so many arguments have been written, and a
-        // `Bound` is a pointer to its object. The first place, which `new` has seen, may be written meanwhile, which
-        // is what the flag says.
+        // `Bound` is a pointer to its object. The place before them, which is free or has an argument, may be written
+        // meanwhile, as the flag says, and is put back.
         unsafe {
-            let arguments = places.add(1).cast();
+            let arguments = places.add(1 + first).cast();
             let result = parked(|| unwinding::vectorcall(target.as_ptr(), arguments, flags));
             Bound::from_owned_ptr_or_err(self.py, result)
         }

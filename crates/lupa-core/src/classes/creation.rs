@@ -35,6 +35,7 @@ pub(crate) struct Parameters<'py> {
     pub(crate) libs: Option<Bound<'py, PyAny>>,
     pub(crate) timeout: Option<Seconds>,
     pub(crate) sandbox: Truth,
+    pub(crate) colon_calls: &'py str,
 }
 
 impl<'py> Parameters<'py> {
@@ -59,6 +60,7 @@ impl<'py> Parameters<'py> {
             libs,
             timeout,
             sandbox,
+            colon_calls,
         } = self;
         let encoding = match encoding {
             Omittable::Unset => Encoding::Utf8,
@@ -79,6 +81,14 @@ impl<'py> Parameters<'py> {
         if !(0..=1).contains(&array_base) {
             return Err(fallible::error::<PyValueError>("array_base must be 0 or 1"));
         }
+        let colon_calls_as_in_python = match colon_calls {
+            "lua" => false,
+            "python" => true,
+            _ => {
+                let text = format!("colon_calls must be 'lua' or 'python', not '{colon_calls}'");
+                return Err(fallible::error::<PyValueError>(text));
+            }
+        };
         let sandboxed = sandbox.0;
         let (eval_asked, builtins_asked) =
             (register_eval.is_asked_for(), register_builtins.is_asked_for());
@@ -109,6 +119,7 @@ impl<'py> Parameters<'py> {
             attribute_getter: getter.map(Bound::unbind),
             attribute_setter: setter.map(Bound::unbind),
             unpack_returned_tuples: unpack_returned_tuples.0,
+            colon_calls_as_in_python,
             convert_arrays: convert_arrays.0,
             array_base,
         };

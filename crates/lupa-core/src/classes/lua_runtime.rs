@@ -33,10 +33,12 @@ impl LuaRuntime {
         register_eval=Flag::Unset, unpack_returned_tuples=Truth(false), register_builtins=Flag::Unset,
         overflow_handler=None, max_memory=None, string_hash_seed=None,
         *, convert_arrays=Truth(false), array_base=1, libs=None, timeout=None, sandbox=Truth(false),
+        colon_calls="lua",
     ), text_signature = "(encoding='UTF-8', source_encoding=None, attribute_filter=None, \
         attribute_handlers=None, register_eval=True, unpack_returned_tuples=False, \
         register_builtins=True, overflow_handler=None, max_memory=None, string_hash_seed=None, \
-        *, convert_arrays=False, array_base=1, libs=None, timeout=None, sandbox=False)")]
+        *, convert_arrays=False, array_base=1, libs=None, timeout=None, sandbox=False, \
+        colon_calls='lua')")]
     #[allow(clippy::too_many_arguments)]
     fn new<'py>(
         py: Python<'py>,
@@ -55,6 +57,7 @@ impl LuaRuntime {
         libs: Option<Bound<'py, PyAny>>,
         timeout: Option<Seconds>,
         sandbox: Truth,
+        colon_calls: &'py str,
     ) -> PyResult<Self> {
         let parameters = Parameters {
             encoding,
@@ -72,6 +75,7 @@ impl LuaRuntime {
             libs,
             timeout,
             sandbox,
+            colon_calls,
         };
         Ok(LuaRuntime { state: parameters.create(py)?.unbind() })
     }
@@ -294,38 +298,7 @@ impl LuaRuntime {
         Ok(engine::get().set_overflow_handler(self.state.bind(py), handler.as_ref())?)
     }
 
-    /// Let Lua code in a sandbox use a Python object, which is opaque to it otherwise. Gives the object.
-    ///
-    /// * ``attributes``: the names of attributes that it may read. What it reads is an object with rights of
-    ///   its own; but a method of the object's class (or a function of a module) can be called.
-    /// * ``writable``: the names of attributes that it may set.
-    /// * ``call``: it may call the object. (default for functions, if there is no other argument)
-    /// * ``items``, ``writable_items``: it may read or set ``obj[key]``.
-    /// * ``iterate``: ``python.iter(obj)`` and its like are allowed.
-    /// * ``text``: ``tostring(obj)`` is ``str(obj)`` instead of the name of the type.
-    /// * ``construct``: of a class, that it may be called.
-    ///
-    /// Of a class, all but ``construct`` is about its instances, those of subclasses included. What is said
-    /// of an object itself, or of a subclass, replaces that, and a second call replaces the first. The
-    /// object is known by its identity, and not kept alive if there can be weak references to it.
-    ///
-    /// >>> lua = LuaRuntime(sandbox=True)
-    /// >>> lua.globals().double = lua.expose(lambda n: 2 * n)
-    /// >>> lua.eval('double(21)')
-    /// 42
-    /// >>> lua.globals().config = lua.expose({'colour': 'grey'}, items=True)
-    /// >>> lua.eval('config.colour')
-    /// 'grey'
-    ///
-    /// Without an object it is a decorator. See ``exposed()`` to mark a class for all runtimes. In a runtime
-    /// that is no sandbox it does nothing.
-    ///
-    /// >>> @lua.expose(attributes=['x', 'y'], writable=['x'], construct=True)
-    /// ... class Point:
-    /// ...     x = y = 0
-    /// >>> lua.globals().Point = Point
-    /// >>> lua.execute('local p = Point(); p.x = 3; return p.x + p.y')
-    /// 3
+    #[doc = include_str!("lua_runtime_expose.txt")]
     #[pyo3(signature = (obj=None, /, **rights))]
     fn expose<'py>(
         this: &Bound<'py, Self>,

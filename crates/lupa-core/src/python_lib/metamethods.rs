@@ -19,6 +19,7 @@ use crate::convert::quick;
 use crate::convert::to_lua::{
     prepare, prepare_plain, push, push_method, push_plain, push_protected,
 };
+use crate::python_lib::colon;
 use crate::rights::restrict::exact_name;
 use crate::runtime::account::Work;
 use crate::runtime::boxes::View;
@@ -152,6 +153,7 @@ fn call_in<'py, B: LuaBackend>(
     let count = places.len() - 1;
     let mut arguments = Received::new(entry.py, places);
     let mut special = false;
+    let mut leaves_out = false;
     // Many values, and long strings, are asked for before they are made.
     let mut work = entry.weighs().then(|| Work::new(entry));
     for index in (first..).take(count) {
@@ -163,12 +165,20 @@ fn call_in<'py, B: LuaBackend>(
         }
         let argument = from_lua(entry.runtime(), entry.py, state, index)?;
         special |= argument.is_exact_instance_of::<PyArguments>();
+        if index == first {
+            leaves_out = colon::leaves_out(entry, state, callable, index, &argument)?;
+        }
         arguments.push(argument);
     }
     if special {
-        return call_with_keywords(callable, arguments.as_slice().iter().cloned());
+        let arguments = arguments.as_slice().iter().skip(usize::from(leaves_out));
+        return call_with_keywords(callable, arguments.cloned());
     }
-    Ok(arguments.call(callable)?)
+    if leaves_out {
+        return Ok(arguments.call_without_first(callable)?);
+    }
+    Ok(arguments
+        .call(callable, |error| colon::lacks_first(entry, state, callable, count, error))?)
 }
 
 /// A call in which `python.args` takes part.

@@ -3,6 +3,7 @@
 //! Uses all rooms below. Begin with [`setup`], which fills a new Lua. [`functions`] are those of the table, [`metamethods`]
 //! those of Python objects, for which [`sandbox`] has others.
 
+pub(crate) mod colon;
 pub(crate) mod equal;
 pub(crate) mod functions;
 pub(crate) mod metamethods;

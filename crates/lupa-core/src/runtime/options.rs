@@ -21,6 +21,8 @@ pub(crate) struct Options {
     /// In a sandbox: the Python objects that are exposed. All others are opaque.
     pub(crate) sandbox: Option<Sandbox>,
     pub(crate) unpack_returned_tuples: bool,
+    /// `obj:function(...)` passes no object, whatever the function is.
+    pub(crate) colon_calls_as_in_python: bool,
     /// NumPy's arrays arrive in Lua as arrays.
     pub(crate) convert_arrays: bool,
     /// The index of the first element of an array in Lua: 1 or 0.

@@ -317,6 +317,11 @@ pub unsafe trait LuaBackend: CommonApi + Copy + 'static {
     unsafe fn compiler(_l: *mut lua_State, _on: bool) -> bool {
         false
     }
+    /// `[-0, +0, -]` Whether the metamethod `__index` that runs was called by `return object:name(...)`, in LuaJIT: there
+    /// the function that is called then cannot be told from its frames to be a method. Other Luas tell by the frame.
+    unsafe fn reads_for_tail_call(_l: *mut lua_State) -> bool {
+        false
+    }
     /// `[-0, +0, -]` C code below Lua comes back to use this Lua: gives the coroutine to use, or null where that
     /// cannot be. `known` is the one that ran when Lua was last entered, or called out; `noted` is the
     /// one that runs, as a bundled Lua has noted it, or null.

@@ -287,6 +287,15 @@ macro_rules! hooks {
         }
 
         #[cfg(lupa_bundled)]
+        unsafe fn reads_for_tail_call(l: *mut lua_State) -> bool {
+            unsafe extern "C-unwind" {
+                fn lupa_reads_for_tail_call(l: *mut lua_State) -> c_int;
+            }
+            // SAFETY: looks at the frames of the function that runs.
+            unsafe { lupa_reads_for_tail_call(l) != 0 }
+        }
+
+        #[cfg(lupa_bundled)]
         unsafe fn compiler(l: *mut lua_State, on: bool) -> bool {
             unsafe extern "C-unwind" {
                 fn lupa_compiler(l: *mut lua_State, on: c_int) -> c_int;

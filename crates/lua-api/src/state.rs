@@ -449,6 +449,13 @@ impl<'l, B: LuaBackend> State<'l, B> {
         work(unsafe { B::frame(self.raw(), level) })
     }
 
+    /// Whether the metamethod `__index` that runs reads what a tail call of LuaJIT calls as a method.
+    #[inline(always)]
+    pub fn reads_for_tail_call(self) -> bool {
+        // SAFETY: as for `plain!`.
+        unsafe { B::reads_for_tail_call(self.raw()) }
+    }
+
     /// Makes a reference stand for the value on top, and pops it.
     #[inline(always)]
     pub(crate) fn set_ref(self, reference: Ref) {

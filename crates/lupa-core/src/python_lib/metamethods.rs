@@ -153,7 +153,7 @@ fn call_in<'py, B: LuaBackend>(
     let count = places.len() - 1;
     let mut arguments = Received::new(entry.py, places);
     let mut special = false;
-    let mut leaves_out = false;
+    let mut leading = None;
     // Many values, and long strings, are asked for before they are made.
     let mut work = entry.weighs().then(|| Work::new(entry));
     for index in (first..).take(count) {
@@ -166,10 +166,15 @@ fn call_in<'py, B: LuaBackend>(
         let argument = from_lua(entry.runtime(), entry.py, state, index)?;
         special |= argument.is_exact_instance_of::<PyArguments>();
         if index == first {
-            leaves_out = colon::leaves_out(entry, state, callable, index, &argument)?;
+            let call = colon::Call::of(entry, state, index, Alive::of(&argument));
+            let leaves_out = call.leaves_out(entry, state, callable, index, &argument)?;
+            leading = Some((call, leaves_out));
         }
         arguments.push(argument);
     }
+    let Some((called, leaves_out)) = leading else {
+        return Ok(arguments.call(callable, |_| false)?);
+    };
     if special {
         let arguments = arguments.as_slice().iter().skip(usize::from(leaves_out));
         return call_with_keywords(callable, arguments.cloned());
@@ -177,8 +182,7 @@ fn call_in<'py, B: LuaBackend>(
     if leaves_out {
         return Ok(arguments.call_without_first(callable)?);
     }
-    Ok(arguments
-        .call(callable, |error| colon::lacks_first(entry, state, callable, count, error))?)
+    Ok(arguments.call(callable, |error| called.lacks_first(state, callable, count, error))?)
 }
 
 /// A call in which `python.args` takes part.
@@ -221,6 +225,7 @@ pub(crate) struct Index;
 impl<B: LuaBackend> Callback<B> for Index {
     fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
         let (object, view) = python_argument(entry, state, 1, "__index")?;
+        colon::note_read(entry, state, Alive::of(&object));
         let key = from_lua(entry.runtime(), entry.py, state, 2)?;
         let options = &entry.options;
         let value = if view.has(View::ITEMS) && options.attribute_getter.is_none() {

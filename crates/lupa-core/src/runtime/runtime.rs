@@ -70,6 +70,8 @@ pub(crate) struct Runtime<B: LuaBackend> {
     pub(crate) implementation: OnceCell<String>,
     /// Memory that the runtime used before any user code, in bytes.
     pub(crate) base_memory: Cell<usize>,
+    /// The last objects of which LuaJIT has read a method for a tail call, by address.
+    pub(crate) tail_reads: Cell<[usize; 4]>,
     // How often Lua had been refused memory when that was asked last.
     refusals: Cell<u64>,
     /// The number of `nogc` blocks, in which the collector does not run.
@@ -110,6 +112,7 @@ impl<B: LuaBackend> Runtime<B> {
             id: next_id(),
             implementation: OnceCell::new(),
             base_memory: Cell::new(0),
+            tail_reads: Cell::default(),
             refusals: Cell::new(0),
             without_gc: Cell::new(0),
             inside: Cell::default(),

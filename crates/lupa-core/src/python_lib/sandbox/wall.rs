@@ -21,6 +21,7 @@ use crate::calls::steps::field;
 use crate::convert::from_lua::from_lua;
 use crate::convert::prepared::{Mode, Prepared};
 use crate::convert::to_lua::{push_method, push_protected};
+use crate::python_lib::colon;
 use crate::python_lib::metamethods::{self, attribute_name, push_object, push_text};
 use crate::rights::allowed::Rights;
 use crate::rights::restrict::exact_name;
@@ -118,6 +119,7 @@ struct Index;
 impl<B: LuaBackend> Callback<B> for Index {
     fn run(entry: &Entry<'_, B>, state: State<B>) -> Outcome {
         let (object, view) = python_argument(entry, state, 1, "__index")?;
+        colon::note_read(entry, state, Alive::of(&object));
         let key = exact_name(from_lua(entry.runtime(), entry.py, state, 2)?)?;
         let options = &entry.options;
         let rights = rights_to(entry, &object)?;

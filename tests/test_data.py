@@ -1,6 +1,7 @@
 """Nested data, from Lua to Python and back: ``to_python`` and ``to_lua``."""
 
 import collections
+import contextlib
 import dataclasses
 import datetime
 import enum
@@ -144,10 +145,8 @@ class TestToPython:
             return 1
 
         for wishes in [{"keys": wreck}, {"other": wreck}, {"empty": lambda: wreck(None)}]:
-            try:
+            with contextlib.suppress(lupa.LuaError, ValueError):
                 lupa.to_python(table, **wishes)
-            except (lupa.LuaError, ValueError):
-                pass
             assert lua.eval("1 + 1") == 2
 
         def fail(value):
@@ -228,7 +227,10 @@ class TestToLua:
         "value, expected",
         [
             ([1, [2, (3,)], {"x": [4]}], [1, [2, [3]], {"x": [4]}]),
-            ({"c": Colour.RED, "p": Point(1, Point(2, [3]))}, {"c": "red", "p": {"x": 1, "more": {"x": 2, "more": [3]}}}),
+            (
+                {"c": Colour.RED, "p": Point(1, Point(2, [3]))},
+                {"c": "red", "p": {"x": 1, "more": {"x": 2, "more": [3]}}},
+            ),
             ([Pair(1, Pair(2, 3))], [{"left": 1, "right": {"left": 2, "right": 3}}]),
             (Model(), {"name": "m", "point": {"x": 1}}),
             (OldModel(), {"name": "old"}),

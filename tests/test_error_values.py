@@ -44,7 +44,9 @@ class TestText:
             lua.execute("error(setmetatable({}, {__tostring = function() while true do end end}))")
         assert lua.eval("1 + 1") == 2
 
-    @pytest.mark.parametrize("value, kind", [("true", "boolean"), ("print", "function"), ("coroutine.create(print)", "thread")])
+    @pytest.mark.parametrize(
+        "value, kind", [("true", "boolean"), ("print", "function"), ("coroutine.create(print)", "thread")]
+    )
     def test_other_values(self, lupa, lua, value, kind):
         assert str(raised(lupa, lua, f"error({value})")) == f"(error object is a {kind} value)"
 
@@ -93,7 +95,9 @@ class TestSyntax:
         assert isinstance(error, SyntaxError)
         assert (error.filename, error.lineno, error.offset, error.text) == ("conf.lua", 2, 11, "local b = ?")
         assert error.msg.startswith("unexpected symbol") and not error.incomplete
-        assert str(error).startswith("error loading code: conf.lua:2: unexpected symbol") and error.args == (str(error),)
+        assert str(error).startswith("error loading code: conf.lua:2: unexpected symbol") and error.args == (
+            str(error),
+        )
 
     @pytest.mark.parametrize("code", ["x =", "for i = 1, 2 do", "x = {1,\n\n2", "return f("])
     def test_incomplete_code(self, lupa, lua, code):
@@ -106,7 +110,9 @@ class TestSyntax:
             lua.eval("1 + ? + 2")
         assert (caught.value.lineno, caught.value.text, caught.value.offset) == (1, "1 + ? + 2", 5)
 
-    @pytest.mark.parametrize("name", ["=x:1: y", "a\nb", "[string \"z\"]:7:", "@" + "d/" * 60 + "f.lua", "=" + "n" * 100, ""])
+    @pytest.mark.parametrize(
+        "name", ["=x:1: y", "a\nb", '[string "z"]:7:', "@" + "d/" * 60 + "f.lua", "=" + "n" * 100, ""]
+    )
     def test_names_with_anything_in_them(self, lupa, lua, name):
         error = raised(lupa, lua, "x = = 1", name=name)
         assert error.lineno == 1 and error.text == "x = = 1"

@@ -11,13 +11,14 @@ class TestEquality:
         get = lua.execute(f"local value = {code} return function() return value end")
         first, second = get(), get()
         assert first is not second
-        assert first == second and not first != second and hash(first) == hash(second)
+        assert first == second and hash(first) == hash(second)
+        assert (first != second) is False
         assert {first: 1}[second] == 1 and len({first, second}) == 1
         assert first != lua.eval("{}") and first != 1 and first is not None and first != object()
 
     def test_globals(self, lua):
         assert lua.globals() == lua.globals()
-        assert lua.globals()._G == lua.globals()
+        assert lua.globals() == lua.globals()._G
 
     def test_others_may_say_that_they_are_equal(self, lua):
         class Any:
@@ -96,7 +97,9 @@ class TestRepr:
         assert repr(table) == f"{str(table)[:-1]}: 1={table}>"
 
     def test_metamethods_are_not_asked(self, lua):
-        table = lua.execute("return setmetatable({1}, {__index = error, __pairs = error, __tostring = error, __len = error})")
+        table = lua.execute(
+            "return setmetatable({1}, {__index = error, __pairs = error, __tostring = error, __len = error})"
+        )
         assert repr(table).endswith(": 1=1>")
 
     def test_objects_that_raise_or_come_back(self, lua):
@@ -148,7 +151,12 @@ class TestNames:
 
     def test_tools_do_not_find_what_is_not_there(self, lua):
         table = lua.eval("{}")
-        for name in ["_repr_html_", "_repr_mimebundle_", "_ipython_display_", "_ipython_canary_method_should_not_exist_"]:
+        for name in [
+            "_repr_html_",
+            "_repr_mimebundle_",
+            "_ipython_display_",
+            "_ipython_canary_method_should_not_exist_",
+        ]:
             assert not hasattr(table, name)
         assert table.missing is None and table._missing is None
 

@@ -18,7 +18,7 @@ EXTRA = {
     "luajit20": "getfenv setfenv loadstring unpack bit",
     "luajit21": "getfenv setfenv loadstring unpack bit",
 }
-PYTHON = """args array array_from as_attrgetter as_function as_itemgetter enumerate iter iterex none zeros"""
+PYTHON = """args array array_from array_mt as_attrgetter as_function as_itemgetter enumerate iter iterex none zeros"""
 
 
 class Account:

@@ -193,3 +193,10 @@ def test_long_strings(lua):
     text = "äb\0" * 700_000
     assert lua.eval("...", text) == text
     assert lua.table_from([text])[1] == text
+
+
+def test_repetitions(lua):
+    repeat = lua.eval("string.rep")
+    for text in ["", "a", "ab", "abc" * 100]:
+        for count in [-1, 0, 1, 2, 3, 1000, 1023, 1024, 1025, 8191, 8192, 8193, 20_000]:
+            assert repeat(text, count) == text * count

@@ -25,6 +25,7 @@ from lupa._api import LuaMemoryError as LuaMemoryError
 from lupa._api import LuaObject as LuaObject
 from lupa._api import LuaRuntime as LuaRuntime
 from lupa._api import LuaSandboxError as LuaSandboxError
+from lupa._api import LuaStopIterationError as LuaStopIterationError
 from lupa._api import LuaSyntaxError as LuaSyntaxError
 from lupa._api import LuaTable as LuaTable
 from lupa._api import LuaTimeoutError as LuaTimeoutError
@@ -35,11 +36,21 @@ from lupa._api import _LuaIter as _LuaIter
 from lupa._api import _LuaObject as _LuaObject
 from lupa._api import _LuaTable as _LuaTable
 from lupa._api import _LuaThread as _LuaThread
+from lupa._api import array_mt as array_mt
 from lupa._api import as_array as as_array
 from lupa._api import as_attrgetter as as_attrgetter
 from lupa._api import as_itemgetter as as_itemgetter
+from lupa._api import as_mapping as as_mapping
+from lupa._api import as_sequence as as_sequence
+from lupa._api import call_method as call_method
 from lupa._api import exposed as exposed
+from lupa._api import getmetatable as getmetatable
 from lupa._api import lua_type as lua_type
+from lupa._api import rawget as rawget
+from lupa._api import rawlen as rawlen
+from lupa._api import rawset as rawset
+from lupa._api import setmetatable as setmetatable
+from lupa._api import to_python as to_python
 from lupa._api import unpacks_lua_table as unpacks_lua_table
 from lupa._api import unpacks_lua_table_method as unpacks_lua_table_method
 

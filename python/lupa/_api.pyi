@@ -4,8 +4,9 @@ Classes are a module's own at run time: ``lua51.LuaError`` is not ``lua54.LuaErr
 checker they are the same, so that one function can take the runtimes of any Lua.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, Generic, Literal, TypedDict, final, overload, type_check_only
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, MutableSequence, Sequence
+from types import EllipsisType
+from typing import Any, Final, Generic, Literal, SupportsIndex, TypedDict, final, overload, type_check_only
 
 from typing_extensions import Never, Self, TypeAlias, TypeVar, Unpack
 
@@ -16,6 +17,7 @@ __all__ = [
     "LuaRuntime",
     "LuaError",
     "LuaSyntaxError",
+    "LuaStopIterationError",
     "LuaMemoryError",
     "LuaSandboxError",
     "LuaTimeoutError",
@@ -30,9 +32,19 @@ __all__ = [
     "LuaArray",
     "as_itemgetter",
     "as_attrgetter",
+    "array_mt",
     "as_array",
+    "as_mapping",
+    "as_sequence",
+    "call_method",
     "exposed",
+    "getmetatable",
     "lua_type",
+    "rawget",
+    "rawlen",
+    "rawset",
+    "setmetatable",
+    "to_python",
     "unpacks_lua_table",
     "unpacks_lua_table_method",
 ]
@@ -49,6 +61,8 @@ _Count_co = TypeVar("_Count_co", bound=int | None, covariant=True, default=int |
 # What is taken as text: `str` is encoded, bytes are used as they are.
 _Text: TypeAlias = str | bytes | bytearray
 _Mode: TypeAlias = Literal["t", "b", "bt", b"t", b"b", b"bt"]
+_ArrayIndex: TypeAlias = SupportsIndex | slice | EllipsisType
+_ArrayKey: TypeAlias = _ArrayIndex | tuple[_ArrayIndex, ...]
 _LuaType: TypeAlias = Literal["table", "function", "thread", "userdata", "cdata"]
 _AttributeFilter: TypeAlias = Callable[[Any, Any, bool], Any]
 _AttributeGetter: TypeAlias = Callable[[Any, Any], Any]
@@ -67,8 +81,14 @@ class LuaError(Exception):
     # What Lua's `error` was called with; None for errors of lupa's own.
     value: Any
 
-class LuaSyntaxError(LuaError):
-    """Lua code that does not compile."""
+class LuaSyntaxError(LuaError, SyntaxError):
+    """Lua code that does not compile; a ``SyntaxError`` with its attributes."""
+
+    # More code might make it right.
+    incomplete: bool
+
+class LuaStopIterationError(LuaError, RuntimeError):
+    """Python code that a Lua coroutine has called raised ``StopIteration``, which is the ``__cause__``."""
 
 class LuaMemoryError(LuaError, MemoryError):
     """Lua has no memory left, or has reached the limit set for it."""
@@ -101,6 +121,7 @@ class _Options(TypedDict, total=False):
     array_base: Literal[0, 1]
     libs: Iterable[str] | None
     timeout: float | None
+    colon_calls: Literal["lua", "python"]
 
 @type_check_only
 class _Rights(TypedDict, total=False):
@@ -196,6 +217,7 @@ class LuaRuntime(Generic[_Str_co, _Count_co]):
         libs: Iterable[str] | None = None,
         timeout: float | None = None,
         sandbox: bool = False,
+        colon_calls: Literal["lua", "python"] = "lua",
     ) -> None: ...
     @property
     def lua_version(self) -> tuple[int, int]: ...
@@ -221,7 +243,23 @@ class LuaRuntime(Generic[_Str_co, _Count_co]):
     def require(self, modulename: str | bytes) -> Any: ...
     def globals(self) -> LuaTable: ...
     def table(self, *items: Any, **kwargs: Any) -> LuaTable: ...
-    def table_from(self, *args: Iterable[Any], recursive: bool = False) -> LuaTable: ...
+    def table_from(self, *args: Iterable[Any], recursive: bool = False, convert: bool = False) -> LuaTable: ...
+    @overload
+    def to_lua(
+        self,
+        obj: Mapping[Any, Any] | Sequence[Any],
+        *,
+        none: Literal["nil", "none"] = "nil",
+        default: Callable[[Any], Any] | None = None,
+    ) -> LuaTable: ...
+    @overload
+    def to_lua(
+        self,
+        obj: object,
+        *,
+        none: Literal["nil", "none"] = "nil",
+        default: Callable[[Any], Any] | None = None,
+    ) -> Any: ...
     def nogc(self) -> _LuaNoGC: ...
     def gccollect(self) -> None: ...
     def set_overflow_handler(self, overflow_handler: Callable[[int], Any] | None) -> None: ...
@@ -319,6 +357,11 @@ class LuaArray:
     def __len__(self) -> int: ...
     def __buffer__(self, flags: int, /) -> memoryview: ...
     def __release_buffer__(self, buffer: memoryview, /) -> None: ...
+    # An element, or a view of the same memory.
+    def __getitem__(self, key: _ArrayKey, /) -> Any: ...
+    def __setitem__(self, key: _ArrayKey, value: complex, /) -> None: ...
+    def __iter__(self) -> Iterator[Any]: ...
+    def tolist(self) -> Any: ...
 
 # The names of lupa 2.8 for the same classes; their `__name__` is still that.
 _LuaObject = LuaObject
@@ -378,6 +421,36 @@ def lua_type(obj: LuaCoroutine) -> Literal["thread"]: ...
 def lua_type(obj: LuaObject) -> _LuaType: ...
 @overload
 def lua_type(obj: object) -> _LuaType | None: ...
+def to_python(
+    value: object,
+    *,
+    empty: Callable[[], Any] = ...,
+    keys: Literal["error", "str"] | Callable[[Any], Any] = "error",
+    other: Literal["keep", "error"] | Callable[[Any], Any] = "keep",
+    cycles: bool = True,
+    max_depth: int | None = None,
+    max_items: int | None = None,
+    metamethods: bool = False,
+) -> Any: ...
+def as_mapping(table: LuaTable, /) -> MutableMapping[Any, Any]: ...
+def as_sequence(table: LuaTable, /) -> MutableSequence[Any]: ...
+@overload
+def rawget(table: LuaTable, key: object, /) -> Any: ...
+@overload
+def rawget(table: LuaTable, key: object, default: _T, /) -> Any | _T: ...
+def rawset(table: LuaTable, key: object, value: object, /) -> None: ...
+def rawlen(table: LuaObject, /) -> int: ...
+def getmetatable(object: LuaObject, /) -> LuaTable | None: ...
+def setmetatable(table: LuaTable, metatable: LuaTable | _ArrayMark | None, /) -> LuaTable: ...
+def call_method(obj: LuaObject, name: object, /, *args: Any) -> Any: ...
+
+@final
+@type_check_only
+class _ArrayMark:
+    """What ``array_mt`` is: it stands for ``python.array_mt`` of any runtime."""
+
+array_mt: Final[_ArrayMark]
+
 def unpacks_lua_table(func: _F) -> _F: ...
 def unpacks_lua_table_method(meth: _F) -> _F: ...
 def _promote() -> bool: ...

@@ -29,7 +29,7 @@ pub(crate) struct References {
 /// The number of references that are reserved at a time. It is small, since most runtimes need few, and the registry
 /// of an idle one stays small.
 const BATCH: usize = 32;
-const FIRST_BATCH: usize = 8;
+const FIRST_BATCH: usize = 12;
 
 impl<B: LuaBackend> Instance<B> {
     /// Takes a reference to the value on top of `state`, and pops it.

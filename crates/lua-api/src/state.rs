@@ -94,6 +94,8 @@ impl<'l, B: LuaBackend> State<'l, B> {
         to_integer = to_integer(index: c_int) -> Option<i64> where accepts(index);
         /// The number at `index`, or 0.
         to_number = to_number(index: c_int) -> f64 where accepts(index);
+        /// Whether the metamethod `__index` that runs reads what a tail call of LuaJIT calls as a method.
+        reads_for_tail_call = reads_for_tail_call() -> bool;
         /// Length without metamethods.
         raw_len = raw_len(index: c_int) -> usize where accepts(index);
         /// Replaces the key on top by `t[k]`, without metamethods.
@@ -447,13 +449,6 @@ impl<'l, B: LuaBackend> State<'l, B> {
     ) -> R {
         // SAFETY: as for `plain!`; its texts are there until Lua runs again.
         work(unsafe { B::frame(self.raw(), level) })
-    }
-
-    /// Whether the metamethod `__index` that runs reads what a tail call of LuaJIT calls as a method.
-    #[inline(always)]
-    pub fn reads_for_tail_call(self) -> bool {
-        // SAFETY: as for `plain!`.
-        unsafe { B::reads_for_tail_call(self.raw()) }
     }
 
     /// Makes a reference stand for the value on top, and pops it.

@@ -162,11 +162,23 @@ pub(crate) const REPETITIONS: &[Fix] = &[Fix {
     before: "    if (totallen == 0) n = 1;\n",
 }];
 
-/// The same in 5.1.
+/// The same in 5.1, where a long result is made in one piece too: so a limit of memory is reached before the work is done, and
+/// not after most of it.
 pub(crate) const REPETITIONS_OF_51: &[Fix] = &[Fix {
     file: "lstrlib.c",
     place: "  while (n-- > 0)\n    luaL_addlstring(&b, s, l);",
-    before: "  if (l == 0) n = 0;\n",
+    before: "  if (l == 0) n = 0;\n  \
+             if (n > 1 && (size_t)n > LUAL_BUFFERSIZE / l) {\n    \
+               size_t all = l * (size_t)n, done = l;\n    \
+               char *whole;\n    \
+               if (all / l != (size_t)n) return luaL_error(L, \"resulting string too large\");\n    \
+               whole = (char *)lua_newuserdata(L, all);\n    \
+               memcpy(whole, s, l);\n    \
+               for (; done <= all - done; done *= 2) memcpy(whole + done, whole, done);\n    \
+               memcpy(whole + done, whole, all - done);\n    \
+               lua_pushlstring(L, whole, all);\n    \
+               return 1;\n  \
+             }\n",
 }];
 
 /// A number may be a long text, and a function may take many of them. The function that asks for a number may be in the middle of an operation

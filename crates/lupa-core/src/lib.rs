@@ -35,7 +35,7 @@ use pyo3::prelude::*;
 use crate::base::attribute::Attributes as _;
 
 /// The names that `from lupa.lua54 import *` gives.
-const ALL: [&str; 27] = [
+const ALL: [&str; 36] = [
     "LUA_VERSION",
     "LUA_MAXINTEGER",
     "LUA_MININTEGER",
@@ -57,9 +57,18 @@ const ALL: [&str; 27] = [
     "LuaArray",
     "as_itemgetter",
     "as_attrgetter",
+    "array_mt",
     "as_array",
+    "as_mapping",
+    "as_sequence",
+    "call_method",
     "exposed",
+    "getmetatable",
     "lua_type",
+    "rawget",
+    "rawlen",
+    "rawset",
+    "setmetatable",
     "to_python",
     "unpacks_lua_table",
     "unpacks_lua_table_method",
@@ -99,6 +108,7 @@ pub fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> {
         py.get_type::<classes::nogc::LuaNoGc>(),
         py.get_type::<classes::lua_limits::LuaLimits>(),
         py.get_type::<classes::fast_rlock::FastRLock>(),
+        py.get_type::<classes::raw::ArrayMark>(),
         py.get_type::<convert::protocol::ProtocolWrapper>(),
         py.get_type::<convert::arguments::PyArguments>(),
         py.get_type::<runtime::cursor::Cursor>(),
@@ -112,10 +122,20 @@ pub fn init<B: LuaBackend>(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(classes::lua_type::lua_type, module)?)?;
     module.add_function(wrap_pyfunction!(classes::data::to_python, module)?)?;
     module.add_function(wrap_pyfunction!(rights::allowed::exposed, module)?)?;
+    module.add_function(wrap_pyfunction!(classes::raw::rawget, module)?)?;
+    module.add_function(wrap_pyfunction!(classes::raw::rawset, module)?)?;
+    module.add_function(wrap_pyfunction!(classes::raw::rawlen, module)?)?;
+    module.add_function(wrap_pyfunction!(classes::raw::getmetatable, module)?)?;
+    module.add_function(wrap_pyfunction!(classes::raw::setmetatable, module)?)?;
+    module.add_function(wrap_pyfunction!(classes::raw::call_method, module)?)?;
+    module.add_function(wrap_pyfunction!(classes::raw::_copy_table, module)?)?;
     let decorators = base::fallible::import(py, c"lupa._decorators")?;
     for name in ["unpacks_lua_table", "unpacks_lua_table_method"] {
         module.add(name, decorators.attribute(name)?)?;
     }
+    module.add_function(wrap_pyfunction!(classes::views::as_mapping, module)?)?;
+    module.add_function(wrap_pyfunction!(classes::views::as_sequence, module)?)?;
+    module.add("array_mt", Bound::new(py, classes::raw::ArrayMark)?)?;
     module.add_function(wrap_pyfunction!(_promote, module)?)?;
     module.add_function(wrap_pyfunction!(rights::restrict::_verdicts_on_builtins, module)?)?;
     module.add("__all__", ALL)

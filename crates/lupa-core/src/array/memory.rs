@@ -279,6 +279,12 @@ impl<'py> Array<'py> {
         }
     }
 
+    /// All of a `_LuaArray`; `None` for other objects.
+    pub(super) fn of(object: &Bound<'py, PyAny>) -> Option<Self> {
+        let layout = *object::of(Alive::of(object))?.content().layout();
+        Some(Array { owner: object.clone(), layout })
+    }
+
     /// Some of the memory of this one.
     pub(super) fn view(&self, layout: Layout) -> Self {
         Array { owner: self.owner.clone(), layout: self.layout.narrowed(layout) }

@@ -21,6 +21,7 @@ mod memory;
 mod methods;
 mod numpy;
 pub(crate) mod object;
+mod python;
 mod shapes;
 mod userdata;
 mod values;

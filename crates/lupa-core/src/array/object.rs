@@ -11,6 +11,7 @@ use pyo3::{IntoPyObjectExt, ffi};
 
 use super::layout::Layout;
 use super::memory::{Owned, Source};
+use super::python;
 use crate::base::error::Result;
 use crate::base::fallible;
 use crate::base::vectors;
@@ -26,8 +27,11 @@ pub(crate) const DOC: &CStr = c"An array that Lua code sees (see ``as_array()``)
     >>> made = LuaRuntime().eval('python.array_from({{1, 2, 3}, {4, 5, 6}}, \"int32\")')\n\
     >>> made\n\
     <Lua array int32 [2 x 3]>\n\
+    >>> made[0, 1], made[1].tolist(), made[:, ::2].tolist()\n\
+    (2, [4, 5, 6], [[1, 3], [4, 6]])\n\
     >>> memoryview(made).tolist()\n\
-    [[1, 2, 3], [4, 5, 6]]";
+    [[1, 2, 3], [4, 5, 6]]\n\n\
+    Indices count from 0 here. A slice or a row is an array of the same memory.";
 
 /// The type of such objects.
 pub(crate) static TYPE: Place = Place::new();
@@ -82,7 +86,16 @@ pub(crate) fn dtype_name(layout: &Layout) -> String {
 }
 
 pub(crate) fn spec() -> Spec<ArrayObject> {
-    Spec::new("_LuaArray", DOC).repr::<Repr>().getters(GETTERS).sequence_length::<Len>().buffer()
+    Spec::new("_LuaArray", DOC)
+        .repr::<Repr>()
+        .getters(GETTERS)
+        .mapping_length::<Len>()
+        .sequence_length::<Len>()
+        .item::<python::Item>()
+        .set_item::<python::SetItem>()
+        .iter::<python::Iter>()
+        .methods(python::methods())
+        .buffer()
 }
 
 impl Content for ArrayObject {

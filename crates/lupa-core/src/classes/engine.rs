@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use crate::base::error::Result;
+use crate::objects::raw::Raw;
 use crate::objects::unfold::Unfolding;
 use crate::objects::wishes::Wishes;
 use crate::rights::exposure::Sandbox;
@@ -50,6 +51,9 @@ impl MemoryUse {
         self.used as i64 - base as i64
     }
 }
+
+/// What an operation on a raw value gives, if there was such a value.
+pub(crate) type RawResult<'py> = Option<Option<Bound<'py, PyAny>>>;
 
 /// The operations of a runtime. `state` is always the object that [`Engine::create`] gave.
 pub(crate) trait Engine: Send + Sync {
@@ -97,6 +101,8 @@ pub(crate) trait Engine: Send + Sync {
         value: &Bound<'py, PyAny>,
         wishes: &Wishes<'py>,
     ) -> Result<Option<Bound<'py, PyAny>>>;
+    /// An operation on the value behind a wrapper; `None` for other objects.
+    fn raw<'py>(&self, object: &Bound<'py, PyAny>, raw: &Raw<'_, 'py>) -> Result<RawResult<'py>>;
     fn gc(&self, state: &Bound<'_, PyAny>, command: Gc) -> Result<()>;
     /// Stops the collector, at the beginning of a block.
     fn stop_gc(&self, state: &Bound<'_, PyAny>) -> Result<()>;

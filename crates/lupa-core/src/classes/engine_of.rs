@@ -7,11 +7,12 @@ use crate::base::fallible;
 use crate::base::vectors;
 use crate::calls::call::{self, Arguments};
 use crate::calls::hook::StopHook;
-use crate::classes::engine::{self, Creation, Engine, MemoryUse};
+use crate::classes::engine::{self, Creation, Engine, MemoryUse, RawResult};
 use crate::convert::from_lua::from_lua;
 use crate::convert::lua_error::{Origin, from_stack, raised};
 use crate::convert::syntax_error::describe;
 use crate::convert::wrapper::{LuaObject, WRAPPERS};
+use crate::objects::raw::{self, Raw};
 use crate::objects::table_from;
 use crate::objects::to_python;
 use crate::objects::unfold::Unfolding;
@@ -262,6 +263,13 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
         let entry = wrapper.runtime().enter(value.py())?;
         let made = to_python::to_python(&entry, wrapper.reference(), wishes)?;
         Ok(Some(keep(value, made)))
+    }
+
+    fn raw<'py>(&self, object: &Bound<'py, PyAny>, raw: &Raw<'_, 'py>) -> Result<RawResult<'py>> {
+        let Some(wrapper) = Alive::of(object).wrapper::<B>() else { return Ok(None) };
+        let entry = wrapper.runtime().enter(object.py())?;
+        let result = raw::run(&entry, wrapper.reference(), raw)?;
+        Ok(Some(result.map(|result| keep(object, result))))
     }
 
     fn gc(&self, state: &Bound<'_, PyAny>, command: Gc) -> Result<()> {

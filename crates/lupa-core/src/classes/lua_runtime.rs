@@ -20,6 +20,7 @@ use crate::runtime::chunks::GivenCode;
 use crate::runtime::stop::deadline::Seconds;
 
 #[doc = include_str!("lua_runtime.txt")]
+#[expect(clippy::doc_lazy_continuation, reason = "the examples are Python's")]
 #[pyclass(name = "LuaRuntime", module = "lupa", subclass, frozen, weakref)]
 pub(crate) struct LuaRuntime {
     state: Py<PyAny>,
@@ -206,7 +207,8 @@ impl LuaRuntime {
     ///
     /// Mappings and Lua tables give fields, of which later ones win; other iterables give items of
     /// the sequence. With ``recursive=True``, lists, mappings and the like inside become tables
-    /// too: one table for one object, so that shared and cyclic data keep their shape.
+    /// too: one table for one object, so that shared and cyclic data keep their shape. With ``convert=True``, more objects
+    /// become tables: see ``to_lua()``.
     ///
     /// >>> lua = LuaRuntime()
     /// >>> table = lua.table_from([1, 2], {'x': 3}, (4,))
@@ -214,8 +216,6 @@ impl LuaRuntime {
     /// [1, 2, 4, 3]
     /// >>> lua.table_from({'a': [1, {'b': 2}]}, recursive=True).a[2].b
     /// 2
-    /// With ``convert=True`` too, more objects become tables: see ``to_lua()``.
-    ///
     #[pyo3(signature = (*args, recursive=Truth(false), convert=Truth(false)),
         text_signature = "($self, /, *args, recursive=False, convert=False)")]
     fn table_from<'py>(
@@ -299,6 +299,7 @@ impl LuaRuntime {
     }
 
     #[doc = include_str!("lua_runtime_expose.txt")]
+    #[expect(clippy::doc_lazy_continuation, reason = "the examples are Python's")]
     #[pyo3(signature = (obj=None, /, **rights))]
     fn expose<'py>(
         this: &Bound<'py, Self>,

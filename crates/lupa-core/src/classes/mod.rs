@@ -13,3 +13,5 @@ pub(crate) mod lua_runtime;
 pub(crate) mod lua_type;
 pub(crate) mod nogc;
 pub(crate) mod parameters;
+pub(crate) mod raw;
+pub(crate) mod views;

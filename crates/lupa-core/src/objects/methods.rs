@@ -4,11 +4,12 @@
 use lua_api::LuaBackend;
 use pyo3::exceptions::PyAttributeError;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyDict, PyTuple};
 
 use crate::base::attribute::Attributes as _;
 use crate::base::error::Result;
 use crate::base::fallible;
+use crate::base::imported::Imported;
 use crate::convert::coroutine::Coroutine;
 use crate::convert::walk::Wanted;
 use crate::convert::wrapper::LuaObject;
@@ -20,18 +21,76 @@ use crate::objects::names;
 use crate::objects::object::{self};
 use crate::types::alive::Alive;
 use crate::types::heap_type::This;
-use crate::types::operations::{Binary, Unary, Variadic};
-use crate::types::slots::Method;
+use crate::types::methods::Method;
+use crate::types::operations::{Binary, Keywords, Unary, Variadic};
 
-pub(crate) fn object<B: LuaBackend>() -> [Method<LuaObject<B>>; 1] {
-    [Method::with_one::<GetAttr>(
-        c"__getattr__",
-        c"__getattr__($self, name, /)\n--\n\nThe field of this name, as Lua finds it.",
-    )]
+/// Methods that are functions of the file `lupa/_data.py`.
+macro_rules! in_python {
+    ($($name:ident => $function:literal;)*) => {
+        $(struct $name;
+
+        impl<B: LuaBackend> Keywords<LuaObject<B>> for $name {
+            fn run<'py>(
+                py: Python<'py>,
+                this: This<'py, LuaObject<B>>,
+                arguments: Bound<'py, PyTuple>,
+                keywords: Option<Bound<'py, PyDict>>,
+            ) -> Result<Bound<'py, PyAny>> {
+                static FUNCTION: Imported = Imported::new(c"lupa._data", $function);
+                let this = this.object().borrow(py).to_owned();
+                let all = fallible::tuple_with(py, arguments.len() + 1, |index| match index {
+                    0 => Ok(this.clone()),
+                    _ => arguments.get_item(index - 1),
+                })?;
+                Ok(FUNCTION.get(py)?.call(all, keywords.as_ref())?)
+            }
+        })*
+    };
 }
 
-pub(crate) fn table<B: LuaBackend>() -> [Method<LuaObject<B>>; 6] {
+in_python! {
+    Itself => c"itself";
+    RefusePickle => c"refuse_pickle";
+    Copied => c"copied";
+    DeeplyCopied => c"deeply_copied";
+    Array => c"array";
+}
+
+pub(crate) fn object<B: LuaBackend>() -> [Method<LuaObject<B>>; 4] {
     [
+        Method::with_one::<GetAttr>(
+            c"__getattr__",
+            c"__getattr__($self, name, /)\n--\n\nThe field of this name, as Lua finds it.",
+        ),
+        Method::with_keywords::<Itself>(
+            c"__copy__",
+            c"__copy__($self, /)\n--\n\nThe same object.",
+        ),
+        Method::with_keywords::<Itself>(
+            c"__deepcopy__",
+            c"__deepcopy__($self, memo, /)\n--\n\nThe same object.",
+        ),
+        Method::with_keywords::<RefusePickle>(
+            c"__reduce_ex__",
+            c"__reduce_ex__($self, protocol, /)\n--\n\nRefuses: a Lua value belongs to its runtime.",
+        ),
+    ]
+}
+
+pub(crate) fn table<B: LuaBackend>() -> [Method<LuaObject<B>>; 9] {
+    [
+        Method::with_keywords::<Copied>(
+            c"__copy__",
+            c"__copy__($self, /)\n--\n\nA table with the same fields and metatable.",
+        ),
+        Method::with_keywords::<DeeplyCopied>(
+            c"__deepcopy__",
+            c"__deepcopy__($self, memo, /)\n--\n\nThe same with copies of the tables inside.",
+        ),
+        Method::with_keywords::<Array>(
+            c"__array__",
+            c"__array__($self, dtype=None, copy=None)\n--\n\nThe values of a list as an array of NumPy's.",
+        ),
         Method::without::<Dir>(
             c"__dir__",
             c"__dir__($self, /)\n--\n\nThe attributes: those of the type, and the fields whose keys are names.",

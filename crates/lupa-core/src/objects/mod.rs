@@ -15,6 +15,7 @@ pub(crate) mod names;
 pub(crate) mod nested;
 pub(crate) mod object;
 pub(crate) mod paths;
+pub(crate) mod raw;
 pub(crate) mod table;
 pub(crate) mod table_from;
 pub(crate) mod text;

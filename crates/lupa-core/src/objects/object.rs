@@ -9,21 +9,23 @@ use std::ffi::CStr;
 use lua_api::{LuaBackend, Ref, value};
 use pyo3::exceptions::{PyAttributeError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyInt, PyString};
 use smallvec::SmallVec;
 
 use crate::base::error::{Error, Result, type_error};
 use crate::base::fallible;
+use crate::base::imported::Name;
 use crate::base::vectors;
 use crate::calls::call::{self, Arguments};
 use crate::convert::prepared::{Mode, Prepared, Ready};
 use crate::convert::quick;
-use crate::convert::to_lua::{prepare, push_plain};
+use crate::convert::to_lua::{prepare, prepare_plain, push_plain};
 use crate::convert::wrapper::{LuaObject, WrapperKind};
 use crate::objects::length;
 use crate::objects::text::{Repr, Str};
 use crate::runtime::entry::Entry;
 use crate::types::alive::Alive;
+use crate::types::compat::optional_attribute;
 use crate::types::heap_type::This;
 use crate::types::operations::{Binary, Call, GetAttribute, Identity, Length, Truth, Unary};
 use crate::types::slots::Spec;
@@ -253,6 +255,25 @@ pub(crate) fn attribute_key<'a, 'py, B: LuaBackend>(
     Ok(Ready::Bytes(entry.options.source_encoding.encode(text)?))
 }
 
+/// A key of a table: an integer for an object that is equal to one and has its hash, as numbers of NumPy are.
+pub(crate) fn as_key<'py, B: LuaBackend>(
+    entry: &Entry<'py, B>,
+    key: Alive<'py>,
+) -> Result<Bound<'py, PyAny>> {
+    static INDEX: Name = Name::new(c"__index__");
+    let py = entry.py;
+    let given = key.borrow(py).to_owned();
+    if prepare_plain(entry, key, Mode::NotNil).is_some()
+        || given.is_instance_of::<PyInt>()
+        || optional_attribute(given.get_type().as_any(), &INDEX.get(py)?)?.is_none()
+    {
+        return Ok(given);
+    }
+    let Ok(integer) = fallible::index(&given) else { return Ok(given) };
+    let is_same = given.eq(&integer)? && given.hash().ok() == integer.hash().ok();
+    Ok(if is_same { integer } else { given })
+}
+
 struct Item;
 
 impl<B: LuaBackend> Binary<LuaObject<B>> for Item {
@@ -269,7 +290,7 @@ impl<B: LuaBackend> Binary<LuaObject<B>> for Item {
         if let Some(found) = quick::get(&entry, reference, key, mode) {
             return found;
         }
-        let key = key.borrow(py).to_owned();
+        let key = if is_table { as_key(&entry, key)? } else { key.borrow(py).to_owned() };
         let key = prepare(&entry, &key, mode)?;
         get(&entry, reference, key.value(), false)
     }

@@ -15,7 +15,7 @@ use crate::convert::to_lua::{prepare, push};
 use crate::convert::walk::Wanted;
 use crate::convert::wrapper::LuaObject;
 use crate::objects::iterator::TableIterator;
-use crate::objects::object::{CallValue, attribute_key, is_own_name};
+use crate::objects::object::{CallValue, as_key, attribute_key, is_own_name};
 use crate::runtime::entry::Entry;
 use crate::types::alive::Alive;
 use crate::types::heap_type::This;
@@ -98,7 +98,7 @@ impl<B: LuaBackend> Assign<LuaObject<B>> for Item {
         if assign_quick(&entry, this.reference(), key, value) {
             return Ok(());
         }
-        let (key, value) = (key.borrow(py).to_owned(), value.map(|v| v.borrow(py).to_owned()));
+        let (key, value) = (as_key(&entry, key)?, value.map(|v| v.borrow(py).to_owned()));
         let key = prepare(&entry, &key, Mode::NotNil)?;
         assign(&entry, this.reference(), key.value(), value.as_ref())
     }

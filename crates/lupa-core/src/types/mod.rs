@@ -8,5 +8,6 @@ pub(crate) mod alive;
 pub(crate) mod compat;
 pub(crate) mod drops;
 pub(crate) mod heap_type;
+pub(crate) mod methods;
 pub(crate) mod operations;
 pub(crate) mod slots;

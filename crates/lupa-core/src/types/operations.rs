@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyDict, PyTuple};
 
 use crate::base::error::Result;
 use crate::types::alive::Alive;
@@ -58,6 +58,16 @@ pub(crate) trait Variadic<T> {
         py: Python<'py>,
         this: This<'py, T>,
         arguments: Bound<'py, PyTuple>,
+    ) -> Result<Bound<'py, PyAny>>;
+}
+
+/// A method with any arguments.
+pub(crate) trait Keywords<T> {
+    fn run<'py>(
+        py: Python<'py>,
+        this: This<'py, T>,
+        arguments: Bound<'py, PyTuple>,
+        keywords: Option<Bound<'py, PyDict>>,
     ) -> Result<Bound<'py, PyAny>>;
 }
 

@@ -11,7 +11,7 @@ use std::ptr::{NonNull, null_mut};
 use lua_api::LuaBackend;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyDict, PyTuple};
 
 use crate::base::error::{Result, type_error};
 use crate::base::guard::caught;
@@ -19,8 +19,9 @@ use crate::types::alive::Alive;
 use crate::types::compat;
 use crate::types::heap_type::{Begins, Memory, This, Type};
 use crate::types::heap_type::{Garbage, Visit};
+use crate::types::methods::Method;
 use crate::types::operations::{
-    Assign, Binary, Call, Clear, Content, Finalize, GetAttribute, Identity, Length, Read,
+    Assign, Binary, Call, Clear, Content, Finalize, GetAttribute, Identity, Keywords, Length, Read,
     SavedError, SetAttribute, Step, Truth, Unary, Variadic,
 };
 
@@ -81,11 +82,11 @@ macro_rules! functions {
         |$object:ident, $py:ident, $this:ident| $work:expr
     )*) => {
         $($(#[$doc])*
-        unsafe extern "C" fn $name<T: Content, F: $trait<T>>(
+        pub(super) unsafe extern "C" fn $name<T: Content, F: $trait<T>>(
             $object: Object,
             $($argument: Object),*
         ) -> $result {
-            // SAFETY: called by Python (see above), `variadic` with a tuple. Python's own functions set an
+            // SAFETY: called by Python (see above), `variadic` with a tuple, and `keywords` with a tuple and null or a dict. Python's own functions set an
             // exception where they fail.
             unsafe { run($object, $failed, |$py, $this: This<'_, T>| $work) }
         })*
@@ -103,6 +104,13 @@ functions! {
     |object, py, this| {
         let arguments = Bound::from_borrowed_ptr(py, arguments).cast_into_unchecked::<PyTuple>();
         F::run(py, this, arguments).map(Bound::into_ptr)
+    }
+    fn keywords<Keywords>(arguments, names) -> Object, or null_mut();
+    |object, py, this| {
+        let arguments = Bound::from_borrowed_ptr(py, arguments).cast_into_unchecked::<PyTuple>();
+        let names = Bound::from_borrowed_ptr_or_opt(py, names);
+        let names = names.map(|names| names.cast_into_unchecked::<PyDict>());
+        F::run(py, this, arguments, names).map(Bound::into_ptr)
     }
     fn length<Length>() -> ffi::Py_ssize_t, or -1;
     |object, py, this| F::run(py, this)
@@ -303,38 +311,6 @@ unsafe extern "C" fn finalize_and_dealloc<T: Finalize>(object: Object) {
     if !done {
         // SAFETY: as above.
         unsafe { dealloc::<T>(object) };
-    }
-}
-
-/// A method of a type whose objects have such a content.
-pub(crate) struct Method<T>(ffi::PyMethodDef, PhantomData<fn(T)>);
-
-impl<T: Content> Method<T> {
-    fn new(name: Text, pointer: ffi::PyCFunction, flags: c_int, doc: Text) -> Self {
-        let method = ffi::PyMethodDef {
-            ml_name: name.as_ptr(),
-            ml_meth: ffi::PyMethodDefPointer { PyCFunction: pointer },
-            ml_flags: flags,
-            ml_doc: doc.as_ptr(),
-        };
-        Method(method, PhantomData)
-    }
-
-    pub(crate) fn without<F: Unary<T>>(name: Text, doc: Text) -> Self {
-        Method::new(name, without::<T, F>, ffi::METH_NOARGS, doc)
-    }
-
-    pub(crate) fn with_one<F: Binary<T>>(name: Text, doc: Text) -> Self {
-        Method::new(name, binary::<T, F>, ffi::METH_O, doc)
-    }
-
-    pub(crate) fn with_any<F: Variadic<T>>(name: Text, doc: Text) -> Self {
-        Method::new(name, variadic::<T, F>, ffi::METH_VARARGS, doc)
-    }
-
-    /// `__class_getitem__`, for annotations.
-    pub(crate) fn generic_alias(doc: Text) -> Self {
-        Method::new(c"__class_getitem__", ffi::Py_GenericAlias, ffi::METH_O | ffi::METH_CLASS, doc)
     }
 }
 

@@ -74,7 +74,7 @@ fn step<'py, B: LuaBackend>(
         return Ok(Some(object.attribute(c"value")?));
     }
     let class = object.get_type();
-    let has = |name: &Name| Ok::<_, PyErr>(optional_attribute(class.as_any(), &name.get(py)?)?);
+    let has = |name: &Name| optional_attribute(class.as_any(), &name.get(py)?);
     if object.is_instance_of::<PyTuple>() {
         return match has(&FIELDS)? {
             Some(names) => fields(object, &names).map(Some),

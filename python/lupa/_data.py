@@ -71,9 +71,9 @@ class LuaSequence(_View, MutableSequence):  # type: ignore[type-arg]
         return length
 
     def _index(self, index: Any) -> int:
-        from operator import index as integer
+        import operator
 
-        number, length = integer(index), len(self)
+        number, length = operator.index(index), len(self)
         if number < 0:
             number += length
         if not 0 <= number < length:
@@ -131,8 +131,6 @@ _COPIES = object()
 
 def deeply_copied(table: Any, memo: dict[Any, Any]) -> Any:
     """The same, of the tables inside too, and of the Python objects in them."""
-    from copy import deepcopy
-
     lua = _module(table)
     # Wrappers are made anew each time; they are equal for one table.
     copies = memo.setdefault(id(_COPIES), {})
@@ -140,25 +138,29 @@ def deeply_copied(table: Any, memo: dict[Any, Any]) -> Any:
         return copies[table]
     copies[table] = result = copied(table)
     waiting = [result]
-
-    def twin(value: Any) -> Any:
-        if not isinstance(value, lua.LuaTable):
-            return deepcopy(value, memo)
-        if value not in copies:
-            copies[value] = copied(value)
-            waiting.append(copies[value])
-        return copies[value]
-
     while waiting:
         current = waiting.pop()
         for key, value in list(current.items()):
-            new_key, new_value = twin(key), twin(value)
+            new_key = _twin(key, lua, copies, waiting, memo)
+            new_value = _twin(value, lua, copies, waiting, memo)
             if new_key is not key and new_key != key:
                 lua.rawset(current, key, None)
                 lua.rawset(current, new_key, new_value)
             elif new_value is not value:
                 lua.rawset(current, key, new_value)
     return result
+
+
+def _twin(value: Any, lua: Any, copies: dict[Any, Any], waiting: list[Any], memo: dict[Any, Any]) -> Any:
+    """The copy of something in a table; a table is to be filled."""
+    import copy
+
+    if not isinstance(value, lua.LuaTable):
+        return copy.deepcopy(value, memo)
+    if value not in copies:
+        copies[value] = copied(value)
+        waiting.append(copies[value])
+    return copies[value]
 
 
 def refuse_pickle(value: Any, protocol: object = None) -> Any:
@@ -177,4 +179,4 @@ def array(table: Any, dtype: Any = None, copy: bool | None = None) -> Any:
         raise ValueError("only a table whose keys are 1 to n becomes an array; lupa.to_python(table) gives a dict")
     if copy is False:
         raise ValueError("a Lua table cannot become an array without a copy of its values")
-    return numpy.array(values, dtype=dtype)
+    return numpy.array(values, dtype)

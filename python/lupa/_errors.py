@@ -9,10 +9,6 @@ if TYPE_CHECKING:
 # Attributes of exceptions that are not in their ``__dict__``.
 _FIELDS = ("msg", "filename", "lineno", "offset", "text", "end_lineno", "end_offset")
 
-# As a dict: names in the code of a call are a tuple in a tuple, which Python's collector lets go in its second run only, and
-# lupa 2.8's tests count what it has.
-_ALL_DATA = {"other": "error"}
-
 
 def _state(error: BaseException) -> dict[str, Any]:
     state = dict(error.__dict__)
@@ -37,7 +33,7 @@ def _portable(value: object) -> object:
     module = sys.modules.get(type(value).__module__)
     try:
         if hasattr(module, "_promote"):
-            value = module.to_python(value, **_ALL_DATA)
+            value = module.to_python(value, other="error")
         pickle.dumps(value)
     except Exception:
         return f"{value!r} (stayed in its process)"

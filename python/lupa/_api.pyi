@@ -75,17 +75,37 @@ LUA_VERSION: Final[tuple[int, int]]
 LUA_MAXINTEGER: Final[int]
 LUA_MININTEGER: Final[int]
 
+@type_check_only
+class _LuaFrame:
+    """A Lua function that was running when an error was raised."""
+
+    source: str
+    line: int
+    name: str
+
 class LuaError(Exception):
     """An error raised by Lua code; the base class of the errors of a Lua runtime."""
 
     # What Lua's `error` was called with; None for errors of lupa's own.
     value: Any
+    @property
+    def message(self) -> str: ...
+    @property
+    def lua_traceback(self) -> str: ...
+    @property
+    def lua_frames(self) -> tuple[_LuaFrame, ...]: ...
+    @property
+    def filename(self) -> str | None: ...
+    @property
+    def lineno(self) -> int | None: ...
 
 class LuaSyntaxError(LuaError, SyntaxError):
     """Lua code that does not compile; a ``SyntaxError`` with its attributes."""
 
     # More code might make it right.
     incomplete: bool
+    filename: str | None
+    lineno: int | None
 
 class LuaStopIterationError(LuaError, RuntimeError):
     """Python code that a Lua coroutine has called raised ``StopIteration``, which is the ``__cause__``."""
@@ -122,6 +142,7 @@ class _Options(TypedDict, total=False):
     libs: Iterable[str] | None
     timeout: float | None
     colon_calls: Literal["lua", "python"]
+    traceback_frames: bool
 
 @type_check_only
 class _Rights(TypedDict, total=False):
@@ -218,6 +239,7 @@ class LuaRuntime(Generic[_Str_co, _Count_co]):
         timeout: float | None = None,
         sandbox: bool = False,
         colon_calls: Literal["lua", "python"] = "lua",
+        traceback_frames: bool = True,
     ) -> None: ...
     @property
     def lua_version(self) -> tuple[int, int]: ...

@@ -355,8 +355,8 @@ macro_rules! stack_frame {
                 let debug = debug.assume_init();
                 Some($crate::Frame::new(
                     debug.short_src,
-                    [debug.what, debug.name, debug.namewhat],
-                    (debug.currentline, debug.linedefined),
+                    [debug.what, debug.name, debug.namewhat, debug.source],
+                    (debug.currentline, debug.linedefined, debug.lastlinedefined),
                     c_function,
                 ))
             }

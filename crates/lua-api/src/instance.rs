@@ -12,11 +12,12 @@ use crate::alloc::Memory;
 use crate::backend::{Gc, LuaBackend, NewState, OK, value};
 use crate::fence::{JobHead, Raising};
 use crate::jobs::Jobs;
-use crate::raw::{self, Hook, lua_State};
+use crate::raw::{self, Hook, lua_CFunction, lua_State};
 use crate::references::{Ref, References};
 use crate::stacks::Stacks;
 use crate::state::State;
 use crate::thread::Thread;
+use crate::traceback::NotedFrame;
 use crate::warn::Warnings;
 use crate::watch::Watch;
 
@@ -59,6 +60,11 @@ pub struct Instance<B: LuaBackend> {
     warnings: Warnings,
     pub(crate) refs: References,
     traceback: RefCell<Vec<u8>>,
+    // Those of the last error, and whether they are noted.
+    frames: RefCell<Vec<NotedFrame>>,
+    notes_frames: Cell<bool>,
+    // The C functions that Rust has given to Lua.
+    hosts: RefCell<Vec<usize>>,
     backend: PhantomData<B>,
 }
 
@@ -97,6 +103,9 @@ impl<B: LuaBackend> Instance<B> {
             warnings: Warnings::default(),
             refs: References::default(),
             traceback: RefCell::new(Vec::new()),
+            frames: RefCell::default(),
+            notes_frames: Cell::new(false),
+            hosts: RefCell::default(),
             backend: PhantomData,
         });
         let (allocator, allocator_data) = instance.memory.allocator();
@@ -339,6 +348,37 @@ impl<B: LuaBackend> Instance<B> {
     /// The traceback of the last error that reached the message handler; empty if none was made.
     pub fn take_traceback(&self) -> Vec<u8> {
         self.traceback.take()
+    }
+
+    /// Has the frames of errors noted from now on, or not.
+    pub fn note_frames(&self, on: bool) {
+        self.notes_frames.set(on);
+    }
+
+    pub(crate) fn notes_frames(&self) -> bool {
+        self.notes_frames.get()
+    }
+
+    pub(crate) fn set_frames(&self, frames: Vec<NotedFrame>) {
+        *self.frames.borrow_mut() = frames;
+    }
+
+    /// The frames of Lua functions of the last error that was noted, the innermost first, up to where Lua was called.
+    pub fn take_frames(&self) -> Vec<NotedFrame> {
+        self.frames.take()
+    }
+
+    /// Notes a C function that Lua is given, by which a call of the host is known in a call stack.
+    pub(crate) fn note_host_function(&self, function: lua_CFunction) {
+        let address = function.map_or(0, |function| function as usize);
+        let mut hosts = self.hosts.borrow_mut();
+        if !hosts.contains(&address) && hosts.try_reserve(1).is_ok() {
+            hosts.push(address);
+        }
+    }
+
+    pub(crate) fn is_host_function(&self, function: lua_CFunction) -> bool {
+        function.is_some_and(|function| self.hosts.borrow().contains(&(function as usize)))
     }
 
     /// Gives the Lua up as it is, since nobody can go on with what it is in the middle of: it counts as closed,

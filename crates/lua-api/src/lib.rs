@@ -123,6 +123,7 @@ pub use references::Ref;
 pub use stacks::OwnStack;
 pub use state::State;
 pub use thread::Thread;
+pub use traceback::{NotedFrame, note_frames_of};
 pub use warn::Warnings;
 pub use watch::Watch;
 

@@ -55,29 +55,31 @@ pub struct Frame<'a> {
     // `short_src`, zero-terminated.
     source: [c_char; 60],
     // Zero-terminated, or null.
-    texts: [*const c_char; 3],
+    texts: [*const c_char; 4],
     lua: PhantomData<&'a [u8]>,
     /// The current line, or -1.
     pub line: c_int,
-    /// The line where the function was defined, or -1.
+    /// The line where the function's definition begins, or -1.
     pub line_defined: c_int,
+    /// The line where it ends, or -1.
+    pub last_line_defined: c_int,
     /// The C function of this level, if it is one.
     pub c_function: lua_CFunction,
 }
 
 impl<'a> Frame<'a> {
-    /// `texts` are the fields `what`, `name` and `namewhat`; `lines` are those of the call and of the definition.
+    /// `texts` are the fields `what`, `name`, `namewhat` and `source`; `lines` are those of the call and of the definition.
     ///
     /// # Safety
     /// The texts are zero-terminated, or null, and stay as they are for `'a`.
     pub unsafe fn new(
         source: [c_char; 60],
-        texts: [*const c_char; 3],
-        lines: (c_int, c_int),
+        texts: [*const c_char; 4],
+        lines: (c_int, c_int, c_int),
         c_function: lua_CFunction,
     ) -> Self {
-        let (line, line_defined) = lines;
-        Frame { source, texts, lua: PhantomData, line, line_defined, c_function }
+        let (line, line_defined, last_line_defined) = lines;
+        Frame { source, texts, lua: PhantomData, line, line_defined, last_line_defined, c_function }
     }
 
     /// The name of the chunk, shortened.
@@ -100,6 +102,11 @@ impl<'a> Frame<'a> {
     /// The kind of the name: `global`, `local`, `method`, `field`, `upvalue`, or empty.
     pub fn name_kind(&self) -> &'a [u8] {
         self.text(2)
+    }
+
+    /// The whole name of the chunk, with the mark of its kind.
+    pub fn chunk_name(&self) -> &'a [u8] {
+        self.text(3)
     }
 
     fn text(&self, which: usize) -> &'a [u8] {
@@ -144,6 +151,7 @@ impl<B: LuaBackend> Raising<'_, B> {
     /// It is one that Lua may call whenever it runs for this thread, with any arguments and these upvalues.
     #[inline(always)]
     pub unsafe fn push_closure(self, f: lua_CFunction, n: c_int) {
+        self.instance().note_host_function(f);
         // SAFETY: as for the other operations.
         unsafe { B::lua_pushcclosure(self.raw(), f, n) }
     }

@@ -7,7 +7,7 @@ use pyo3::exceptions::{
 };
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBool, PyType};
+use pyo3::types::{PyBool, PyString, PyType};
 
 use crate::base::attribute::Attributes as _;
 use crate::base::fallible;
@@ -136,8 +136,10 @@ pub(crate) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         let error = make(
             "LuaError",
             c"An error raised by Lua code; the base class of the errors of a Lua runtime.\n\n\
-              The message is the error message of Lua with its stack traceback, innermost call last. \
-              The error value itself, which need not be a string, is the attribute ``value``.\n\n\
+              The text is the error message of Lua with its stack traceback, innermost call last; ``message`` and\n\
+              ``lua_traceback`` are the two parts. The error value itself, which need not be a string, is ``value``.\n\
+              ``lua_frames`` are the Lua functions that were running, outermost first, each with ``source``, ``line`` and ``name``;\n\
+              ``filename`` and ``lineno`` are the place of the last one.\n\n\
               >>> try:\n\
               ...     LuaRuntime().execute('error({code = 404})')\n\
               ... except LuaError as error:\n\
@@ -151,6 +153,10 @@ pub(crate) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
             [(c"__reduce__", c"reduce"), (c"__copy__", c"copied"), (c"__deepcopy__", c"copied")]
         {
             error.set_attribute(name, copying.attribute(function)?)?;
+        }
+        for item in copying.attribute(c"ATTRIBUTES")?.method0(c"items")?.try_iter()? {
+            let (name, computed): (Bound<'_, PyString>, Bound<'_, PyAny>) = item?.extract()?;
+            error.set_attribute(name, computed)?;
         }
         let bases = fallible::tuple(
             py,
@@ -169,6 +175,9 @@ pub(crate) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
             bases.as_any(),
         )?;
         syntax.set_attribute(c"incomplete", py.get_type::<PyBool>().call1((false,))?)?;
+        for name in [c"filename", c"lineno"] {
+            syntax.set_attribute(name, py.get_type::<PySyntaxError>().attribute(name)?)?;
+        }
         // That of SyntaxError adds the place.
         syntax.set_attribute(c"__str__", py.get_type::<PyException>().attribute(c"__str__")?)?;
         let bases = fallible::tuple(

@@ -396,6 +396,45 @@ pub(crate) fn slice(py: Python<'_>, end: usize) -> PyResult<Bound<'_, PyAny>> {
     unsafe { made(py, ffi::PySlice_New(null_mut(), end.as_ptr(), null_mut())) }
 }
 
+/// An exception with a frame more in its traceback for each of these code objects, the innermost first. Without memory for
+/// them it is as it was.
+pub(crate) fn with_frames<'py>(
+    py: Python<'py>,
+    error: PyErr,
+    codes: &[Bound<'py, PyAny>],
+    globals: &Bound<'py, PyDict>,
+) -> PyErr {
+    #[cfg(not(any(Py_LIMITED_API, PyPy, GraalPy)))]
+    {
+        error.restore(py);
+        for code in codes {
+            // SAFETY: attached; a code object and a dict. A frame that runs nothing is made, added and given up; where
+            // there is none, the exception is the error that says why.
+            unsafe {
+                let (code, globals) = (code.as_ptr().cast(), globals.as_ptr());
+                let frame = ffi::PyFrame_New(ffi::PyThreadState_Get(), code, globals, null_mut());
+                if frame.is_null() {
+                    break;
+                }
+                ffi::PyTraceBack_Here(frame);
+                ffi::Py_DECREF(frame.cast());
+            }
+        }
+        PyErr::fetch(py)
+    }
+    #[cfg(any(Py_LIMITED_API, PyPy, GraalPy))]
+    {
+        let add = import(py, c"lupa._frames").and_then(|module| {
+            let add = module.getattr(name(py, c"add")?)?;
+            let list = list(py)?;
+            codes.iter().try_for_each(|code| list.append(code))?;
+            add.call1((error.value(py), list, globals))
+        });
+        drop(add);
+        error
+    }
+}
+
 /// The dict of all modules that have been imported.
 pub(crate) fn modules(py: Python<'_>) -> Bound<'_, PyAny> {
     // SAFETY: attached; gives a borrowed reference, and there is such a dict as long as Python runs.

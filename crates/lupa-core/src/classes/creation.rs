@@ -36,6 +36,7 @@ pub(crate) struct Parameters<'py> {
     pub(crate) timeout: Option<Seconds>,
     pub(crate) sandbox: Truth,
     pub(crate) colon_calls: &'py str,
+    pub(crate) traceback_frames: Truth,
 }
 
 impl<'py> Parameters<'py> {
@@ -61,6 +62,7 @@ impl<'py> Parameters<'py> {
             timeout,
             sandbox,
             colon_calls,
+            traceback_frames,
         } = self;
         let encoding = match encoding {
             Omittable::Unset => Encoding::Utf8,
@@ -137,6 +139,7 @@ impl<'py> Parameters<'py> {
             count_memory: max_memory.is_some(),
             seed: string_hash_seed,
             timeout: timeout.or(sandboxed.then_some(SANDBOX_TIMEOUT)),
+            traceback_frames: traceback_frames.0,
         };
         let state = engine::get().create(py, options, creation)?;
         if let Some(Bytes(limit)) = max_memory.filter(|limit| limit.0 > 0) {

@@ -29,6 +29,8 @@ pub(crate) struct Creation<'py> {
     pub(crate) count_memory: bool,
     pub(crate) seed: Option<u32>,
     pub(crate) timeout: Option<Seconds>,
+    /// Whether the tracebacks of exceptions have frames of Lua functions.
+    pub(crate) traceback_frames: bool,
 }
 
 /// Memory of a runtime, in bytes.

@@ -89,6 +89,35 @@ fn not_compiled<B: LuaBackend>(
     }
 }
 
+/// Calls the function that has been loaded above `base`, and takes its results.
+#[inline(always)]
+fn run_loaded<'py, B: LuaBackend>(
+    entry: &Entry<'py, B>,
+    base: i32,
+    args: &Bound<'py, PyTuple>,
+) -> Result<Bound<'py, PyAny>> {
+    let (runtime, stack) = (entry.runtime(), entry.state());
+    let mut objects = vectors::with_room(args.len())?;
+    objects.extend(args.iter());
+    if call::push_quick(entry, stack, objects.iter().map(Alive::of)) {
+        return call::end(entry, stack, base, objects.len());
+    }
+    stack.set_top(base + 2);
+    let function = match entry.instance.take_ref(stack) {
+        Ok(function) => function,
+        Err(failure) => {
+            let error = raised(entry, stack, failure);
+            stack.set_top(base);
+            return Err(error);
+        }
+    };
+    stack.set_top(base);
+    let result = Arguments::prepare(entry, &objects)
+        .and_then(|arguments| call::call(entry, function, &arguments));
+    runtime.drop_ref(function);
+    result
+}
+
 /// An object that outlives the runtime's use.
 fn keep<'py>(state: &Bound<'py, PyAny>, object: Bound<'_, PyAny>) -> Bound<'py, PyAny> {
     object.unbind().into_bound(state.py())
@@ -112,6 +141,7 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
         let sandbox = creation.sandbox.as_deref();
         setup::fill(&entry, creation.libraries, sandbox, eval, builtins)?;
         functions::set_overflow_handler(&entry, creation.overflow_handler.as_ref())?;
+        runtime.instance.note_frames(creation.traceback_frames);
         runtime.base_memory.set(runtime.instance.memory().used());
         {
             let mut limits = runtime.stops.limits.borrow_mut();
@@ -150,26 +180,11 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
                 return Err(error);
             }
             Chunks::learn(&entry, stack, source, &chunk);
+            runtime.texts.note(source);
         }
-        let mut objects = vectors::with_room(args.len())?;
-        objects.extend(args.iter());
-        if call::push_quick(&entry, stack, objects.iter().map(Alive::of)) {
-            let result = call::end(&entry, stack, base, objects.len());
-            return result.map(|object| keep(state, object));
-        }
-        stack.set_top(base + 2);
-        let function = match entry.instance.take_ref(stack) {
-            Ok(function) => function,
-            Err(failure) => {
-                let error = raised(&entry, stack, failure);
-                stack.set_top(base);
-                return Err(error);
-            }
-        };
-        stack.set_top(base);
-        let result = Arguments::prepare(&entry, &objects)
-            .and_then(|arguments| call::call(&entry, function, &arguments));
-        runtime.drop_ref(function);
+        let before = runtime.texts.begin(source, runtime.vitals.lock.depth());
+        let result = run_loaded(&entry, base, args);
+        runtime.texts.end(before);
         result.map(|object| keep(state, object))
     }
 
@@ -187,6 +202,7 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
         if status != OK {
             return Err(not_compiled(&entry, Raised(status), Origin::Compile, &chunk, source));
         }
+        runtime.texts.note(source);
         let function = from_lua(entry.runtime(), entry.py, stack, -1);
         stack.pop(1);
         function.map(|object| keep(state, object))

@@ -34,12 +34,12 @@ impl LuaRuntime {
         register_eval=Flag::Unset, unpack_returned_tuples=Truth(false), register_builtins=Flag::Unset,
         overflow_handler=None, max_memory=None, string_hash_seed=None,
         *, convert_arrays=Truth(false), array_base=1, libs=None, timeout=None, sandbox=Truth(false),
-        colon_calls="lua",
+        colon_calls="lua", traceback_frames=Truth(true),
     ), text_signature = "(encoding='UTF-8', source_encoding=None, attribute_filter=None, \
         attribute_handlers=None, register_eval=True, unpack_returned_tuples=False, \
         register_builtins=True, overflow_handler=None, max_memory=None, string_hash_seed=None, \
         *, convert_arrays=False, array_base=1, libs=None, timeout=None, sandbox=False, \
-        colon_calls='lua')")]
+        colon_calls='lua', traceback_frames=True)")]
     #[allow(clippy::too_many_arguments)]
     fn new<'py>(
         py: Python<'py>,
@@ -59,6 +59,7 @@ impl LuaRuntime {
         timeout: Option<Seconds>,
         sandbox: Truth,
         colon_calls: &'py str,
+        traceback_frames: Truth,
     ) -> PyResult<Self> {
         let parameters = Parameters {
             encoding,
@@ -77,6 +78,7 @@ impl LuaRuntime {
             timeout,
             sandbox,
             colon_calls,
+            traceback_frames,
         };
         Ok(LuaRuntime { state: parameters.create(py)?.unbind() })
     }

@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use lua_api::{ERRMEM, ERRSYNTAX, Gc, LuaBackend, Raised, State, Thread, value};
+use lua_api::{ERRMEM, ERRRUN, ERRSYNTAX, Gc, LuaBackend, Raised, State, Thread, value};
 use memchr::memmem::Finder;
 use pyo3::exceptions::{PyBaseException, PyStopAsyncIteration, PyStopIteration};
 use pyo3::prelude::*;
@@ -12,6 +12,7 @@ use crate::base::attribute::Attributes as _;
 use crate::base::error::{Error, Result, classes, too_deep};
 use crate::base::fallible;
 use crate::base::vectors;
+use crate::convert::frames;
 use crate::convert::from_lua::from_lua;
 use crate::convert::text::{self, Said};
 use crate::runtime::encoding::Encoding;
@@ -33,9 +34,22 @@ pub(crate) enum Origin {
     Compile,
 }
 
-/// Turns the error value on top of the stack into a Python exception, and pops it.
+/// Turns the error value on top of the stack into a Python exception, and pops it. Its traceback has the frames of the Lua
+/// functions that were running.
 #[cold]
 pub(crate) fn from_stack<B: LuaBackend>(
+    entry: &Entry<'_, B>,
+    state: State<B>,
+    raised: Raised,
+    origin: Origin,
+) -> PyErr {
+    let frames = entry.instance.take_frames();
+    let error = exception(entry, state, raised, origin);
+    let has_run = raised.0 == ERRRUN && matches!(origin, Origin::Call | Origin::Resume);
+    if frames.is_empty() || !has_run { error } else { frames::attach(entry, error, &frames) }
+}
+
+fn exception<B: LuaBackend>(
     entry: &Entry<'_, B>,
     state: State<B>,
     raised: Raised,

@@ -8,6 +8,7 @@
 pub(crate) mod arguments;
 pub(crate) mod coroutine;
 pub(crate) mod everyday;
+pub(crate) mod frames;
 pub(crate) mod from_lua;
 pub(crate) mod lua_error;
 pub(crate) mod plain;

@@ -10,8 +10,8 @@ use crate::base::fallible;
 use crate::runtime::chunks::Chunk;
 use crate::runtime::encoding::Encoding;
 
-/// The longest name of a chunk in messages, with its end (`LUA_IDSIZE` of `luaconf.h`).
-const LONGEST_NAME: usize = 60;
+/// The longest names of a chunk in messages, with their end: `LUA_IDSIZE` of `luaconf.h`, and `MAXSRC` of 5.1's `llex.c`.
+const LONGEST_NAMES: [usize; 2] = [60, 80];
 
 /// What a message says.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,26 +22,39 @@ struct Parsed<'a> {
 
 /// Takes a message apart: a name of the chunk, a line, a text. The name may have anything in it, but begins in a known way.
 fn parse<'a>(text: &'a [u8], name: &[u8]) -> Option<Parsed<'a>> {
-    let shown = shown_name(name);
-    let rest = text.strip_prefix(shown.as_slice())?.strip_prefix(b":")?;
+    let rest = behind_name(text, name)?;
     let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let line = std::str::from_utf8(&rest[..digits]).ok()?.parse().ok()?;
     let message = rest[digits..].strip_prefix(b":")?;
     Some(Parsed { line, message: message.strip_prefix(b" ").unwrap_or(message) })
 }
 
+/// A message without the name of the chunk that it begins with.
+fn behind_name<'a>(text: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let behind = LONGEST_NAMES.iter().find_map(|longest| {
+        let shown = shown_name(name, *longest);
+        let is_name = !shown.is_empty() || name == b"=";
+        text.strip_prefix(shown.as_slice()).filter(|_| is_name)?.strip_prefix(b":")
+    });
+    if behind.is_some() {
+        return behind;
+    }
+    // The end of a long path; Luas cut it off at different places.
+    let (path, text) = (name.strip_prefix(b"@")?, text.strip_prefix(b"...")?);
+    (1..path.len().min(LONGEST_NAMES[1]))
+        .rev()
+        .find_map(|kept| text.strip_prefix(&path[path.len() - kept..])?.strip_prefix(b":"))
+}
+
 /// A chunk's name as messages have it (`luaO_chunkid`): `=name` and `@name` cut off, others as `[string "..."]`.
-fn shown_name(name: &[u8]) -> Vec<u8> {
+fn shown_name(name: &[u8], longest: usize) -> Vec<u8> {
     match name {
-        [b'=', rest @ ..] => rest[..rest.len().min(LONGEST_NAME - 1)].to_vec(),
-        [b'@', rest @ ..] if rest.len() < LONGEST_NAME => rest.to_vec(),
-        [b'@', rest @ ..] => {
-            let kept = LONGEST_NAME - 1 - b"...".len();
-            [b"...", &rest[rest.len() - kept..]].concat()
-        }
+        [b'=', rest @ ..] => rest[..rest.len().min(longest - 1)].to_vec(),
+        [b'@', rest @ ..] if rest.len() < longest => rest.to_vec(),
+        [b'@', ..] => Vec::new(),
         _ => {
             let line = name.split(|byte| matches!(byte, b'\n' | b'\r')).next().unwrap_or_default();
-            let most = LONGEST_NAME - b"[string \"...\"]".len() - 1;
+            let most = longest - b"[string \"...\"]".len() - 1;
             if line.len() < name.len() || name.len() > most {
                 [b"[string \"", &line[..line.len().min(most)], b"...\"]"].concat()
             } else {

@@ -185,8 +185,11 @@ fn resume_thread<'py, B: LuaBackend>(
         Ok((YIELD, count)) => call::results(entry, state, base + 1, count).map(Some),
         Ok((OK, 0)) => Ok(None),
         Ok((OK, count)) => call::results(entry, state, base + 1, count).map(Some),
-        // The error value came over to our stack.
-        Ok((status, _)) => Err(from_stack(entry, state, Raised(status), Origin::Resume).into()),
+        // The error value came over to our stack; that of the coroutine is as it was.
+        Ok((status, _)) => {
+            lua_api::note_frames_of(thread);
+            Err(from_stack(entry, state, Raised(status), Origin::Resume).into())
+        }
     }
 }
 

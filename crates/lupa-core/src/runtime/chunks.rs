@@ -16,6 +16,9 @@ use crate::runtime::encoding::{Encoding, ascii};
 use crate::runtime::entry::Entry;
 use crate::runtime::strings::Places;
 
+/// The name of a chunk that the host does not name.
+pub(crate) const DEFAULT_NAME: &CStr = c"<python>";
+
 /// A chunk of code as Lua takes it.
 pub(crate) struct Chunk<'a> {
     pub(crate) code: Cow<'a, [u8]>,
@@ -49,7 +52,7 @@ impl<'a> GivenCode<'a, '_> {
         }
         let name = match self.name {
             Some(name) => Cow::Owned(c_string(encoding.encode_source(name)?.into_owned())),
-            None => Cow::Borrowed(c"<python>"),
+            None => Cow::Borrowed(DEFAULT_NAME),
         };
         let mode = match self.mode {
             None if text_only => Some(c"t".to_owned()),

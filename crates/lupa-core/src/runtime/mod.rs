@@ -21,5 +21,6 @@ pub(crate) mod place;
 pub(crate) mod runtime;
 pub(crate) mod stop;
 pub(crate) mod strings;
+pub(crate) mod texts;
 pub(crate) mod waiting;
 pub(crate) mod weight;

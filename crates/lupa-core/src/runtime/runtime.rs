@@ -24,6 +24,7 @@ use crate::runtime::stop::pending;
 use crate::runtime::stop::pending::Pending;
 use crate::runtime::stop::stops::Stops;
 use crate::runtime::strings::Strings;
+use crate::runtime::texts::Texts;
 use crate::runtime::waiting;
 use crate::runtime::weight::Weight;
 
@@ -58,6 +59,7 @@ pub(crate) struct Runtime<B: LuaBackend> {
     pub(crate) boxes: Boxes,
     pub(crate) strings: Strings,
     pub(crate) chunks: Chunks,
+    pub(crate) texts: Texts,
     pub(crate) arrays: Arrays<B>,
     pub(crate) ahead: Ahead,
     // References whose wrappers died while another thread held the lock.
@@ -104,6 +106,7 @@ impl<B: LuaBackend> Runtime<B> {
             boxes: Boxes::default(),
             strings: Strings::default(),
             chunks: Chunks::default(),
+            texts: Texts::default(),
             arrays: Arrays::new(hooks),
             ahead: Ahead::default(),
             released: Mutex::default(),

@@ -1,0 +1,172 @@
+//! The texts of chunks that the host has run, for tracebacks: which source line a Lua function is at.
+#![forbid(unsafe_code)]
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+
+use lua_api::NotedFrame;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString};
+
+use crate::runtime::chunks::{DEFAULT_NAME, GivenCode};
+
+/// How many texts are kept, and the longest.
+const MOST: usize = 64;
+const LONGEST: usize = 1 << 20;
+
+/// A text that the host has run.
+struct Text {
+    name: Option<Py<PyAny>>,
+    code: Py<PyAny>,
+    is_expression: bool,
+}
+
+/// What is run by `eval` or `execute` at this moment.
+pub(crate) struct Running {
+    text: Text,
+    // How often the runtime has been entered.
+    depth: u32,
+}
+
+/// Texts of chunks. Lua knows the name of a chunk, and no more; chunks that have one name are told apart by what is at the
+/// lines where a function begins and ends. Where that leaves more than one, no text is shown, rather than a wrong one.
+#[derive(Default)]
+pub(crate) struct Texts {
+    recent: RefCell<VecDeque<Text>>,
+    /// Others were there that are not kept.
+    has_lost: Cell<bool>,
+    /// A number that is another one after each text.
+    generation: Cell<u64>,
+    running: Cell<Option<Running>>,
+}
+
+impl Text {
+    /// `None` for objects that may have more than their text, which Python's collector would have to see.
+    fn of(source: &GivenCode<'_, '_>) -> Option<Self> {
+        let is_plain = |object: &Bound<'_, PyAny>| {
+            object.is_exact_instance_of::<PyString>() || object.is_exact_instance_of::<PyBytes>()
+        };
+        if !is_plain(source.code) || !source.name.is_none_or(is_plain) {
+            return None;
+        }
+        Some(Text {
+            name: source.name.map(|name| name.clone().unbind()),
+            code: source.code.clone().unbind(),
+            is_expression: source.is_expression,
+        })
+    }
+
+    fn is_of(&self, source: &GivenCode<'_, '_>) -> bool {
+        let same_name = match (&self.name, source.name) {
+            (None, None) => true,
+            (Some(name), Some(other)) => name.is(other),
+            _ => false,
+        };
+        same_name && self.code.is(source.code) && self.is_expression == source.is_expression
+    }
+
+    /// Whether the name of a chunk is that of this.
+    fn is_named(&self, py: Python<'_>, name: &[u8]) -> bool {
+        match &self.name {
+            None => name == DEFAULT_NAME.to_bytes(),
+            Some(own) => text_of(own.bind(py)).is_some_and(|own| own.as_bytes() == name),
+        }
+    }
+}
+
+/// The text of a `str` or of bytes.
+fn text_of(object: &Bound<'_, PyAny>) -> Option<String> {
+    if let Ok(text) = object.cast::<PyString>() {
+        Some(text.to_string_lossy().into_owned())
+    } else if let Ok(bytes) = object.cast::<PyBytes>() {
+        Some(String::from_utf8_lossy(bytes.as_bytes()).into_owned())
+    } else {
+        None
+    }
+}
+
+/// Whether a function of this place can be of a text.
+fn fits(text: &str, frame: &NotedFrame) -> bool {
+    let line = |number: i32| text.lines().nth(usize::try_from(number).ok()?.checked_sub(1)?);
+    if line(frame.line).is_none() {
+        return false;
+    }
+    frame.is_main
+        || line(frame.line_defined).is_some_and(|line| line.contains("function"))
+            && line(frame.last_line_defined).is_some_and(|line| line.contains("end"))
+}
+
+impl Texts {
+    /// Notes a text that is compiled.
+    pub(crate) fn note(&self, source: &GivenCode<'_, '_>) {
+        let Ok(mut recent) = self.recent.try_borrow_mut() else { return };
+        if recent.iter().any(|text| text.is_of(source)) {
+            return;
+        }
+        self.generation.set(self.generation.get().wrapping_add(1));
+        let is_kept = source.code.len().is_ok_and(|length| length <= LONGEST);
+        if !is_kept || recent.len() >= MOST || recent.try_reserve(1).is_err() {
+            self.has_lost.set(true);
+        }
+        if is_kept {
+            let oldest = if recent.len() >= MOST { recent.pop_back() } else { None };
+            match Text::of(source) {
+                Some(text) if recent.len() < recent.capacity() => recent.push_front(text),
+                _ => self.has_lost.set(true),
+            }
+            drop(recent);
+            drop(oldest);
+        }
+    }
+
+    /// Notes what begins to run at a depth of entries; gives what ran before.
+    #[inline]
+    pub(crate) fn begin(&self, source: &GivenCode<'_, '_>, depth: u32) -> Option<Running> {
+        self.running.replace(Text::of(source).map(|text| Running { text, depth }))
+    }
+
+    /// It has ended.
+    #[inline]
+    pub(crate) fn end(&self, before: Option<Running>) {
+        self.running.set(before);
+    }
+
+    /// A number that is the same as long as [`Texts::find`] gives the same for a frame.
+    pub(crate) fn state(&self, py: Python<'_>, frame: &NotedFrame, depth: u32) -> (u64, isize) {
+        let running = self.running.take();
+        let text = match &running {
+            Some(Running { text, depth: begun }) if frame.is_main && *begun == depth => {
+                // Python keeps the hash of a text with it.
+                text.code.bind(py).hash().unwrap_or(0)
+            }
+            _ => 0,
+        };
+        self.running.set(running);
+        (self.generation.get(), text)
+    }
+
+    /// The text of the chunk that a frame is of, if it is known, without what `eval` puts before it; `depth` is that of the
+    /// entry that has raised.
+    pub(crate) fn find(&self, py: Python<'_>, frame: &NotedFrame, depth: u32) -> Option<String> {
+        let running = self.running.take();
+        let found = match &running {
+            Some(Running { text, depth: begun }) if frame.is_main && *begun == depth => {
+                text.is_named(py, &frame.chunk_name).then(|| text_of(text.code.bind(py)))
+            }
+            _ => None,
+        };
+        self.running.set(running);
+        if let Some(found) = found {
+            return found;
+        }
+        if self.has_lost.get() {
+            return None;
+        }
+        let recent = self.recent.try_borrow().ok()?;
+        let named = recent.iter().filter(|text| text.is_named(py, &frame.chunk_name));
+        let mut fitting =
+            named.filter_map(|text| text_of(text.code.bind(py))).filter(|text| fits(text, frame));
+        let found = fitting.next()?;
+        fitting.all(|other| other == found).then_some(found)
+    }
+}

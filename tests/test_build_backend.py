@@ -267,3 +267,18 @@ def test_import_adapts_to_what_was_built(tmp_path):
         f"lupa.{name} 42",
         f"this lupa has no module 'lupa.lua99'; built were: {name}",
     ], done.stderr
+
+
+def test_maturin_knows_each_module():
+    """``maturin develop -m crates/lua54/Cargo.toml`` builds one."""
+    import tomllib
+
+    root = SUPPORT.parent
+    crates = sorted(path.parent.name for path in root.glob("crates/lua*/Cargo.toml") if "cdylib" in path.read_text())
+    modules = [name for name in crates if name[3:].isdigit() or name.startswith("luajit")]
+    assert len(modules) == 7
+    for name in modules:
+        project = tomllib.loads((root / "crates" / name / "pyproject.toml").read_text())
+        assert project["project"]["name"] == f"lupa-{name}"
+        assert project["tool"]["maturin"]["module-name"] == f"lupa.{name}"
+        assert (root / "crates" / name / project["tool"]["maturin"]["python-source"] / "lupa").resolve().is_dir()

@@ -106,20 +106,19 @@ def test_script_from_the_input(command):
     assert command(stdin=b"print('in', ...)") == "in\n"
 
 
+def is_c_function(line):
+    """The last line of a traceback, as each Lua writes it: a C function has called the main chunk."""
+    return line in ("\t[C]: in ?", "\t[C]: ?") or line.startswith("\t[C]: at 0x")
+
+
 def test_error_looks_as_in_lua(command):
     command.write("s.lua", "local function f() error('boom') end\nlocal function g() f() f() end\ng()\n")
     command("s.lua")
     lines = command.err.decode().splitlines()
     assert command.status == 1
     assert lines[:2] == ["lua: s.lua:1: boom", "stack traceback:"]
-    assert [line.partition(" in ")[0] for line in lines[2:]] == [
-        "\t[C]:",
-        "\ts.lua:1:",
-        "\ts.lua:2:",
-        "\ts.lua:3:",
-        "\t[C]:",
-    ]
-    assert lines[-2:] == ["\ts.lua:3: in main chunk", "\t[C]: in ?"]
+    assert [line.partition(" in ")[0] for line in lines[2:-1]] == ["\t[C]:", "\ts.lua:1:", "\ts.lua:2:", "\ts.lua:3:"]
+    assert lines[-2] == "\ts.lua:3: in main chunk" and is_c_function(lines[-1])
 
 
 def test_syntax_error_has_no_traceback(command):
@@ -133,13 +132,66 @@ def test_missing_script(command):
     assert command.err.startswith(b"lua: cannot open missing.lua") and command.status == 1
 
 
-def test_error_values(command):
+def test_error_values(command, lupa, is_luajit):
+    old, told = lupa.LUA_VERSION < (5, 2), "error(setmetatable({}, {__tostring = function() return 'told' end}))"
     command("-e", "error({})")
-    assert command.err == b"lua: (error object is a table value)\n"
-    command("-e", "error(setmetatable({}, {__tostring = function() return 'told' end}))")
-    assert command.err == b"lua: told\n"
+    if old:
+        assert command.err == b"lua: (error object is not a string)\n"
+    elif lupa.LUA_VERSION == (5, 2):
+        assert command.err == b"lua: (no error message)\n"
+    else:
+        assert command.err.startswith(b"lua: (error object is a table value)\nstack traceback:\n")
+    command("-e", told)
+    if old and not is_luajit:
+        assert command.err == b"lua: (error object is not a string)\n"
+    else:
+        assert command.err.startswith(b"lua: told\nstack traceback:\n" if is_luajit else b"lua: told\n")
     command("-e", "error(12, 0)")
     assert command.err.startswith(b"lua: 12\nstack traceback:\n")
+    command("-e", "error()")
+    assert command.status == 1
+    if lupa.LUA_VERSION < (5, 3):
+        assert command.err == b""
+    else:
+        assert command.err.startswith(b"lua: (error object is a nil value)\nstack traceback:\n")
+
+
+def test_one_c_function_is_below_the_main_chunk(command):
+    """Scripts find out by that whether they are run or required."""
+    command.write("m.lua", "print(pcall(debug.getlocal, 4, 1)) return 1")
+    assert command("m.lua").startswith("false\t")
+    assert command("-e", "require('m')").startswith("true\t")
+    assert command(stdin=b"print(pcall(debug.getlocal, 4, 1))").startswith("false\t")
+    command.write(
+        "s.lua", "local n = 0 while debug.getinfo(n + 1) do n = n + 1 end print(n, debug.getinfo(2, 'S').what)"
+    )
+    assert command("s.lua") == "2\tC\n"
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGPIPE"), reason="there is no such signal")
+def test_a_closed_pipe_ends_it(command):
+    words = [*command.words, "-e", "while true do print('x') end"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"x\n"
+        process.stdout.close()
+        assert process.wait(timeout=SECONDS) == -signal.SIGPIPE
+        assert process.stderr.read() == b""
+
+
+def test_a_library_that_is_not_there(command):
+    command("-l", "nomod")
+    assert command.err.startswith(b"lua: module 'nomod' not found:") and command.status == 1
+
+
+def test_warnings(command, lupa):
+    if lupa.LUA_VERSION < (5, 4):
+        command("-W", "-e", "x = 1")
+        assert command.err.startswith(b"lua: unrecognized option '-W'") and command.status == 1
+        return
+    command("-e", "warn('off')")
+    assert command.err == b""
+    command("-W", "-e", "warn('on')")
+    assert command.err == b"Lua warning: on\n"
 
 
 def test_error_in_tostring_of_the_error(command):
@@ -174,7 +226,7 @@ def test_python_exception(command):
     lines = command.err.decode().splitlines()
     assert lines[0] == "Traceback (most recent call last):"
     assert "ZeroDivisionError: division by zero" in lines
-    assert lines[-2:] == ["\ts.lua:2: in main chunk", "\t[C]: in ?"]
+    assert lines[-2] == "\ts.lua:2: in main chunk" and is_c_function(lines[-1])
     assert command.status == 1
 
 
@@ -266,6 +318,10 @@ def test_version(command, lupa):
     out = command("-v")
     assert out.startswith(lupa.LuaRuntime().lua_implementation + " (lupa ") and out.count("\n") == 1
     assert command("-v", "-e", "print(1)").endswith(")\n1\n")
+
+
+def test_version_by_its_long_name(command):
+    assert command("--version") == command("-v") and command.out.count(b"\n") == 1
 
 
 def test_init_variable(command):

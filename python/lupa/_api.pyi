@@ -6,7 +6,7 @@ checker they are the same, so that one function can take the runtimes of any Lua
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, MutableSequence, Sequence
 from types import EllipsisType
-from typing import Any, Final, Generic, Literal, SupportsIndex, TypedDict, final, overload, type_check_only
+from typing import Any, Final, Generic, Literal, Protocol, SupportsIndex, TypedDict, final, overload, type_check_only
 
 from typing_extensions import Never, Self, TypeAlias, TypeVar, Unpack
 
@@ -126,6 +126,12 @@ class LuaInterruptedError(LuaError):
     """Lua code was stopped by ``LuaRuntime.interrupt()``."""
 
 @type_check_only
+class _Writes(Protocol):
+    """What ``stdout`` may be."""
+
+    def write(self, text: str, /) -> object: ...
+
+@type_check_only
 class _Options(TypedDict, total=False):
     """The options of a runtime that do not change the types of its results."""
 
@@ -143,6 +149,7 @@ class _Options(TypedDict, total=False):
     timeout: float | None
     colon_calls: Literal["lua", "python"]
     traceback_frames: bool
+    stdout: _Writes | Literal[True] | None
 
 @type_check_only
 class _Rights(TypedDict, total=False):
@@ -240,6 +247,7 @@ class LuaRuntime(Generic[_Str_co, _Count_co]):
         sandbox: bool = False,
         colon_calls: Literal["lua", "python"] = "lua",
         traceback_frames: bool = True,
+        stdout: _Writes | Literal[True] | None = None,
     ) -> None: ...
     @property
     def lua_version(self) -> tuple[int, int]: ...
@@ -300,6 +308,7 @@ class LuaRuntime(Generic[_Str_co, _Count_co]):
     def __enter__(self) -> Self: ...
     def __exit__(self, *_exc: object) -> None: ...
     def _restore_exit(self) -> None: ...
+    def _run_main(self, handler: LuaFunction, function: LuaFunction, done: LuaFunction, *args: Any) -> bool: ...
     def _fail_allocations_after(self, count: int | None) -> None: ...
 
 class LuaObject:

@@ -4,8 +4,10 @@
 
 local on_exception, flush_python = ...
 local loadfile, load, require = loadfile, loadstring or load, require
-local type, tostring, select, xpcall = type, tostring, select, xpcall
-local unpack = unpack or table.unpack
+local type, tostring, select = type, tostring, select
+local unpack_of_table = table.unpack
+local unpack = unpack or unpack_of_table
+local version, jit_version = _VERSION, jit and jit.version
 local find, gsub, sub = string.find, string.gsub, string.sub
 local traceback, getmetatable = debug.traceback, debug.getmetatable
 local stdin, stdout, stderr, exit = io.stdin, io.stdout, io.stderr, os.exit
@@ -28,87 +30,91 @@ local function report(message)
   return false
 end
 
--- The traceback of an error, as if nothing but C were below the function that `call` has called.
-local function stack(message, own_frames)
-  local text = traceback(message, 4)
-  for _ = 1, own_frames do
-    text = gsub(text, "\n[^\n]*$", "")
+-- How this Lua's own command shows an error value that is no string: not at all (nil), by its `__tostring`, or by
+-- some words; with the traceback or without.
+local is_old = not unpack_of_table or jit_version ~= nil
+local told_with_stack = jit_version ~= nil
+
+local function other_value(value)
+  if value == nil and (is_old or version == "Lua 5.2") then
+    return nil
   end
-  -- Lua would say so itself, had C called the chunk.
-  text = gsub(text, "(\n\t[^%[\n][^\n]*: in )[^\n]*$", "%1main chunk")
-  return text .. "\n\t[C]: in ?"
+  if not is_old or jit_version then
+    local metatable = getmetatable(value)
+    if type(metatable) == "table" and metatable.__tostring then
+      local text = metatable.__tostring(value)
+      if type(text) == "string" then
+        return text, told_with_stack
+      end
+    end
+  end
+  if is_old then
+    return "(error object is not a string)"
+  elseif version == "Lua 5.2" then
+    return "(no error message)"
+  end
+  return "(error object is a " .. type(value) .. " value)", true
 end
 
--- The message for an error value, ready to be shown; false if there is nothing to show.
-local function describe(value, own_frames)
+-- The message for an error value, ready to be shown; false if there is nothing to show. Level 1 is this function.
+function host.handler(value)
   if type(value) == "string" or type(value) == "number" then
-    return host.prefix .. stack(tostring(value), own_frames)
+    return host.prefix .. traceback(tostring(value), 2)
   end
   if type(value) == "userdata" then
     local shows_stack = on_exception(value)
     if shows_stack ~= nil then
-      return shows_stack and sub(stack("", own_frames), 2)
+      return shows_stack and sub(traceback("", 2), 2)
     end
   end
-  local metatable = getmetatable(value)
-  if type(metatable) == "table" and metatable.__tostring then
-    local text = metatable.__tostring(value)
-    if type(text) == "string" then
-      return host.prefix .. text
-    end
+  local text, with_stack = other_value(value)
+  if text == nil then
+    return false
   end
-  return host.prefix .. "(error object is a " .. type(value) .. " value)"
+  return host.prefix .. (with_stack and traceback(text, 2) or text)
 end
 
--- Calls a function and reports its error. Gives true and the packed results, or false.
-local function call(f, ...)
-  local arguments = pack(...)
-  -- The frames from here down, and two above: xpcall and the function that it calls.
-  local own_frames = 2 + select(2, gsub(traceback("", 1), "\n\t", ""))
-  local handled = false
-  local ok, result = xpcall(function()
-    local results = pack(f(unpack(arguments, 1, arguments.n)))
-    return results
-  end, function(value)
-    local message = describe(value, own_frames)
-    handled = true
-    return message
-  end)
-  if ok then
-    return true, result
+-- The results of what was run last.
+local results = {n = 0}
+
+-- Takes the results of what was run, or reports its error: what the handler has made of it, or, without memory or with an
+-- error in the handler, Lua's own message.
+function host.done(works, ...)
+  if works then
+    results = pack(...)
+    return
   end
-  if not handled then  -- no memory, or an error in the handler: Lua's own message
-    result = host.prefix .. tostring(result)
+  results = {n = 0}
+  local message = ...
+  if type(message) == "string" and sub(message, 1, #host.prefix) ~= host.prefix and not find(message, "\n", 1, true) then
+    message = host.prefix .. message
   end
-  if result then
-    report(result)
+  if message then
+    report(tostring(message))
   end
-  return false
 end
 
-local function run(chunk, message, ...)
+local function loaded(chunk, message)
   if not chunk then
-    return report(host.prefix .. message)
+    report(host.prefix .. message)
   end
-  return (call(chunk, ...))
+  return chunk or nil
 end
 
-function host.run_string(code, name)
-  return run(load(code, name))
+function host.load_string(code, name)
+  return loaded(load(code, name))
 end
 
--- Runs a file; without a name, the standard input.
-function host.run_file(name, ...)
-  local chunk, message = loadfile(name)
-  return run(chunk, message, ...)
+-- The chunk of a file; without a name, of the standard input.
+function host.load_file(name)
+  return loaded(loadfile(name))
 end
 
-function host.require(name, global)
-  local ok, results = call(require, name)
-  if ok and global then
-    globals[global] = results[1]
-  end
-  return ok
+host.require = require
+
+-- Sets a global to the first result.
+function host.keep(name)
+  globals[name] = results[1]
 end
 
 function host.set_arguments(...)
@@ -137,51 +143,62 @@ function host.prompt()
   return prompt and tostring(prompt) or pending and ">> " or "> "
 end
 
--- Runs what was typed and prints its results. True if more has to follow.
+-- The number of the first result that is to be printed, of what was typed last.
+local first
+
+-- The chunk of what was typed; nil if it is not complete, which `is_all` says that it has to be, or is wrong.
 local function interpret(code, is_all)
   code = gsub(code, "^=", "")
   -- Behind another value a call is no tail call, so that an error in it knows its line.
   local chunk, message = load("return nil, " .. code, "=stdin")
-  local first = 2
+  first = 2
   if not chunk then
     chunk, message = load(code, "=stdin")
     first = 1
   end
   if not chunk then
     if not is_all and find(message, "<eof>'?$") then
-      return true
+      return nil, true
     end
-    return report(message)
+    report(message)
   end
-  local ok, results = call(chunk)
-  if ok and results.n >= first then
-    call(globals.print, unpack(results, first, results.n))
-  end
-  return false
+  return chunk or nil, false
 end
 
 function host.feed(line)
   local code = pending and pending .. "\n" .. line or line
   pending = nil
-  if interpret(code) then
+  local chunk, goes_on = interpret(code)
+  if goes_on then
     pending = code
   end
+  return chunk
 end
 
--- Reads a line and takes it; false at the end of the input.
+-- Reads a line and takes it: false at the end of the input, or true and what `feed` gives.
 function host.feed_from_input()
   host.write(host.prompt())
   local line = stdin:read("*l")
   if line then
-    host.feed(line)
+    return true, host.feed(line)
   end
-  return line ~= nil
+  return false
 end
 
+-- The chunk of what is left at the end of the input, if there is something.
 function host.finish()
   if pending then
-    interpret(pending, true)
+    return (interpret(pending, true))
   end
+end
+
+-- Prints the results of what was typed: a function to be called, for the `print` of a script may fail.
+function host.has_results()
+  return results.n >= first
+end
+
+function host.print_results()
+  globals.print(unpack(results, first, results.n))
 end
 
 return host

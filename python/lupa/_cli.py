@@ -26,8 +26,9 @@ Available options are:
   -i          enter interactive mode after executing 'script'
   -l mod      require library 'mod' into global 'mod'
   -l g=mod    require library 'mod' into global 'g'
-  -v          show version information
+  -v          show version information (also --version)
   -E          ignore environment variables
+  -W          turn warnings on (Lua 5.4 and later)
   --lua name  use this Lua: {backends}
   --          stop handling options
   -           stop handling options and execute stdin
@@ -49,6 +50,7 @@ class Options(NamedTuple):
     interactive: bool
     version: bool
     environment: bool
+    warnings: bool
     rest: int  # the index of the script; without one, the number of arguments
 
 
@@ -60,6 +62,8 @@ def main(argv: Sequence[str]) -> int:
             print(usage(), end="")
             return 0
         module = load_backend(options.backend)
+        if options.warnings and module.LUA_VERSION < (5, 4):
+            raise UsageError(f"unrecognized option '-W'\n{usage()}", 1)
     except UsageError as error:
         message, status = error.args
         print(f"lua: {message}", file=sys.stderr)
@@ -92,8 +96,10 @@ def parse(argv: Sequence[str]) -> Options | None:
             break
         if option in ("-h", "--help"):
             return None
-        if option in ("-i", "-v", "-E"):
+        if option in ("-i", "-v", "-E", "-W"):
             flags.add(option)
+        elif option == "--version":
+            flags.add("-v")
         elif option.startswith("--lua="):
             backend = option[len("--lua=") :]
         elif option == "--lua" or option[:2] in ("-e", "-l"):
@@ -109,7 +115,7 @@ def parse(argv: Sequence[str]) -> Options | None:
                 steps.append((name, value))
         else:
             raise UsageError(f"unrecognized option '{option}'\n{usage()}", 1)
-    return Options(backend, steps, "-i" in flags, "-v" in flags, "-E" not in flags, index)
+    return Options(backend, steps, "-i" in flags, "-v" in flags, "-E" not in flags, "-W" in flags, index)
 
 
 def backends() -> list[str]:
@@ -174,10 +180,12 @@ class Command:
         self.set_arguments()
         if options.version or options.interactive:
             self.print_version()
+        if options.warnings:
+            self.runtime.globals().warn("@on")
         works = self.run_init() and all(self.run_step(*step) for step in options.steps)
         if works and script:
             name = None if script[0] == "-" and not self.follows_dashes() else encode(script[0])
-            works = self.host.run_file(name, *map(encode, script[1:]))
+            works = self.run_chunk(self.host.load_file(name), *map(encode, script[1:]))
         if works:
             if options.interactive:
                 self.interact()
@@ -187,6 +195,12 @@ class Command:
             raise self.leaving
         return 0 if works else 1
 
+    def run_chunk(self, chunk: Any, *args: bytes) -> bool:
+        """Call what has been loaded, if it could be; report its error."""
+        if chunk is None:
+            return False
+        return bool(self.runtime._run_main(self.host.handler, chunk, self.host.done, *args))
+
     def follows_dashes(self) -> bool:
         """Whether the script's name comes after ``--``, where ``-`` is a name like any other."""
         return self.options.rest > 0 and self.argv[self.options.rest - 1] == "--"
@@ -195,6 +209,9 @@ class Command:
         """Set ``arg``: the script is at 0, its arguments follow, the command is before it."""
         original = list(getattr(sys, "orig_argv", ()))
         ours = len(original) - len(self.argv)
+        if os.path.basename(sys.argv[0]).partition(".")[0] == "lupa":
+            # The command that installers make, which scripts can start again by one word.
+            original, ours = [sys.argv[0], *self.argv], 1
         if ours < 1 or original[ours:] != list(self.argv):
             original = [sys.executable, "-m", "lupa", *self.argv]
             ours = 3
@@ -211,25 +228,28 @@ class Command:
             if code is None:
                 continue
             if code.startswith("@"):
-                return bool(self.host.run_file(encode(code[1:])))
-            return bool(self.host.run_string(encode(code), f"={name}"))
+                return self.run_chunk(self.host.load_file(encode(code[1:])))
+            return self.run_chunk(self.host.load_string(encode(code), f"={name}"))
         return True
 
     def run_step(self, option: str, value: str) -> bool:
         """Run the option ``-e`` or ``-l``."""
         if option == "-e":
-            return bool(self.host.run_string(encode(value), "=(command line)"))
+            return self.run_chunk(self.host.load_string(encode(value), "=(command line)"))
         name, equals, module = value.partition("=")
-        if equals:
-            return bool(self.host.require(encode(module), encode(name)))
-        # Before 5.2 it was the module that made its global.
-        name = value.partition("-")[0] if self.version >= (5, 2) else ""
-        return bool(self.host.require(encode(value), encode(name) or None))
+        if not equals:
+            # Before 5.2 it was the module that made its global.
+            name, module = (value.partition("-")[0] if self.version >= (5, 2) else ""), value
+        if not self.run_chunk(self.host.require, encode(module)):
+            return False
+        if name:
+            self.host.keep(encode(name))
+        return True
 
     def run_input(self) -> bool:
         """What happens without a script: interaction on a terminal, elsewhere the input is the script."""
         if not is_terminal():
-            return bool(self.host.run_file(None))
+            return self.run_chunk(self.host.load_file(None))
         if not self.options.interactive:
             self.print_version()
         self.interact()
@@ -248,7 +268,7 @@ class Command:
             while self.leaving is None:
                 try:
                     if not self.feed_line(read):
-                        self.host.finish()
+                        self.run_typed(self.host.finish())
                         self.host.write("\n")
                         break
                 except KeyboardInterrupt:
@@ -258,7 +278,11 @@ class Command:
     def feed_line(self, read: Callable[[str], str] | None) -> bool:
         """Read one line and run what is complete with it; False at the end of the input."""
         if read is None:
-            return bool(self.host.feed_from_input())
+            taken = self.host.feed_from_input()
+            if taken is False:
+                return False
+            self.run_typed(taken[1])
+            return True
         try:
             prompt = self.host.prompt()
         except UnicodeDecodeError as error:
@@ -268,8 +292,13 @@ class Command:
             line = read(prompt)
         except EOFError:
             return False
-        self.host.feed(line.encode(sys.stdin.encoding, sys.stdin.errors or "strict"))
+        self.run_typed(self.host.feed(line.encode(sys.stdin.encoding, sys.stdin.errors or "strict")))
         return True
+
+    def run_typed(self, chunk: Any) -> None:
+        """Run what was typed, if it is complete, and print its results."""
+        if chunk is not None and self.run_chunk(chunk) and self.host.has_results():
+            self.run_chunk(self.host.print_results)
 
     def on_exception(self, error: object) -> bool | None:
         """Take note of a Python exception that leaves Lua code.

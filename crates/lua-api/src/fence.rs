@@ -315,6 +315,8 @@ impl<'f, B: LuaBackend> Raising<'f, B> {
         new_userdata = new_userdata(size: usize) -> *mut c_void;
         /// Calls the function below its arguments.
         call = call(nargs: c_int, nresults: c_int);
+        /// Calls the function below its arguments in protected mode, with the message handler at an index; gives the status.
+        call_handled = pcall(nargs: c_int, nresults: c_int, handler: c_int) -> c_int where has(handler);
         /// Pushes a new coroutine.
         new_thread = lua_newthread() -> *mut lua_State;
         /// Runs a collector command.

@@ -7,5 +7,6 @@ pub(crate) mod argument;
 pub(crate) mod call;
 pub(crate) mod callback;
 pub(crate) mod hook;
+pub(crate) mod main_chunk;
 pub(crate) mod permission;
 pub(crate) mod steps;

@@ -10,6 +10,7 @@ use crate::base::attribute::Attributes as _;
 use crate::base::fallible;
 use crate::base::imported::Imported;
 use crate::classes::engine::{self, Creation};
+use crate::classes::output;
 use crate::classes::parameters::{Bytes, Flag, Omittable, Truth, callable, handlers, libraries};
 use crate::python_lib::sandbox::{SANDBOX_MEMORY, SANDBOX_TIMEOUT};
 use crate::rights::exposure::Sandbox;
@@ -37,6 +38,7 @@ pub(crate) struct Parameters<'py> {
     pub(crate) sandbox: Truth,
     pub(crate) colon_calls: &'py str,
     pub(crate) traceback_frames: Truth,
+    pub(crate) stdout: Option<Bound<'py, PyAny>>,
 }
 
 impl<'py> Parameters<'py> {
@@ -63,6 +65,7 @@ impl<'py> Parameters<'py> {
             sandbox,
             colon_calls,
             traceback_frames,
+            stdout,
         } = self;
         let encoding = match encoding {
             Omittable::Unset => Encoding::Utf8,
@@ -142,6 +145,9 @@ impl<'py> Parameters<'py> {
             traceback_frames: traceback_frames.0,
         };
         let state = engine::get().create(py, options, creation)?;
+        if let Some(stdout) = stdout {
+            output::install(&state, &stdout)?;
+        }
         if let Some(Bytes(limit)) = max_memory.filter(|limit| limit.0 > 0) {
             limit_memory(&state, usize::try_from(limit).unwrap_or(usize::MAX), false)?;
         }

@@ -125,6 +125,14 @@ pub(crate) trait Engine: Send + Sync {
     fn interrupt(&self, state: &Bound<'_, PyAny>) -> Result<bool>;
     /// Lets `os.exit` end the process, as in Lua itself.
     fn restore_exit(&self, state: &Bound<'_, PyAny>) -> Result<()>;
+    /// For the command line: calls a function with one C function below it, and then `done` with whether it worked, and
+    /// its results, or what `handler` has made of its error. Gives whether it worked.
+    fn run_main<'py>(
+        &self,
+        state: &Bound<'py, PyAny>,
+        functions: [&Bound<'py, PyAny>; 3],
+        args: &Bound<'py, PyTuple>,
+    ) -> Result<bool>;
     /// An error if the runtime is closed.
     fn check_open(&self, state: &Bound<'_, PyAny>) -> Result<()>;
     /// `None` when memory is not counted.

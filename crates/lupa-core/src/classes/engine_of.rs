@@ -7,6 +7,7 @@ use crate::base::fallible;
 use crate::base::vectors;
 use crate::calls::call::{self, Arguments};
 use crate::calls::hook::StopHook;
+use crate::calls::main_chunk;
 use crate::classes::engine::{self, Creation, Engine, MemoryUse, RawResult};
 use crate::convert::from_lua::from_lua;
 use crate::convert::lua_error::{Origin, from_stack, raised};
@@ -383,6 +384,17 @@ impl<B: LuaBackend> Engine for EngineOf<B> {
     fn restore_exit(&self, state: &Bound<'_, PyAny>) -> Result<()> {
         let entry = handle::<B>(state).enter(state.py())?;
         os_exit::restore(&entry)
+    }
+
+    fn run_main<'py>(
+        &self,
+        state: &Bound<'py, PyAny>,
+        functions: [&Bound<'py, PyAny>; 3],
+        args: &Bound<'py, PyTuple>,
+    ) -> Result<bool> {
+        let runtime = handle::<B>(state);
+        let entry = runtime.enter(state.py())?;
+        main_chunk::run(&entry, functions, args)
     }
 
     fn check_open(&self, state: &Bound<'_, PyAny>) -> Result<()> {

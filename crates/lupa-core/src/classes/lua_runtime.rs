@@ -34,12 +34,12 @@ impl LuaRuntime {
         register_eval=Flag::Unset, unpack_returned_tuples=Truth(false), register_builtins=Flag::Unset,
         overflow_handler=None, max_memory=None, string_hash_seed=None,
         *, convert_arrays=Truth(false), array_base=1, libs=None, timeout=None, sandbox=Truth(false),
-        colon_calls="lua", traceback_frames=Truth(true),
+        colon_calls="lua", traceback_frames=Truth(true), stdout=None,
     ), text_signature = "(encoding='UTF-8', source_encoding=None, attribute_filter=None, \
         attribute_handlers=None, register_eval=True, unpack_returned_tuples=False, \
         register_builtins=True, overflow_handler=None, max_memory=None, string_hash_seed=None, \
         *, convert_arrays=False, array_base=1, libs=None, timeout=None, sandbox=False, \
-        colon_calls='lua', traceback_frames=True)")]
+        colon_calls='lua', traceback_frames=True, stdout=None)")]
     #[allow(clippy::too_many_arguments)]
     fn new<'py>(
         py: Python<'py>,
@@ -60,6 +60,7 @@ impl LuaRuntime {
         sandbox: Truth,
         colon_calls: &'py str,
         traceback_frames: Truth,
+        stdout: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Self> {
         let parameters = Parameters {
             encoding,
@@ -79,6 +80,7 @@ impl LuaRuntime {
             sandbox,
             colon_calls,
             traceback_frames,
+            stdout,
         };
         Ok(LuaRuntime { state: parameters.create(py)?.unbind() })
     }
@@ -437,6 +439,20 @@ impl LuaRuntime {
     /// For ``python -m lupa``: let ``os.exit`` end the process, as in Lua itself.
     fn _restore_exit(&self, py: Python<'_>) -> PyResult<()> {
         Ok(engine::get().restore_exit(self.state.bind(py))?)
+    }
+
+    /// For ``python -m lupa``: call ``function`` as the main chunk of a program, and then ``done(works, ...)`` with its
+    /// results or what ``handler`` has made of its error. Gives whether it worked.
+    #[pyo3(signature = (handler, function, done, *args))]
+    fn _run_main<'py>(
+        &self,
+        handler: &Bound<'py, PyAny>,
+        function: &Bound<'py, PyAny>,
+        done: &Bound<'py, PyAny>,
+        args: &Bound<'py, PyTuple>,
+    ) -> PyResult<bool> {
+        let state = self.state.bind(handler.py());
+        Ok(engine::get().run_main(state, [handler, function, done], args)?)
     }
 
     /// For tests: let ``count`` more allocations succeed and then fail all, until called with None.

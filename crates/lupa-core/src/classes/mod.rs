@@ -12,6 +12,7 @@ pub(crate) mod lua_limits;
 pub(crate) mod lua_runtime;
 pub(crate) mod lua_type;
 pub(crate) mod nogc;
+pub(crate) mod output;
 pub(crate) mod parameters;
 pub(crate) mod raw;
 pub(crate) mod views;

@@ -42,6 +42,9 @@ impl<'a> GivenCode<'a, '_> {
     /// What the codec raises, `TypeError` for what is no text, or `ValueError` for a mode that is refused.
     pub(crate) fn chunk(&self, encoding: &Encoding, text_only: bool) -> Result<Chunk<'a>> {
         let mut code = encoding.encode_source(self.code)?;
+        if !self.is_expression {
+            code = without_shebang(code);
+        }
         if self.is_expression {
             const PREFIX: &[u8] = b"return ";
             let mut whole = Vec::new();
@@ -63,6 +66,26 @@ impl<'a> GivenCode<'a, '_> {
             return Err(fallible::error::<PyValueError>(message).into());
         }
         Ok(Chunk { code, name, mode })
+    }
+}
+
+/// Code as Lua has it of a file: without a byte order mark, and with nothing in a first line that begins with `#`, as that of a
+/// script for a shell does. The lines stay the same.
+fn without_shebang(code: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+    const MARK: &[u8] = b"\xef\xbb\xbf";
+    let skipped = if code.starts_with(MARK) { MARK.len() } else { 0 };
+    let line = if code[skipped..].starts_with(b"#") {
+        code[skipped..].iter().position(|byte| *byte == b'\n').unwrap_or(code.len() - skipped)
+    } else {
+        0
+    };
+    match (skipped + line, code) {
+        (0, code) => code,
+        (start, Cow::Borrowed(code)) => Cow::Borrowed(&code[start..]),
+        (start, Cow::Owned(mut code)) => {
+            code.drain(..start);
+            Cow::Owned(code)
+        }
     }
 }
 

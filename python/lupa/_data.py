@@ -19,7 +19,7 @@ _MISSING = object()
 def _module(table: object) -> Any:
     """The module of lupa that a table is of."""
     name = type(table).__module__
-    module = sys.modules.get(name)
+    module: Any = sys.modules.get(name)
     if not hasattr(module, "_promote") or not isinstance(table, module.LuaTable):
         raise TypeError(f"a Lua table is needed, not {type(table).__name__}")
     return module

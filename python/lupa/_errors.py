@@ -112,7 +112,7 @@ def _portable(value: object) -> object:
     import pickle
     import sys
 
-    module = sys.modules.get(type(value).__module__)
+    module: Any = sys.modules.get(type(value).__module__)
     try:
         if hasattr(module, "_promote"):
             value = module.to_python(value, other="error")

@@ -183,6 +183,11 @@ impl Memory {
         self.lenient.replace(lenient)
     }
 
+    /// Whether it is known here when Lua gets no memory: a LuaJIT whose memory is not counted has an allocator of its own.
+    pub fn sees_refusals(&self) -> bool {
+        self.used.load(Ordering::Relaxed) != 0
+    }
+
     /// A number that is another one after Lua has wanted memory and got none.
     pub fn refusals(&self) -> u64 {
         self.refusals.get()

@@ -162,22 +162,17 @@ pub(crate) const REPETITIONS: &[Fix] = &[Fix {
     before: "    if (totallen == 0) n = 1;\n",
 }];
 
-/// The same in 5.1, where a long result is made in one piece too: so a limit of memory is reached before the work is done, and
+/// The same in 5.1, where memory for a long result is asked for first, too: so a limit is reached before the work is done, and
 /// not after most of it.
 pub(crate) const REPETITIONS_OF_51: &[Fix] = &[Fix {
     file: "lstrlib.c",
     place: "  while (n-- > 0)\n    luaL_addlstring(&b, s, l);",
     before: "  if (l == 0) n = 0;\n  \
              if (n > 1 && (size_t)n > LUAL_BUFFERSIZE / l) {\n    \
-               size_t all = l * (size_t)n, done = l;\n    \
-               char *whole;\n    \
+               extern void *luaM_realloc_ (lua_State *, void *, size_t, size_t);\n    \
+               size_t all = l * (size_t)n;\n    \
                if (all / l != (size_t)n) return luaL_error(L, \"resulting string too large\");\n    \
-               whole = (char *)lua_newuserdata(L, all);\n    \
-               memcpy(whole, s, l);\n    \
-               for (; done <= all - done; done *= 2) memcpy(whole + done, whole, done);\n    \
-               memcpy(whole + done, whole, all - done);\n    \
-               lua_pushlstring(L, whole, all);\n    \
-               return 1;\n  \
+               luaM_realloc_(L, luaM_realloc_(L, NULL, 0, all), all, 0);\n  \
              }\n",
 }];
 

@@ -92,7 +92,7 @@ fn exception<B: LuaBackend>(
         return if origin == Origin::Resume { no_end(py, exception) } else { exception };
     }
     // Lua's message for want of memory is a string, which scripts catch, and raise again with other words around it.
-    let is_memory = entry.has_lacked_memory()
+    let is_memory = entry.may_have_lacked_memory()
         && state.with_bytes(-1, |bytes| bytes.is_some_and(|text| NO_MEMORY.find(text).is_some()));
     let classes = classes(py);
     let (class, before) = match origin {

@@ -140,6 +140,7 @@ impl<B: LuaBackend> Runtime<B> {
         }
         self.strings.clear(py);
         self.chunks.clear(py);
+        self.texts.clear();
         self.boxes.drop_all(py);
     }
 }

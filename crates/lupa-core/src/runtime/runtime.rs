@@ -138,10 +138,11 @@ impl<B: LuaBackend> Runtime<B> {
         self.vitals.lock.is_held() && !self.vitals.lock.is_owned()
     }
 
-    /// Whether Lua has been refused memory since this was asked last.
-    pub(crate) fn has_lacked_memory(&self) -> bool {
-        let now = self.instance.memory().refusals();
-        self.refusals.replace(now) != now
+    /// Whether Lua may have been refused memory since this was asked last.
+    pub(crate) fn may_have_lacked_memory(&self) -> bool {
+        let memory = self.instance.memory();
+        let now = memory.refusals();
+        self.refusals.replace(now) != now || !memory.sees_refusals()
     }
 
     /// Whether what runs was not called by Lua code of this runtime.

@@ -131,6 +131,12 @@ impl Texts {
         self.running.set(before);
     }
 
+    /// Forgets all texts, at the end of the runtime.
+    pub(crate) fn clear(&self) {
+        let recent = self.recent.try_borrow_mut().map(|mut recent| std::mem::take(&mut *recent));
+        drop(recent);
+    }
+
     /// A number that is the same as long as [`Texts::find`] gives the same for a frame.
     pub(crate) fn state(&self, py: Python<'_>, frame: &NotedFrame, depth: u32) -> (u64, isize) {
         let running = self.running.take();

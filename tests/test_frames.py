@@ -142,6 +142,14 @@ class TestSource:
         assert frame.filename != __file__ and frame.line == "error('x')"
         assert linecache.getline(__file__, 1).startswith('"""Lua functions')
 
+    def test_names_are_not_given_twice(self, lua):
+        first = caught(lua.execute, "local first = 1\nerror(first)")
+        for number in range(600):
+            caught(lua.execute, f"local a = {number}\nerror(a)")
+        for error in (first, caught(lua.execute, "local first = 1\nerror(first)")):
+            linecache.checkcache()
+            assert shown(error)[-1][2] in ("error(first)", "", None)
+
     def test_linecache_does_not_grow(self, lua):
         before = len(linecache.cache)
         for number in range(600):
@@ -196,4 +204,4 @@ def test_errors_do_not_keep_much(lupa):
         work()
     gc.collect()
     lua.gccollect()
-    assert lua.get_memory_used() - before < 2048 and len(gc.get_objects()) - objects < 50
+    assert lua.get_memory_used() - before < 8192 and len(gc.get_objects()) - objects < 50

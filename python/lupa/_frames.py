@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import linecache
 import sys
 
@@ -24,6 +25,11 @@ _MOST = 256
 
 # The names of files that are none, by chunk and text.
 _files: dict[tuple[str, str], str] = {}
+
+# Names that have been given without a number, and the next number.
+_MOST_NAMES = 4096
+_names: set[str] = set()
+_numbers = itertools.count(2)
 
 
 def _make_template() -> CodeType:
@@ -54,10 +60,12 @@ def _file(chunk: str, text: str) -> str:
     name = chunk[1:] if chunk.startswith("=") else chunk
     name = name.split("\n", 1)[0][:60]
     bare = name[1:-1] if name.startswith("<") and name.endswith(">") else name
-    number, file, taken = 1, f"<{bare}>", set(_files.values())
-    while file in taken:
-        number += 1
-        file = f"<{bare} {number}>"
+    # No name is given twice: code objects that are kept have the old ones.
+    if bare in _names or len(_names) >= _MOST_NAMES:
+        file = f"<{bare} {next(_numbers)}>"
+    else:
+        _names.add(bare)
+        file = f"<{bare}>"
     while len(_files) >= _MOST:
         oldest = next(iter(_files))
         linecache.cache.pop(_files.pop(oldest), None)

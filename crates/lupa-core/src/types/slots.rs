@@ -159,11 +159,13 @@ unsafe extern "C" fn compare<T: Content, F: Identity<T>>(
         run(object, null_mut(), |_, this: This<'_, T>| {
             let asks = matches!(operation, ffi::Py_EQ | ffi::Py_NE);
             let equal = if asks { F::equals(this, Alive::from_ptr(other)) } else { None };
-            Ok(ffi::Py_NewRef(match equal {
+            let result = match equal {
                 None => ffi::Py_NotImplemented(),
                 Some(equal) if equal == (operation == ffi::Py_EQ) => ffi::Py_True(),
                 Some(_) => ffi::Py_False(),
-            }))
+            };
+            ffi::Py_INCREF(result);
+            Ok(result)
         })
     }
 }

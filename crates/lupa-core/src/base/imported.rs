@@ -47,6 +47,21 @@ impl Imported {
     }
 }
 
+/// Whether an object is a function written in Python.
+#[inline]
+pub(crate) fn is_function(object: &Bound<'_, PyAny>) -> bool {
+    #[cfg(not(any(Py_LIMITED_API, PyPy, GraalPy)))]
+    {
+        object.is_exact_instance_of::<pyo3::types::PyFunction>()
+    }
+    // There PyO3 imports the type inside of a cell.
+    #[cfg(any(Py_LIMITED_API, PyPy, GraalPy))]
+    {
+        static FUNCTION: Imported = Imported::new(c"types", c"FunctionType");
+        FUNCTION.get(object.py()).is_ok_and(|class| object.get_type().is(&class))
+    }
+}
+
 /// An interned `str`.
 pub(crate) struct Name {
     text: &'static CStr,

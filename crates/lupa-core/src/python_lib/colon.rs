@@ -8,10 +8,10 @@
 use lua_api::{LuaBackend, State, value};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyCFunction, PyFunction, PyTuple, PyType};
+use pyo3::types::{PyCFunction, PyTuple, PyType};
 
 use crate::base::attribute::Attributes as _;
-use crate::base::imported::Imported;
+use crate::base::imported::{Imported, is_function};
 use crate::runtime::entry::Entry;
 use crate::types::alive::Alive;
 use crate::types::compat;
@@ -100,7 +100,7 @@ impl Call {
         if entry.options.colon_calls_as_in_python {
             return Ok(self.called(state) == Called::Colon);
         }
-        if callable.is_exact_instance_of::<PyFunction>() {
+        if is_function(callable) {
             return Ok(false);
         }
         Ok(is_bound_to(callable, first)? && self.called(state) == Called::Colon)
@@ -123,8 +123,7 @@ impl Call {
         }
         let Some((function, _)) = compat::bound_method(Alive::of(method)) else { return false };
         let function = function.borrow(py).to_owned();
-        if !function.is_exact_instance_of::<PyFunction>() || self.called(state) != Called::Otherwise
-        {
+        if !is_function(&function) || self.called(state) != Called::Otherwise {
             return false;
         }
         let signature = || -> PyResult<(usize, usize)> {

@@ -5,12 +5,13 @@ use std::collections::HashSet;
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyFunction, PyString, PyType};
+use pyo3::types::{PyDict, PyString, PyType};
 
 use crate::rights::routine::is_routine;
 
 use crate::base::attribute::Attributes as _;
 use crate::base::fallible;
+use crate::base::imported::is_function;
 use crate::base::vectors;
 
 /// The attribute in which `exposed` leaves its mark: of functions their `id()`, else None, and the
@@ -178,7 +179,7 @@ pub(crate) fn exposed<'py>(
     let Some(obj) = obj else {
         return partial(&module.attribute(c"exposed")?, rights);
     };
-    let id = if obj.is_exact_instance_of::<PyFunction>() {
+    let id = if is_function(&obj) {
         Some(obj.as_ptr() as usize)
     } else if obj.is_instance_of::<PyType>() {
         None

@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyFunction, PyType, PyWeakrefMethods, PyWeakrefReference};
+use pyo3::types::{PyDict, PyType, PyWeakrefMethods, PyWeakrefReference};
 use pyo3::{PyTraverseError, PyVisit};
 
 use crate::rights::allowed::Rights;
 
 use crate::base::fallible;
+use crate::base::imported::is_function;
 
 /// At this number of exposures, those of dead objects are looked for the first time.
 const FIRST_SWEEP: usize = 64;
@@ -110,7 +111,7 @@ impl Sandbox {
         if let Some(rights) = find(self.objects.bind(py), object)? {
             return Ok(Some(rights));
         }
-        if object.is_exact_instance_of::<PyFunction>()
+        if is_function(object)
             && let Some(rights) = Rights::of_mark(object)?
         {
             return Ok(Some(Arc::new(rights)));

@@ -3,10 +3,10 @@
 #![forbid(unsafe_code)]
 
 use pyo3::prelude::*;
-use pyo3::types::{PyCFunction, PyFunction, PyModule, PyType};
+use pyo3::types::{PyCFunction, PyModule, PyType};
 
 use crate::base::attribute::Attributes as _;
-use crate::base::imported::Imported;
+use crate::base::imported::{Imported, is_function};
 
 static METHOD: Imported = Imported::new(c"types", c"MethodType");
 static DESCRIPTOR: Imported = Imported::new(c"types", c"MethodDescriptorType");
@@ -25,9 +25,7 @@ fn is_bound_method(object: &Bound<'_, PyAny>) -> bool {
 
 /// Whether an object is a function or a bound method, of Python or built in.
 pub(crate) fn is_routine(object: &Bound<'_, PyAny>) -> bool {
-    object.is_exact_instance_of::<PyFunction>()
-        || object.is_instance_of::<PyCFunction>()
-        || is_bound_method(object)
+    is_function(object) || object.is_instance_of::<PyCFunction>() || is_bound_method(object)
 }
 
 /// Whether what was read as an attribute is a method of the object's class, or a function of a module.
@@ -47,7 +45,7 @@ pub(crate) fn is_method_of(
     }
     let Some(own) = class_attribute(&object.get_type(), name)? else { return Ok(false) };
     let instance = || value.attribute(c"__self__");
-    if own.is_exact_instance_of::<PyFunction>() {
+    if is_function(&own) {
         return Ok(is_bound_method(value)
             && function_of(value)?.is(&own)
             && instance()?.is(object));

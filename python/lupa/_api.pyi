@@ -94,18 +94,15 @@ class LuaError(Exception):
     def lua_traceback(self) -> str: ...
     @property
     def lua_frames(self) -> tuple[_LuaFrame, ...]: ...
-    @property
-    def filename(self) -> str | None: ...
-    @property
-    def lineno(self) -> int | None: ...
+    # The place of the last of these frames.
+    filename: str | None
+    lineno: int | None
 
 class LuaSyntaxError(LuaError, SyntaxError):
     """Lua code that does not compile; a ``SyntaxError`` with its attributes."""
 
     # More code might make it right.
     incomplete: bool
-    filename: str | None
-    lineno: int | None
 
 class LuaStopIterationError(LuaError, RuntimeError):
     """Python code that a Lua coroutine has called raised ``StopIteration``, which is the ``__cause__``."""

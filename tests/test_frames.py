@@ -142,6 +142,26 @@ class TestSource:
         assert frame.filename != __file__ and frame.line == "error('x')"
         assert linecache.getline(__file__, 1).startswith('"""Lua functions')
 
+    def test_functions_keep_their_lines_beside_much_other_code(self, lua):
+        lua.execute("function kept()\n  error('kept')\nend")
+        for number in range(200):
+            assert lua.eval(f"{number} + 1") == number + 1
+        assert shown(caught(lua.globals().kept))[-1][2] == "error('kept')"
+
+    def test_much_code_is_not_kept(self, lua):
+        import sys
+
+        codes = [f"local function f{number}() end --" + "x" * 50_000 for number in range(100)]
+
+        def held():
+            return sum(sys.getrefcount(code) for code in codes)
+
+        before = held()
+        for code in codes:
+            lua.execute(code)
+        del code
+        assert held() - before < 30
+
     def test_names_are_not_given_twice(self, lua):
         first = caught(lua.execute, "local first = 1\nerror(first)")
         for number in range(600):

@@ -10,7 +10,7 @@ use pyo3::types::{PyBytes, PyString};
 
 use crate::runtime::chunks::{DEFAULT_NAME, GivenCode};
 
-/// How many texts are kept, and the longest.
+/// How many texts are kept, and how long all of them are together.
 const MOST: usize = 64;
 const LONGEST: usize = 1 << 20;
 
@@ -19,6 +19,9 @@ struct Text {
     name: Option<Py<PyAny>>,
     code: Py<PyAny>,
     is_expression: bool,
+    length: usize,
+    /// Functions may be defined in it.
+    has_functions: bool,
 }
 
 /// What is run by `eval` or `execute` at this moment.
@@ -33,8 +36,9 @@ pub(crate) struct Running {
 #[derive(Default)]
 pub(crate) struct Texts {
     recent: RefCell<VecDeque<Text>>,
-    /// Others were there that are not kept.
+    /// Others were there that are not kept; and some in which functions may be defined.
     has_lost: Cell<bool>,
+    has_lost_functions: Cell<bool>,
     /// A number that is another one after each text.
     generation: Cell<u64>,
     running: Cell<Option<Running>>,
@@ -53,6 +57,8 @@ impl Text {
             name: source.name.map(|name| name.clone().unbind()),
             code: source.code.clone().unbind(),
             is_expression: source.is_expression,
+            length: source.code.len().ok()?,
+            has_functions: text_of(source.code)?.contains("function"),
         })
     }
 
@@ -104,19 +110,28 @@ impl Texts {
             return;
         }
         self.generation.set(self.generation.get().wrapping_add(1));
-        let is_kept = source.code.len().is_ok_and(|length| length <= LONGEST);
-        if !is_kept || recent.len() >= MOST || recent.try_reserve(1).is_err() {
+        let Some(new) = Text::of(source).filter(|text| text.length <= LONGEST) else {
             self.has_lost.set(true);
+            self.has_lost_functions.set(true);
+            return;
+        };
+        let mut length: usize = recent.iter().map(|text| text.length).sum();
+        // Dropped when nobody looks at the others any more.
+        let mut oldest = Vec::new();
+        while recent.len() >= MOST || length + new.length > LONGEST {
+            // Those first of which no function can be.
+            let place = recent.iter().rposition(|text| !text.has_functions);
+            let place = place.or(recent.len().checked_sub(1));
+            let Some(text) = place.and_then(|place| recent.remove(place)) else { break };
+            length -= text.length;
+            self.has_lost.set(true);
+            self.has_lost_functions.set(self.has_lost_functions.get() || text.has_functions);
+            oldest.push(text);
         }
-        if is_kept {
-            let oldest = if recent.len() >= MOST { recent.pop_back() } else { None };
-            match Text::of(source) {
-                Some(text) if recent.len() < recent.capacity() => recent.push_front(text),
-                _ => self.has_lost.set(true),
-            }
-            drop(recent);
-            drop(oldest);
+        if recent.try_reserve(1).is_ok() {
+            recent.push_front(new);
         }
+        drop(recent);
     }
 
     /// Notes what begins to run at a depth of entries; gives what ran before.
@@ -165,7 +180,8 @@ impl Texts {
         if let Some(found) = found {
             return found;
         }
-        if self.has_lost.get() {
+        let lost = if frame.is_main { &self.has_lost } else { &self.has_lost_functions };
+        if lost.get() {
             return None;
         }
         let recent = self.recent.try_borrow().ok()?;

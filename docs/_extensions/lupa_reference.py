@@ -19,7 +19,14 @@ from sphinx.util.docutils import SphinxDirective
 
 STUBS = [Path(lupa.__file__).with_name(name) for name in ("_api.pyi", "__init__.pyi")]
 # What the stub's own names mean to a reader.
-SPOKEN = {"_Str_co": "str", "_Count_co": "int | None", "Self": "LuaRuntime", "_F": "Callable", "_LuaType": "str"}
+SPOKEN = {
+    "_Str_co": "str",
+    "_Count_co": "int | None",
+    "Self": "LuaRuntime",
+    "_F": "Callable",
+    "_LuaType": "str",
+    "tuple[_LuaFrame, ...]": "tuple",
+}
 
 
 def result_of(node: ast.FunctionDef) -> str:

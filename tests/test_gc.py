@@ -362,8 +362,13 @@ def test_no_growth(lupa, lua):
 
 @pytest.mark.beyond
 def test_lua_memory_does_not_grow(lupa):
-    """Nothing is left in the registry, on the stack or in the identity cache."""
+    """Nothing is left in the registry, on the stack or in the identity cache.
+
+    Traces of the JIT count as memory of Lua's, and how many of them there are depends on
+    the addresses of bytecode: it is off here.
+    """
     lua = lupa.LuaRuntime(max_memory=0)
+    lua.execute("if jit then jit.off() end")
 
     def work():
         table = lua.table_from({"a": [1, 2, {"b": (3,)}]}, recursive=True)
@@ -385,7 +390,7 @@ def test_lua_memory_does_not_grow(lupa):
     for _ in range(500):
         work()
     collect(lua)
-    assert lua.get_memory_used() - before < 2048
+    assert lua.get_memory_used() - before < 1024
 
 
 def test_reference_counts(lua):

@@ -14,11 +14,15 @@ use crate::runtime::chunks::{DEFAULT_NAME, GivenCode};
 const MOST: usize = 64;
 const LONGEST: usize = 1 << 20;
 
-/// A text that the host has run.
+/// Code that the host has run, and the name that it has given to it.
 struct Text {
     name: Option<Py<PyAny>>,
     code: Py<PyAny>,
-    is_expression: bool,
+}
+
+/// A text that is kept.
+struct Kept {
+    text: Text,
     length: usize,
     /// Functions may be defined in it.
     has_functions: bool,
@@ -35,7 +39,7 @@ pub(crate) struct Running {
 /// lines where a function begins and ends. Where that leaves more than one, no text is shown, rather than a wrong one.
 #[derive(Default)]
 pub(crate) struct Texts {
-    recent: RefCell<VecDeque<Text>>,
+    recent: RefCell<VecDeque<Kept>>,
     /// Others were there that are not kept; and some in which functions may be defined.
     has_lost: Cell<bool>,
     has_lost_functions: Cell<bool>,
@@ -56,9 +60,6 @@ impl Text {
         Some(Text {
             name: source.name.map(|name| name.clone().unbind()),
             code: source.code.clone().unbind(),
-            is_expression: source.is_expression,
-            length: source.code.len().ok()?,
-            has_functions: text_of(source.code)?.contains("function"),
         })
     }
 
@@ -68,7 +69,7 @@ impl Text {
             (Some(name), Some(other)) => name.is(other),
             _ => false,
         };
-        same_name && self.code.is(source.code) && self.is_expression == source.is_expression
+        same_name && self.code.is(source.code)
     }
 
     /// Whether the name of a chunk is that of this.
@@ -77,6 +78,15 @@ impl Text {
             None => name == DEFAULT_NAME.to_bytes(),
             Some(own) => text_of(own.bind(py)).is_some_and(|own| own.as_bytes() == name),
         }
+    }
+}
+
+impl Kept {
+    fn of(source: &GivenCode<'_, '_>) -> Option<Self> {
+        let text = Text::of(source)?;
+        let length = source.code.len().ok().filter(|length| *length <= LONGEST)?;
+        let has_functions = text_of(source.code)?.contains("function");
+        Some(Kept { text, length, has_functions })
     }
 }
 
@@ -106,27 +116,27 @@ impl Texts {
     /// Notes a text that is compiled.
     pub(crate) fn note(&self, source: &GivenCode<'_, '_>) {
         let Ok(mut recent) = self.recent.try_borrow_mut() else { return };
-        if recent.iter().any(|text| text.is_of(source)) {
+        if recent.iter().any(|kept| kept.text.is_of(source)) {
             return;
         }
         self.generation.set(self.generation.get().wrapping_add(1));
-        let Some(new) = Text::of(source).filter(|text| text.length <= LONGEST) else {
+        let Some(new) = Kept::of(source) else {
             self.has_lost.set(true);
             self.has_lost_functions.set(true);
             return;
         };
-        let mut length: usize = recent.iter().map(|text| text.length).sum();
+        let mut length: usize = recent.iter().map(|kept| kept.length).sum();
         // Dropped when nobody looks at the others any more.
         let mut oldest = Vec::new();
         while recent.len() >= MOST || length + new.length > LONGEST {
             // Those first of which no function can be.
-            let place = recent.iter().rposition(|text| !text.has_functions);
+            let place = recent.iter().rposition(|kept| !kept.has_functions);
             let place = place.or(recent.len().checked_sub(1));
-            let Some(text) = place.and_then(|place| recent.remove(place)) else { break };
-            length -= text.length;
+            let Some(kept) = place.and_then(|place| recent.remove(place)) else { break };
+            length -= kept.length;
             self.has_lost.set(true);
-            self.has_lost_functions.set(self.has_lost_functions.get() || text.has_functions);
-            oldest.push(text);
+            self.has_lost_functions.set(self.has_lost_functions.get() || kept.has_functions);
+            oldest.push(kept);
         }
         if recent.try_reserve(1).is_ok() {
             recent.push_front(new);
@@ -152,32 +162,34 @@ impl Texts {
         drop(recent);
     }
 
+    /// Gives `work` the text that runs, if a frame is of its main function; `depth` is that of the entry that has raised.
+    fn with_running<R>(
+        &self,
+        frame: &NotedFrame,
+        depth: u32,
+        work: impl FnOnce(&Text) -> R,
+    ) -> Option<R> {
+        let running = self.running.take();
+        let is_its = |running: &&Running| frame.is_main && running.depth == depth;
+        let result = running.as_ref().filter(is_its).map(|running| work(&running.text));
+        self.running.set(running);
+        result
+    }
+
     /// A number that is the same as long as [`Texts::find`] gives the same for a frame.
     pub(crate) fn state(&self, py: Python<'_>, frame: &NotedFrame, depth: u32) -> (u64, isize) {
-        let running = self.running.take();
-        let text = match &running {
-            Some(Running { text, depth: begun }) if frame.is_main && *begun == depth => {
-                // Python keeps the hash of a text with it.
-                text.code.bind(py).hash().unwrap_or(0)
-            }
-            _ => 0,
-        };
-        self.running.set(running);
-        (self.generation.get(), text)
+        // Python keeps the hash of a text with it.
+        let hash = |text: &Text| text.code.bind(py).hash().unwrap_or(0);
+        (self.generation.get(), self.with_running(frame, depth, hash).unwrap_or(0))
     }
 
     /// The text of the chunk that a frame is of, if it is known, without what `eval` puts before it; `depth` is that of the
     /// entry that has raised.
     pub(crate) fn find(&self, py: Python<'_>, frame: &NotedFrame, depth: u32) -> Option<String> {
-        let running = self.running.take();
-        let found = match &running {
-            Some(Running { text, depth: begun }) if frame.is_main && *begun == depth => {
-                text.is_named(py, &frame.chunk_name).then(|| text_of(text.code.bind(py)))
-            }
-            _ => None,
-        };
-        self.running.set(running);
-        if let Some(found) = found {
+        let is_named = |text: &Text| text.is_named(py, &frame.chunk_name);
+        let running = self
+            .with_running(frame, depth, |text| is_named(text).then(|| text_of(text.code.bind(py))));
+        if let Some(Some(found)) = running {
             return found;
         }
         let lost = if frame.is_main { &self.has_lost } else { &self.has_lost_functions };
@@ -185,7 +197,7 @@ impl Texts {
             return None;
         }
         let recent = self.recent.try_borrow().ok()?;
-        let named = recent.iter().filter(|text| text.is_named(py, &frame.chunk_name));
+        let named = recent.iter().map(|kept| &kept.text).filter(|text| is_named(text));
         let mut fitting =
             named.filter_map(|text| text_of(text.code.bind(py))).filter(|text| fits(text, frame));
         let found = fitting.next()?;

@@ -14,14 +14,14 @@ from __future__ import annotations
 import os
 
 import pytest
-from test_memerr_sweep import FAILING, OPERATIONS, parse
+from sweep_operations import FAILING, OPERATIONS, READING, WITHOUT
 
 pytestmark = pytest.mark.beyond
 
 WHOLE = os.environ.get("LUPA_SWEEP") == "all"
 
 SWEEP = r'''
-import random, re, sys
+import copy, random, re, sys, traceback
 
 class Thing:
     x = 1
@@ -32,6 +32,19 @@ class Thing:
 
 def fail():
     raise KeyError("expected")
+
+def error_in_lua(text):
+    lua.execute("error((...))", text)
+
+def frames_of(work):
+    """What an error that crosses tells of itself."""
+    try:
+        work()
+    except MemoryError:
+        raise
+    except (lupa.LuaError, KeyError) as error:
+        entries = traceback.extract_tb(error.__traceback__)
+        return [(e.name, e.line) for e in entries], len(str(error)), bool(getattr(error, "lua_frames", 1))
 
 def new():
     lua = lupa.LuaRuntime()
@@ -224,180 +237,6 @@ def sweep(setup, operation, allowed, whole, seed, allocates=True):
     print(f"{points} points, {ran} wrecks")
 '''
 
-# What is read while a finalizer may change it: targets are noted in the set-up.
-READING = parse(
-    r"""
-list
-    targets.append([f'item {i} ' * 5 for i in range(12)] + [1, Thing(), None, b'bytes' * 9])
-    list(lua.table_from(targets[-1]).values())
-
-dict
-    targets.append({f'key {i} ' * 5: [f'value {i} ' * 5, Thing(), 2.5][i % 3] for i in range(12)})
-    dict(lua.table_from(targets[-1]))
-
-nested
-    targets.extend([[f'inner {i} ' * 5] for i in range(3)] + [{'k' * 50: ['deep ' * 9]}])
-    lua.table_from([targets[0], {'a': targets[1], 'b ' * 9: targets[2]}, targets[3], [['x' * 40]]], recursive=True)
-
-shared
-    targets.append(['shared ' * 9])
-    lua.table_from([targets[0], targets[0], {'again': targets[0]}], recursive=True)
-
-generator
-    None
-    list(lua.table_from(f'made {i} ' * 5 for i in range(9)).values())
-
-table_of_table
-    targets.append(lua.table_from({f'key {i} ' * 5: f'value {i} ' * 5 for i in range(12)}))
-    dict(lua.table_from(targets[0]))
-
-keys
-    targets.append(lua.table_from({f'key {i} ' * 5: i for i in range(12)}))
-    sorted(targets[0].keys())
-
-items
-    targets.append(lua.table_from({f'key {i} ' * 5: f'value {i} ' * 5 for i in range(40)}))
-    sorted(targets[0].items())
-
-items_of_objects
-    targets.append(lua.table_from({f'key {i} ' * 5: Thing() for i in range(9)}))
-    len(list(targets[0].items()))
-
-iterator
-    (targets.append(lua.table_from(texts(40))), targets.append(iter(targets[0].values())))
-    list(targets[1])
-
-iter_list
-    loop('x in python.iter', '#x', [f'item {i} ' * 5 for i in range(30)])
-    m(targets[0])
-
-iter_dict
-    loop('x in python.iter', '#x', {f'item {i} ' * 5: i for i in range(30)})
-    m(targets[0])
-
-iterex
-    loop('x, y in python.iterex', '#x + #y', {f'item {i} ' * 5: f'value {i}' * 5 for i in range(30)})
-    m(targets[0].items())
-
-iter_calls
-    loop('x in python.iter', 'f(x .. "!")', [f'item {i} ' * 5 for i in range(20)])
-    m(targets[0], len)
-
-iter_wrappers
-    loop('x in python.iter', '#x', [lua.table(1, 2) for i in range(10)])
-    m(targets[0])
-
-enumerate
-    loop('i, x in python.enumerate', 'i + #x', [f'item {i} ' * 5 for i in range(20)])
-    m(targets[0])
-
-args
-    noting('function(f, t) return f(python.args(t)) end', lua.table_from({1: 'one ' * 9, 2: 'x', 'n ' * 9: 'y ' * 9}))
-    m(lambda *a, **k: (a, k), targets[0])
-
-unpacks
-    noting('function(f, t) return f(t) end', lua.table_from(['one ' * 9, 'two ' * 9]))
-    m(lupa.unpacks_lua_table(lambda *a, **k: (a, k)), targets[0])
-
-arguments
-    targets.append([f'argument {i} ' * 5 for i in range(9)])
-    lua.eval('function(...) return ... end')(*targets[0], Thing().x, *[s + '!' for s in targets[0]])
-
-assignments
-    targets.append(lua.table_from({'present ' * 6: 1}))
-    [put(targets[0], 'present ' * 6, f'value {i} ' * 6) or put(targets[0], f'new {i}' * 6, Thing()) for i in range(5)]
-
-metamethods
-    lua.eval(METAMETHODS)
-    (m['k' * 50], put(m, 'n' * 50, 'v' * 50), len(m), m.name)
-
-methods
-    (lua.eval('function(o, s) return o:method(s .. "!"), o.x, o.method(s, s .. "?") end'), Thing())
-    m[0](m[1], 'text ' * 10)
-
-callbacks
-    (lua.eval('function(f, ...) return f(..., {}, "a" .. "b", function() end) end'), [])
-    m[0](lambda *a: tuple(f'{x} ' * 20 for x in a[:2]), 'x' * 50, 'y' * 50)
-
-results
-    lua.eval('function(f) return f() end')
-    m(lambda: tuple(f'result {i} ' * 5 for i in range(12)) + (Thing(), 'x'))
-
-coroutine_arguments
-    coroutines.append(lua.eval('function(...) coroutine.yield(1, ...) end').coroutine('a ' * 30, Thing()))
-    [quiet(lambda: coroutines[-1].send(('b ' * 30, str(i) * 60) if i else None)) for i in range(3)]
-
-coroutine_values
-    lua.eval('function() for i = 1, 12 do coroutine.yield(("x"):rep(50) .. i, {}) end end')
-    [a for a, b in m.coroutine()]
-
-errors
-    lua.eval('function(s) error(s .. "!") end')
-    m('message ' * 10)
-
-error_values
-    lua.eval('function(s) error({s, setmetatable({}, {__tostring = function() return "T" .. s end})}) end')
-    m('message ' * 10)
-
-python_errors
-    lua.eval('function(f, s) local ok, e = pcall(f, s .. "!") return ok, tostring(e), f(s) end')
-    m(lambda s: fail(), 'message ' * 9)
-
-array_from
-    lua.eval('function() local t = {} for i = 1, 20 do t[i] = {i, i + 0.5} end return t end')
-    memoryview(lua.eval('python.array_from(...)', m())).tolist()
-
-array_views
-    lua.eval('function(a) return a:slice(2, 5):totable(), tostring(a), a:copy():reshape(5, 2), a.shape, a:fill(1) end')
-    m(lupa.as_array(bytearray(range(10))))
-
-array_release
-    arrays.append(lua.table_from([lupa.as_array(bytearray(range(64))) for _ in range(3)]))
-    lua.eval('function(a) for i, x in (a or {each = pairs}):each() do local t = {i, x .. "!"} end end')(arrays[-1][1])
-
-array_buffers
-    lupa.as_array(memoryview(bytearray(range(16))))
-    [lua.eval('...', m) for _ in range(5)], len(lua.eval('python.zeros(10)'))
-
-as_function
-    lua.eval('function(f, s) return python.as_function(f)(s .. "!"), python.as_attrgetter(f).__name__ end')
-    m(len, 'text ' * 9)
-
-overflow
-    lua.set_overflow_handler(lua.eval('function(o) return "big" .. tostring(o) end'))
-    (lua.eval('...', 2**70), lua.eval('{...}', 2**71)[1], lua.set_overflow_handler(None))
-
-eval_again
-    [lua.eval('"constant" .. 1') for _ in range(3)]
-    [lua.eval('"constant" .. 1') for _ in range(3)], [lua.execute('return {...}', 'x' * i)[1] for i in range(30, 34)]
-
-compile_and_load
-    None
-    lua.compile('local t = {...} return t[1] .. "x"', name='n ' * 30)('y' * 50)
-
-wrappers
-    lua.eval('function() return {}, print, coroutine.create(print), io.stdout, function() end end')
-    [type(x).__name__ for _ in range(5) for x in m()]
-
-strings
-    lua.eval('function(s) local t = {} for i = 1, 30 do t[i] = s .. i end return t end')
-    [s.upper() for s in m('text ' * 9).values()] + [f'{m("k" * 40)[3]}']
-""".strip().split("\n\n")
-)
-
-# Operations that make nothing that Lua's collector sees, and so give it no occasion to run a finalizer.
-WITHOUT = {
-    "lua_version",
-    "getattr",
-    "len_bool_repr",
-    "delitem",
-    "gccollect",
-    "call_same_object",
-    "getitem",
-    "iterator",
-    "call_many",
-    "array_buffers",
-}
 
 ALL = {**OPERATIONS, **FAILING, **READING}
 

@@ -6,12 +6,15 @@ small steps takes its place.
 """
 
 import pytest
+from sweep_operations import ENDING_IN_ERRORS, FAILING, OPERATIONS
 
 pytestmark = pytest.mark.beyond
 
 SWEEP = '''
+import copy
 import faulthandler
 import sys
+import traceback
 
 lua = lupa.LuaRuntime(max_memory=0)
 ALLOWED = (MemoryError, lupa.LuaError)
@@ -25,6 +28,16 @@ class Thing:
 
 def fail():
     raise KeyError("expected")
+
+def frames_of(work):
+    """What an error that crosses tells of itself."""
+    try:
+        work()
+    except MemoryError:
+        raise
+    except (lupa.LuaError, KeyError) as error:
+        entries = traceback.extract_tb(error.__traceback__)
+        return [(e.name, e.line) for e in entries], len(str(error)), bool(getattr(error, "lua_frames", 1))
 
 def arm(k):
     """Let k more allocations succeed (or k * 16 more bytes, without the hook)."""
@@ -72,258 +85,10 @@ def sweep(setup, operation, expected=()):
 '''
 
 
-def parse(text):
-    """Paragraphs of a name, an expression for the set-up (its value is ``m``) and the operation that is swept."""
-    return {name: (setup, operation) for name, setup, operation in (map(str.strip, p.split("\n")) for p in text)}
-
-
-OPERATIONS = parse(
-    r"""
-eval
-    None
-    lua.eval('1, "abc", {}')
-
-eval_fresh_code
-    str(object())
-    lua.eval('{' + repr(m) + '}')
-
-execute
-    None
-    lua.execute('local t = {} for i = 1, 20 do t[i] = {i, tostring(i)} end return t')
-
-execute_name
-    None
-    lua.execute('return 1', name='a name ' * 20)
-
-compile
-    str(object())
-    lua.compile('return function() return ' + repr(m) + ' end')
-
-syntax_error
-    str(object())
-    lua.eval(repr(m) + ' x x')
-
-call_str
-    lua.eval('function(...) return ... end')
-    m('a' * 50, str(object()), b'bytes' * 9)
-
-call_many
-    lua.eval('function(...) return ... end')
-    m(*range(300))
-
-call_objects
-    lua.eval('function(...) return ... end')
-    m(Thing(), [1], object(), len)
-
-call_same_object
-    (lua.eval('function(a, b) return a == b end'), Thing())
-    m[0](m[1], m[1])
-
-call_views
-    lua.eval('function(a) return a.get end')
-    m(lupa.as_attrgetter({})), m(lupa.as_itemgetter({'get': 1}))
-
-callback
-    lua.eval('function(f, s) return f(s .. "x", {}) end')
-    m(lambda *a: a, str(object()))
-
-callback_results
-    lua.eval('function(f) return f() end')
-    m(lambda: (1, 'x' * 50)), m(lambda: Thing())
-
-table
-    None
-    lua.table(1, 'two', [3], a=1, b='x' * 50)
-
-table_from
-    None
-    lua.table_from([1, 'x' * 40, [2]], {'a': 1, 'b': Thing()}, (str(i) * 9 for i in range(9)))
-
-table_from_table
-    lua.table_from(range(20))
-    lua.table_from(m, m)
-
-table_from_recursive
-    None
-    lua.table_from({'a': [1, {'b': (2, 'x' * 50)}], 'c': {'d': [Thing()]}}, recursive=True)
-
-table_from_generator
-    lua.eval('function(x) return {x} end')
-    lua.table_from(m(i) for i in range(5))
-
-getitem
-    lua.eval('{a = {1}}')
-    m['a'], m[str(object())], m[1], m['a'][1]
-
-getattr
-    lua.eval('{abc = {1}}')
-    m.abc, m.abd, m.abc[1]
-
-getitem_metamethod
-    lua.eval('setmetatable({}, {__index = function(t, k) return {k} end})')
-    m['k' * 50], m[1]
-
-setitem
-    lua.table()
-    m.__setitem__(str(object()), 'v' * 50), m.__setitem__(1, Thing()), m.__setitem__(None, 2)
-
-setattr
-    lua.table()
-    setattr(m, 'name' * 20, 'v' * 50), setattr(m, 'o', Thing())
-
-setitem_metamethod
-    lua.eval('setmetatable({}, {__newindex = rawset})')
-    m.__setitem__(str(object()), {})
-
-delitem
-    lua.eval('{a = 1}')
-    m.__delitem__('a'), m.__delitem__(str(object()))
-
-iteration
-    lua.eval('{1, 2, {3}, a = "x"}')
-    list(m), list(m.values()), list(m.items())
-
-len_bool_repr
-    lua.eval('{1, 2}')
-    len(m), bool(m), repr(m), str(m), lupa.lua_type(m)
-
-tostring
-    lua.eval('setmetatable({}, {__tostring = function() return ("x"):rep(99) end})')
-    str(m)
-
-globals
-    None
-    lua.globals().string.rep('x', 50), lua.globals()
-
-coroutine
-    lua.eval('function(...) for i = 1, 3 do coroutine.yield({i}, ...) end end')
-    list(m.coroutine('a' * 50, Thing()))
-
-coroutine_send
-    lua.eval('function() while true do coroutine.yield({coroutine.yield()}) end end').coroutine()
-    m.send(None), m.send(('x' * 50, Thing()))
-
-coroutine_return
-    lua.eval('function() return coroutine.create(function() end), coroutine.running() end')
-    m()
-
-coroutine_error
-    lua.eval('function() error({}) end')
-    next(m.coroutine())
-
-require
-    lua.execute('package.loaded.m = nil; package.preload.m = function() return {} end')
-    lua.require('m')
-
-require_missing
-    str(object())
-    lua.require(m)
-
-lua_error
-    lua.eval('function() error("x") end')
-    m()
-
-lua_error_object
-    lua.eval('function() error({}) end')
-    m()
-
-deep_lua_error
-    lua.execute('local function f(n) if n == 0 then error("x") end f(n - 1) return 1 end return f')
-    m(20)
-
-method
-    (lua.eval('function(o) return o:method(1), o.x, tostring(o) end'), Thing())
-    m[0](m[1])
-
-assign
-    (lua.eval('function(o) o.y = {}; o.z = "text" end'), Thing())
-    m[0](m[1])
-
-python_iter
-    lua.eval('function(o) for x in python.iter(o) do end for x, y in python.iterex({}) do end end')
-    m([1, 'x' * 40, Thing()])
-
-python_iterex
-    lua.eval('function(o) for a, b in python.iterex(o) do end end')
-    m([(1, 'x' * 40), (Thing(), 2)])
-
-python_enumerate
-    lua.eval('function(o) for i, x in python.enumerate(o) do end end')
-    m([1, 'x' * 40, Thing()])
-
-python_args
-    lua.eval('function(f) return f(python.args{1, a = "x"}) end')
-    m(lambda *a, **k: (a, k))
-
-python_as_function
-    lua.eval('function(f) return python.as_function(f) end')
-    m(len), m(lambda: 1)
-
-python_views
-    lua.eval('function(o) return python.as_attrgetter(o).get, python.as_itemgetter(o).get end')
-    m({'get': 1})
-
-python_eval
-    None
-    lua.eval('python.eval("[1, 2]"), python.builtins.str(5)')
-
-overflow_handler
-    lua.set_overflow_handler(float)
-    lua.set_overflow_handler(float), lua.eval('...', 2**70)
-
-unpacks_lua_table
-    (lua.eval('function(f) return f{1, a = 2} end'), lupa.unpacks_lua_table(lambda *a, **k: 1))
-    m[0](m[1])
-
-gccollect
-    lua.eval('setmetatable({{}}, {__mode = "v"})')
-    lua.gccollect()
-
-lua_version
-    None
-    lua.lua_version, lua.lua_implementation
-
-new_wrappers
-    lua.eval('function() return {}, {}, print, io.stdout, coroutine.running() end')
-    [m() for _ in range(20)]
-""".strip().split("\n\n")
-)
-
-# Operations that end in an exception of their own when memory is sufficient.
-FAILING = parse(
-    r"""
-python_error
-    lua.eval('function(f) f() end')
-    m(fail)
-
-python_error_in_coroutine
-    lua.eval('function(f) f() end')
-    next(m.coroutine(fail))
-
-python_error_in_pcall
-    lua.eval('function(f) local ok, e = pcall(f); error(e) end')
-    m(fail)
-
-python_error_in_index
-    lua.eval('function(o) return o.missing end')
-    m({})
-
-python_error_in_iter
-    lua.eval('function(o) for x in python.iter(o) do end end')
-    m(fail() for _ in [1])
-
-python_error_in_table_from
-    None
-    lua.table_from(['x' * 40, [1]], (fail() for _ in [1]))
-""".strip().split("\n\n")
-)
-
-
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_operation(isolated, name):
     setup, operation = OPERATIONS[name]
-    failing = name in ("syntax_error", "require_missing", "coroutine_error", "python_iter") or "lua_error" in name
-    if failing:  # these end in a LuaError at best: count steps instead of successes
+    if name in ENDING_IN_ERRORS:  # count steps instead of successes
         isolated(
             SWEEP
             + f"""
